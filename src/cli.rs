@@ -94,7 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Prints what clap has to say instead of a parsed command line; returns the exit code.
+/// Prints clap's error, help or version; returns the exit code.
 fn say(mut error: clap::Error, arguments: &[OsString]) -> u8 {
     args::tips::improve(&mut error, arguments);
     let (plain, text) = (error.to_string(), without_secrets(&error, arguments));

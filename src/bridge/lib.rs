@@ -2,7 +2,7 @@
 //!
 //! A channel holds [`CHUNKS_MAX`] chunks, so that a slow side holds back a fast one and memory does
 //! not grow with the size of a blob. **A closed channel is not the end of the data**: an
-//! interrupted sender closes it too. Who reads must know how much to expect, and check it.
+//! interrupted sender closes it too. A reader must know the expected length, and check it.
 
 mod pool;
 
@@ -64,8 +64,8 @@ pub async fn run_apart<T: Send + 'static>(
     receiver.await.map_err(ended)
 }
 
-/// Starts `work` on a thread of `scope`. The standard library's own way panics where the system
-/// makes no more threads.
+/// Starts `work` on a thread of `scope`. Unlike the function of the standard library, it does not
+/// panic if the system refuses a thread.
 pub fn spawn_scoped<'scope, T: Send + 'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
@@ -73,8 +73,7 @@ pub fn spawn_scoped<'scope, T: Send + 'scope>(
     std::thread::Builder::new().spawn_scoped(scope, work)
 }
 
-/// Has the system make `n` threads at once, which end at once, and says whether it can: the runtime
-/// panics where it cannot.
+/// Returns true if the system can start `n` threads at once. The runtime panics if it cannot.
 pub fn require_threads(n: usize) -> io::Result<()> {
     let (end, until_end) = std::sync::mpsc::channel::<()>();
     let until_end = std::sync::Mutex::new(until_end);
@@ -89,7 +88,7 @@ pub fn require_threads(n: usize) -> io::Result<()> {
     })
 }
 
-/// Tells work on another thread that its result is no longer needed.
+/// Requests that work on another thread stops, because its result is no longer required.
 ///
 /// Cheap to clone; see [`run_stoppable`].
 #[derive(Debug, Clone, Default)]
@@ -160,7 +159,7 @@ where
     value
 }
 
-/// Feeds `stream` to `work` as [`pipe_to_blocking`] does, on a thread as that of [`run_apart`].
+/// Feeds `stream` to `work` as [`pipe_to_blocking`] does, on a thread like [`run_apart`].
 pub async fn pipe_to_apart<S, E, T>(
     stream: S,
     work: impl FnOnce(Chunks<E>) -> T + Send + 'static,

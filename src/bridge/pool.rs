@@ -1,6 +1,6 @@
 //! The threads that may block.
 //!
-//! tokio's own panic where the system makes no more threads, or leave work waiting for ever.
+//! The threads of tokio panic, or leave work waiting forever, if the system refuses a thread.
 
 use std::collections::VecDeque;
 use std::io;
@@ -36,7 +36,7 @@ static REFUSED: Notify = Notify::const_new();
 
 struct Pool {
     state: Mutex<State>,
-    /// There is a job.
+    /// A job is queued.
     more: Condvar,
     /// A job has ended.
     ended: Condvar,
@@ -54,8 +54,8 @@ fn state() -> MutexGuard<'static, State> {
     POOL.state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Hands `job` to a thread. Completes when one has it or will have it for sure; never when the
-/// system refuses a thread for too long, which [`refusal`] then tells.
+/// Hands `job` to a thread. Completes when a thread has accepted the job; never if the system
+/// refuses a thread for too long, which [`refusal`] reports.
 pub(super) async fn submit(job: Job) {
     let n_ended = {
         let mut state = state();
@@ -76,7 +76,7 @@ pub(super) async fn submit(job: Job) {
     }
 }
 
-/// Completes when the system refused a thread for too long; tells each refusal once.
+/// Completes when the system has refused a thread for too long; reports each refusal once.
 pub async fn refusal() -> io::Error {
     loop {
         let refused = REFUSED.notified();
@@ -98,7 +98,7 @@ pub fn wait_until_idle(max: Duration) {
     let _ = POOL.ended.wait_timeout_while(state(), max, is_busy);
 }
 
-/// Sees to it that there is a thread for each job.
+/// Starts a thread for each queued job.
 fn call_thread() -> io::Result<()> {
     let mut state = state();
     if state.jobs.len() <= state.n_waiting || state.n_threads >= THREADS_MAX {

@@ -306,8 +306,8 @@ fn is_stdout_taken(command: &Command) -> bool {
     }
 }
 
-/// The commands that write reports notice an interrupt themselves, and report what was done by then;
-/// so does the server, which then drains.
+/// Commands that write reports handle an interrupt themselves and report what is done; so does the
+/// server, which finishes its requests.
 async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, CommandError> {
     match command {
         Command::Pull(args) => pull::run(session, args).await,

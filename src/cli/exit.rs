@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Everything requested is done.
     Done = 0,
-    /// It failed; what was finished before is kept.
+    /// Failed; finished work is kept.
     Failed = 1,
     /// The flags or the lists cannot be read; nothing was started.
     Usage = 2,

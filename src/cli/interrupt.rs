@@ -38,7 +38,7 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Starts to receive signals. There should be one of these in a process.
+    /// Starts to receive signals; a process has one.
     pub(super) fn watch(printer: &Printer) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let signals = {
@@ -68,7 +68,7 @@ impl Interrupt {
     pub(super) async fn request(&self, n: usize) {
         let mut received = self.received.clone();
         if received.wait_for(|received| *received >= n).await.is_err() {
-            // The thread is gone, which only the end of the process does to it.
+            // The thread has ended, which happens only at the end of the process.
             return std::future::pending().await;
         }
         self.noticed.send_replace(n);
@@ -133,7 +133,7 @@ impl Watcher {
             let _ = said.send(());
         });
         if speaker.is_ok() {
-            // Either it was said, or stderr is stuck.
+            // The message was written, or stderr is blocked.
             let _ = heard.recv_timeout(LAST_WORDS_MAX);
         }
         std::process::exit(Exit::Interrupted.code().into());

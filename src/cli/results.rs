@@ -69,13 +69,13 @@ pub(super) struct Run<'a> {
     /// The registry that was pushed to.
     pub(super) target: Option<&'a Registry>,
     pub(super) moved: Amounts,
-    /// The images of a run that broke off which are complete all the same.
+    /// The complete images of a run that was interrupted.
     pub(super) done: BTreeSet<String>,
     pub(super) warnings: Vec<String>,
 }
 
 impl Results {
-    /// Begins the files; refuses a report whose name does not say what to write.
+    /// Creates the files; refuses a report whose name has no known extension.
     pub(super) fn begin(
         verb: &'static str,
         args: &ResultsArgs,
@@ -151,7 +151,7 @@ impl Output {
 /// How every retry list starts.
 pub(super) const RETRY_LIST_START: &str = "# hod ";
 
-/// The images that are still to be done, as a list that the same verb takes.
+/// The images that are not done, as a list for the same verb.
 fn retry_list(verb: &str, run: &Run<'_>) -> String {
     let mut names = Vec::new();
     let mut lines: Vec<ListLine> = Vec::new();

@@ -51,8 +51,8 @@ fn environment(name: &str) -> Option<OsString> {
     raw_environment(name).filter(|value| !value.is_empty())
 }
 
-/// A variable that asks for something which must not be dropped silently: set but empty, as where a
-/// CI system lacks the secret that it is made from, is an error.
+/// A variable whose request must not be dropped silently: an empty value is an error, for example
+/// if a CI system lacks the secret.
 fn required_text(name: &'static str) -> Result<Option<String>, CommandError> {
     match raw_environment(name) {
         None => Ok(None),
@@ -88,8 +88,8 @@ pub(crate) struct ClientFor<'a> {
     pub(crate) purpose: Purpose,
 }
 
-/// A client with the user's credentials and trust, for one side of a transfer, which may be used by so
-/// many jobs at once.
+/// A client with the user's credentials and trust for one side of a transfer, used by at most
+/// `jobs` jobs at once.
 pub(crate) async fn client(
     args: &RegistryArgs,
     jobs: usize,
@@ -160,7 +160,7 @@ pub(crate) enum UseConf {
 }
 
 impl UseConf {
-    /// As `--no-registries-conf` says it.
+    /// The value of `--no-registries-conf`.
     pub(crate) fn unless(no_registries_conf: bool) -> Self {
         if no_registries_conf {
             Self::No
@@ -226,7 +226,7 @@ pub(crate) fn rename_rules(args: &RenameArgs, prefix: Option<RepositoryName>) ->
     }
 }
 
-/// Options for uploads, and the place where sessions are kept for the next run.
+/// Options for uploads, and the directory for the sessions of the next run.
 pub(crate) fn uploads(args: &UploadArgs, drain: &Drain) -> UploadOptions {
     UploadOptions {
         chunk_len: args.chunk_size.0,

@@ -13,7 +13,7 @@ const LINE_LEN_MAX: u64 = 64 * 1024;
 /// The settings of the terminal before a question that is not answered yet.
 static ASKING: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Whether what a person types is seen.
+/// Whether the input is echoed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Echo {
     Shown,
@@ -44,7 +44,7 @@ pub(crate) fn read_line(echo: Echo) -> io::Result<String> {
     result
 }
 
-/// Takes back what an unanswered question did to the terminal; whether there was one.
+/// Restores the terminal after an unanswered question; returns whether there was one.
 pub(crate) fn restore() -> bool {
     let Some(before) = asking().take() else {
         return false;

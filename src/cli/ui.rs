@@ -1,4 +1,4 @@
-//! The terminal face: what a person or a script sees, and nothing of what hod does.
+//! Terminal output for people and scripts.
 //!
 //! Results go to stdout, everything else to stderr; one object owns stderr, so that lines and bars
 //! do not fight. All rendering is pure and takes its settings as values: whether there is colour is

@@ -46,7 +46,7 @@ impl BlobWriter {
         Ok(self.0.write(bytes)?)
     }
 
-    /// Keeps the blob if it is what was expected.
+    /// Keeps the blob if it has the expected digest and length.
     pub fn commit(self) -> Result<(), LayoutError> {
         match self.0.finish()? {
             Place::File(file, path) => file.persist(&path, Durability::Deferred)?,

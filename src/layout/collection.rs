@@ -36,7 +36,7 @@ pub struct Collection {
     declared: HashMap<Digest, MediaType>,
     /// Manifests in memory: those that were made here, or all.
     held: BTreeMap<Digest, Manifest>,
-    /// Manifests of a compressed archive whose bytes are not what their names say.
+    /// Manifests of a compressed archive whose bytes do not have the digest in their names.
     corrupt: BTreeSet<Digest>,
     blobs: Blobs,
     notes: Vec<String>,
@@ -71,7 +71,7 @@ enum Blobs {
         volumes: Vec<Volume>,
         places: HashMap<Digest, Place>,
     },
-    /// Members of archives of which one at least is compressed.
+    /// Members of archives of which at least one is compressed.
     Sequential {
         volumes: Vec<PathBuf>,
         places: HashMap<Digest, Place>,

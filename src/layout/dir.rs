@@ -42,8 +42,7 @@ impl DirLayout {
 
     /// Reads the top manifest or index.
     ///
-    /// Nothing in a layout says what it should hash to; compare it with what is known from
-    /// elsewhere.
+    /// A layout does not contain its digest; compare it with a digest from elsewhere.
     pub fn top_manifest(&self) -> Result<Manifest, LayoutError> {
         let path = self.path.join(file_name::MANIFEST);
         let bytes = hod_fsx::read(&path, MANIFEST_LEN_MAX)?;
@@ -72,8 +71,8 @@ impl DirLayout {
         }
     }
 
-    /// Where the manifest with this digest is, if it is here: in a file of its own, as children of
-    /// an index are, or in that of the top.
+    /// The file of the manifest with this digest, if it exists: a separate file, as for children of
+    /// an index, or the file of the top manifest.
     pub fn manifest_path(&self, digest: &Digest) -> PathBuf {
         let mut children = self.children(digest);
         let is_there = |path: &PathBuf| hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some());

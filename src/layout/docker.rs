@@ -67,7 +67,7 @@ struct Entry<'a> {
 }
 
 impl DockerImage {
-    /// The configuration of an image that can be in such an archive, as far as its manifest tells.
+    /// Returns the config of an image if, by its manifest, such an archive can contain it.
     pub fn config_of(manifest: &Manifest) -> Result<&Descriptor, NoDockerImage> {
         let ManifestBody::Image(image) = manifest.body() else {
             return Err(NoDockerImage::Index);
@@ -112,7 +112,7 @@ impl DockerImage {
 }
 
 impl DockerImage {
-    /// Whether a layer is one of its own.
+    /// Returns true if the layer belongs to this archive.
     pub fn has_layer(&self, layer: &DockerLayer) -> bool {
         self.layers.contains(layer)
     }
@@ -133,9 +133,8 @@ pub struct DockerWriter {
 }
 
 impl DockerWriter {
-    /// Starts an archive of these images that is to become `destination`, whose directory must
-    /// exist; a file that is there is replaced. `mtime` is the time of every member, in seconds
-    /// since 1970.
+    /// Starts an archive of these images that becomes `destination`, whose directory must exist; an
+    /// existing file is replaced. `mtime` is the time of every member, in seconds since 1970.
     pub fn create(
         destination: &Path,
         images: Vec<DockerImage>,
@@ -193,11 +192,11 @@ impl DockerWriter {
         layers
     }
 
-    /// Writes a layer, of which `content` has the bytes as stored, decompressing them. Layers come
-    /// in the order of [`DockerWriter::layers`], of which some may be left out.
+    /// Decompresses and writes a layer; `content` has the bytes as stored. Layers come in the order
+    /// of [`DockerWriter::layers`], of which some may be left out.
     ///
-    /// Both what is read and what is written must be what their digests say; otherwise nothing of
-    /// the layer is in the archive, and it may be written again.
+    /// The compressed and the decompressed bytes must have their digests; otherwise nothing of the
+    /// layer is in the archive, and it can be written again.
     pub fn write_layer(
         &mut self,
         layer: &DockerLayer,
@@ -249,7 +248,7 @@ impl DockerWriter {
         })
     }
 
-    /// Decompresses a layer into the archive; returns what its image says it unpacks to.
+    /// Decompresses a layer into the archive; returns the diff ID of its image.
     fn unpack(
         &mut self,
         stored: &mut (impl Read + Send),

@@ -1,4 +1,4 @@
-//! Finding layouts below a directory, and what their paths say they are.
+//! Finds layouts below a directory, and the names in their paths.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -26,7 +26,7 @@ pub enum Committed {
     Created,
     /// It took the place of an older layout.
     Replaced,
-    /// The same files were there already and are left.
+    /// The same files existed and are kept.
     Unchanged,
 }
 
@@ -124,7 +124,7 @@ impl DirWriter {
         Ok(())
     }
 
-    /// Starts a blob that should have a digest, and a length where a descriptor says one.
+    /// Starts a blob with an expected digest and, if a descriptor has one, an expected length.
     pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, LayoutError> {
         let expected = expected.into();
         let temp = hod_fsx::TempFile::create_in(self.output.path(), "dir-put-blob")?;
@@ -135,7 +135,7 @@ impl DirWriter {
     /// Checks that the layout is complete and makes it appear at its destination.
     ///
     /// Complete means: every blob that a manifest here stores, with its length, and at least one
-    /// child of every index that lists any. On failure the destination is as it was.
+    /// child of every index that lists any. On failure, the destination is unchanged.
     pub fn commit(self, durability: Durability) -> Result<Committed, LayoutError> {
         self.check_complete()?;
         let version = self.output.path().join(file_name::VERSION);
@@ -241,7 +241,7 @@ fn is_member(path: &Path) -> bool {
     name.to_str().is_some_and(file_name::is_layout_file) || hod_fsx::is_scratch_name(name)
 }
 
-/// Looks at what is at `path`; an error if it is not ours to replace.
+/// Checks what is at `path`; an error if hod must not replace it.
 fn look_at(path: &Path) -> Result<Destination, LayoutError> {
     let occupied = |found: Option<String>| LayoutError::Occupied {
         path: path.to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! Lists are often made from tables of other shapes (`docker images` prints name and tag in two
 //! columns), so a bare word that is usually a tag, a platform or a registry is refused with both
-//! readings. A destination with a `/` or a `:` is always taken.
+//! readings. A destination with a `/` or a `:` is always accepted.
 
 use hod_oci::{Platform, PlatformChoice, Reference, ReferenceError, RepositoryName};
 
@@ -10,7 +10,7 @@ use super::problem::LineProblem;
 use super::{Destination, fix};
 
 const SYSTEMS: &[&str] = &["linux", "windows", "darwin", "freebsd", "netbsd", "openbsd"];
-/// Go's names; those of other tools are translated to these first.
+/// Names as in Go; names of other tools are translated first.
 const ARCHITECTURES: &[&str] = &[
     "386", "amd64", "arm", "arm64", "loong64", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
     "riscv64", "s390x", "wasm",

@@ -75,7 +75,7 @@ impl ListEntry {
         }
     }
 
-    /// Whether the line says all that a line of a lock says.
+    /// Returns true if the line has everything that a line of a lock has.
     pub fn is_locked(&self) -> bool {
         self.reference.registry.is_some()
             && self.reference.digest.is_some()

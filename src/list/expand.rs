@@ -11,7 +11,7 @@ use super::{BadLine, ImageList, ListEntry, ListError, ListLine, PatternLine, Sto
 #[derive(Debug)]
 pub(super) struct Claims<'a> {
     source: &'a Registry,
-    /// The position of what has a name; images without a tag have their digest for one.
+    /// The position of the image that has a name; images without a tag use their digest.
     taken: HashMap<(StoredAs, Option<Digest>), usize>,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Claims the name of an image for the position `at`, or gives the position of what has it.
+    /// Claims the name of an image for the position `at`, or returns the position that has it.
     pub(super) fn claim(&mut self, entry: &ListEntry, at: usize) -> Option<usize> {
         let stored = entry.stored();
         let digest = match stored.tag {
@@ -69,7 +69,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// An image, or a pattern that stands for none.
+/// An image, or a pattern that matches none.
 #[derive(Debug, Clone)]
 pub enum Expanded<E> {
     Image(ListEntry),
@@ -85,11 +85,11 @@ impl ImageList {
         })
     }
 
-    /// The images, in the order of the list and each once; `tags_of` says which tags a pattern
-    /// stands for, or why it stands for none. It is asked once for each pattern, in order.
+    /// The images, in the order of the list and each once; `tags_of` returns the tags that match a
+    /// pattern, or the reason why none does. It is called once for each pattern, in order.
     ///
-    /// Names without a registry are `source`'s. Images that go to one name are refused, as those of
-    /// other lines are.
+    /// Names without a registry belong to `source`. Images with the same destination are refused,
+    /// as in other lines.
     pub fn expand<E>(
         &self,
         source: &Registry,

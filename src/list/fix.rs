@@ -1,4 +1,4 @@
-//! What a bad reference was likely meant to be.
+//! Suggestions for invalid references.
 
 use hod_oci::Reference;
 
@@ -8,8 +8,8 @@ const WRAPPING: &[char] = &['"', '\'', '`', ',', ';', ' ', '\t', '\u{200b}', '\u
 const LEADS: &[&str] = &["docker pull ", "- ", "image:", "-image:"];
 const SCHEMES: &[&str] = &["https://", "http://", "docker://", "oci://"];
 
-/// Returns a readable reference that differs from `text` by common mistakes only; `None` when
-/// there is none, or when `text` is readable already.
+/// Returns a valid reference that differs from `text` only by common mistakes; `None` if there is
+/// none, or if `text` is valid.
 pub(super) fn reference(text: &str) -> Option<String> {
     if is_reference(text) {
         return None;

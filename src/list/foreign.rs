@@ -18,7 +18,7 @@ pub enum ForeignFormat {
 }
 
 impl ForeignFormat {
-    /// Recognises a whole file; `None` for what may be a list.
+    /// Recognises a file of another tool; `None` if it may be a list.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = text.trim_start_matches('\u{feff}');
         if is_json(text) {

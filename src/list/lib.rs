@@ -62,12 +62,12 @@ pub fn parse(sources: &[ListSource<'_>], sections: &[String]) -> Result<ImageLis
     parse_from(&Registry::docker_hub(), sources, sections)
 }
 
-/// Parses lists of which names without a registry are `source`'s, and takes what is in one of
-/// `sections` (none given: everything).
+/// Parses lists and selects `sections` (none given: everything). Names without a registry belong to
+/// `source`.
 ///
 /// `source` decides only whether `redis` and `docker.io/redis` are one image or two that claim one
-/// name. Every bad line is reported, in sections that were not asked for too. Duplicates fold
-/// into the first.
+/// name. Every invalid line is reported, also in sections that were not selected. Duplicates are
+/// joined into the first.
 pub fn parse_from(
     source: &Registry,
     sources: &[ListSource<'_>],

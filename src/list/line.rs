@@ -16,13 +16,13 @@ pub enum ListLine {
 /// A line that names those images of a repository whose tags match a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternLine {
-    /// What the images have in common: all of an entry but the tag.
+    /// The common part of the images: an entry without the tag.
     pub stem: ListEntry,
     pub tags: TagPattern,
 }
 
 impl ListLine {
-    /// What the line says besides a pattern: for an image, all of it.
+    /// The line without its pattern: for an image, the whole line.
     pub fn stem(&self) -> &ListEntry {
         match self {
             Self::Image(entry) => entry,

@@ -1,4 +1,4 @@
-//! The `key=value` columns of a line: what is carried of an image.
+//! The `key=value` columns of a line, which determine what is carried of an image.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub struct LineOptions {
 pub enum IndexChoice {
     /// It keeps its bytes.
     Keep,
-    /// It is written anew with what is carried, and must then have this digest, if one is given.
+    /// The index is rewritten, and must then have this digest, if one is given.
     Rewrite(Option<Digest>),
 }
 
@@ -162,7 +162,7 @@ pub(super) fn platforms(value: &str, columns: &[&str]) -> Result<PlatformChoice,
     })
 }
 
-/// Whether `key=value` was likely meant to be `platform=value`.
+/// Returns true if `key=value` is probably a mistake for `platform=value`.
 fn is_like_platform(key: &str, value: &str) -> bool {
     let key = key.to_lowercase();
     let is_key = key.trim_start_matches('-').starts_with("platform") || key == "arch";

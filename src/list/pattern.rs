@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use super::problem::LineProblem;
 use super::tags::{PatternError, TagRegex, TagRule, TagVersions};
 
-/// What a pattern begins with; no tag and no port does.
+/// The start of a pattern; no tag or port starts like this.
 const MARKS: &[char] = &['*', '~', '<', '>', '=', '!', '^'];
 /// What each further column of a range of versions begins with; no destination and no option does.
 const OPERATORS: &[char] = &['~', '<', '>', '=', '!', '^', '|', ','];
@@ -73,7 +73,7 @@ pub(super) fn limit(
     limit.map_err(|_| LineProblem::new(column, "`limit=` takes a number from 1"))
 }
 
-/// The pattern that a tag with `*` in it, as shells have it, was likely meant to be.
+/// The suggested pattern for a tag with `*` in it, as in shells.
 pub(super) fn meant(column: &str) -> Option<String> {
     let (name, tag) = column.rsplit_once(':')?;
     let is_glob = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);

@@ -1,4 +1,4 @@
-//! Rename rules: the name an image gets where it goes, made from the one it has in the store.
+//! Rename rules: compute the name of an image at its destination from its stored name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct RenameRules {
     pub prefix: Option<RepositoryName>,
 }
 
-/// `quay.io/*=platform/*`: what to look for in a stored name, and what to put there.
+/// `quay.io/*=platform/*`: the pattern of a stored name, and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenameRule {
     from: Pattern,
@@ -42,7 +42,7 @@ pub struct RenameRule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
     before: String,
-    /// The text after the star, if there is one.
+    /// The text after the star, if any.
     after: Option<String>,
 }
 
@@ -65,9 +65,9 @@ pub enum RenameError {
     #[error("{}", list_unused(rules))]
     Unused {
         rules: Vec<RenameRule>,
-        /// A name that there is.
+        /// An existing name.
         example: Option<RepositoryName>,
-        /// A rule that was likely meant.
+        /// A suggested rule.
         fix: Option<String>,
     },
     /// Different images would have one name.
@@ -87,7 +87,7 @@ pub struct Landing {
 }
 
 impl Landing {
-    /// Whether both are one image: the digest decides, and a name only where there is none.
+    /// Returns true if both are the same image: by digest, or by name if there is no digest.
     pub fn is_same_image(&self, other: &Self) -> bool {
         match (&self.digest, &other.digest) {
             (Some(digest), Some(other)) => digest == other,
@@ -106,7 +106,8 @@ pub struct Collision {
 }
 
 impl Collision {
-    /// Whether the images have one name where they come from, so that no rule tells them apart.
+    /// Returns true if the images have the same name at their source, so that no rule can
+    /// distinguish them.
     fn is_of_source(&self) -> bool {
         let mut names = self.images.windows(2);
         names.all(|pair| pair[0].source == pair[1].source)
@@ -245,7 +246,7 @@ impl Pattern {
         })
     }
 
-    /// The text in `name` that the star matches; empty if there is no star.
+    /// The text in `name` that the star matches; empty without a star.
     fn matched<'n>(&self, name: &'n str) -> Option<&'n str> {
         match &self.after {
             Some(after) => name.strip_prefix(&*self.before)?.strip_suffix(&**after),
@@ -545,7 +546,7 @@ mod tests {
             )
         );
         assert!(error.hint().unwrap().contains("--rename"));
-        // Spelled alike where they come from, they are two images all the same.
+        // They are two images, even if their names at the source are equal.
         let alike = collisions(&[
             landing("x:1", "x", Some("1"), Some(b"1")),
             landing("x:1", "x", Some("1"), Some(b"2")),

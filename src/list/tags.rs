@@ -18,15 +18,15 @@ const PATTERN_LEN_MAX: usize = 1000;
 /// The largest compiled regular expression, in bytes.
 const REGEX_SIZE_MAX: usize = 1024 * 1024;
 
-/// Which tags of a repository are meant.
+/// Selects tags of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagPattern {
     pub rule: TagRule,
-    /// Only so many of them, the newest.
+    /// Maximum number of tags: the newest ones.
     pub limit: Option<NonZeroUsize>,
 }
 
-/// What a tag must be like.
+/// The condition for a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagRule {
     /// `*`
@@ -65,13 +65,13 @@ pub enum PatternError {
 }
 
 impl TagPattern {
-    /// Whether a tag is meant, limits aside. The tags of referrers never are: they are carried with
-    /// their images.
+    /// Returns true if a tag matches, without limits. Tags of referrers never match: they are
+    /// carried with their images.
     pub fn matches(&self, tag: &Tag) -> bool {
         ReferrerTag::parse(tag).is_none() && self.rule.matches(tag)
     }
 
-    /// The tags that are meant, from the oldest to the newest.
+    /// The matching tags, from the oldest to the newest.
     ///
     /// Versions are newer than all other tags and compared as versions; the others are in the
     /// natural order, in which `nightly-10` comes after `nightly-9`.

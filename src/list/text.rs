@@ -13,7 +13,7 @@ pub(super) enum Line<'a> {
     Blank,
     /// `##name`.
     Section(&'a str),
-    /// `## some words`, which may have been meant to open a section.
+    /// `## some words`, which may be intended as a section.
     Heading(&'a str),
     Image(Box<ImageLine>),
 }
@@ -21,7 +21,7 @@ pub(super) enum Line<'a> {
 /// The columns of a line.
 #[derive(Debug, PartialEq)]
 pub(super) struct ImageLine {
-    /// Without a tag and a digest where there is a pattern.
+    /// With a pattern: without tag and digest.
     pub(super) reference: Reference,
     pub(super) tags: Option<TagPattern>,
     pub(super) destination: Option<Destination>,

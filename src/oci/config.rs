@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Digest, Platform};
 
-/// The platform that a configuration says its image runs on.
+/// The platform in an image config.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ImageConfig {
     #[serde(flatten)]

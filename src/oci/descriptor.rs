@@ -23,12 +23,12 @@ pub struct Descriptor {
     /// Of an index's entry: the platform that the image runs on.
     #[serde(default)]
     pub platform: Option<Platform>,
-    /// Free-form notes, of which an index's attestations make use.
+    /// Free-form notes; attestations in an index use them.
     #[serde(default, deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Whether layers that registries need not hold are fetched with their image.
+/// Whether foreign layers are fetched with their image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignLayers {
     Fetch,
@@ -48,7 +48,7 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Adds up lengths that others claim; [`u64::MAX`] where that is not enough.
+/// Adds lengths from outside; saturates at [`u64::MAX`].
 pub fn sum_len(lens: impl IntoIterator<Item = u64>) -> u64 {
     lens.into_iter().fold(0, u64::saturating_add)
 }
@@ -66,7 +66,7 @@ impl Descriptor {
         }
     }
 
-    /// Whether the blob is a layer that registries refer to and need not hold.
+    /// Returns true for a foreign layer, which registries need not store.
     ///
     /// The media type alone is not enough: a foreign layer without `urls` is not available
     /// elsewhere, so registries store it and it is carried like any other.

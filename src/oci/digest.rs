@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-/// Number of bytes that are hashed at once: they stay in the processor's cache meanwhile.
+/// Number of bytes that are hashed at once: they fit into the processor's cache.
 const READ_LEN: usize = 256 * 1024;
 
 /// A digest algorithm that can be computed here.

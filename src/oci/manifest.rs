@@ -1,5 +1,5 @@
-//! Manifests and indexes, kept as the bytes they came as (OCI image-spec, manifest.md and
-//! image-index.md; Docker's schema 2 and manifest list).
+//! Manifests and indexes, kept byte for byte (OCI image-spec, manifest.md and image-index.md;
+//! Docker's schema 2 and manifest list).
 //!
 //! A manifest has a digest, so it is never re-serialised: it is parsed to be read, and carried as
 //! bytes. Unknown fields, inline `data` and annotations therefore arrive as they left.
@@ -61,7 +61,7 @@ pub enum ManifestError {
     /// A `mediaType` that is not a manifest's.
     #[error("`{media_type}` is not a manifest media type that can be carried")]
     UnknownMediaType { media_type: MediaType },
-    /// Both or neither of the shapes.
+    /// Both or neither of a manifest and an index.
     #[error("manifest has neither a config with layers nor a list of manifests")]
     Shapeless,
     /// An index of one shape declared as the other (a known attack: the two parse differently).
@@ -85,10 +85,10 @@ struct Wire {
 }
 
 impl Manifest {
-    /// Parses `bytes`, whose media type is the one inside, else `declared` (the `Content-Type` or
-    /// the descriptor's), else what the shape says.
+    /// Parses `bytes`, whose media type is the one inside, otherwise `declared` (from
+    /// `Content-Type` or the descriptor), otherwise derived from the fields.
     ///
-    /// The digest is sha256; see [`Manifest::parse_as`] for bytes that a digest names.
+    /// The digest is sha256; see [`Manifest::parse_as`] for bytes with a known digest.
     pub fn parse(bytes: Bytes, declared: Option<&MediaType>) -> Result<Self, ManifestError> {
         let digest = Digest::of(&bytes);
         Self::parse_as(bytes, digest, declared)
@@ -228,7 +228,7 @@ impl Manifest {
         let ManifestBody::Index(_) = self.body else {
             return None;
         };
-        // Values, so that fields unknown here are kept.
+        // Values, so that unknown fields are kept.
         let mut fields: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&self.bytes).ok()?;
         let list = fields.get_mut("manifests")?.as_array_mut()?;
@@ -253,13 +253,13 @@ impl Manifest {
 /// An entry of a rewritten index.
 #[derive(Debug, Clone, Copy)]
 pub enum IndexEntry<'a> {
-    /// The entry at this position, as it is.
+    /// The unchanged entry at this position.
     Keep(usize),
     /// The entry at this position, now naming another manifest.
     Replace(usize, &'a Manifest),
 }
 
-/// A schema 1 manifest has fields of other shapes, so it must be told apart by name here too.
+/// A schema 1 manifest has other fields, so it is recognised by its media type here too.
 fn not_a_manifest(bytes: &[u8], error: serde_json::Error) -> ManifestError {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -80,7 +80,7 @@ const OTHER_NAMES: [(&str, &str); 9] = [
 /// `windows/amd64:10.0.20348`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
-    /// Empty where an image does not say it.
+    /// Empty if the image does not state it.
     #[serde(default)]
     pub os: String,
     #[serde(default)]
@@ -134,7 +134,7 @@ impl PlatformChoice {
 }
 
 impl PlatformError {
-    /// The platform that was likely meant.
+    /// The suggested platform.
     pub fn meant(&self) -> Option<&str> {
         match self {
             Self::Form { meant, .. } => meant.as_deref(),
@@ -154,11 +154,11 @@ impl Platform {
         }
     }
 
-    /// Whether an image of platform `offered` runs where this one is asked for.
+    /// Returns true if an image for platform `offered` runs on this requested platform.
     ///
-    /// A variant matters only when it is asked for; `arm64` and `arm64/v8` are the same, and `arm`
-    /// without a variant is `arm/v7`. The same goes for the version of the operating system, of
-    /// which the first components are enough.
+    /// The variant matters only if it is requested; `arm64` and `arm64/v8` are the same, and `arm`
+    /// without a variant is `arm/v7`. The same applies to the version of the operating system,
+    /// which is compared as a prefix.
     pub fn accepts(&self, offered: &Self) -> bool {
         self.os == offered.os
             && self.architecture == offered.architecture
@@ -175,15 +175,15 @@ impl Platform {
             }
     }
 
-    /// Whether `offered` is what is asked for here and nothing more special.
+    /// Returns true if `offered` is the requested platform and not more specific.
     pub fn is_exactly(&self, offered: &Self) -> bool {
         self.accepts(offered)
             && self.effective_variant() == offered.effective_variant()
             && self.effective_os_version() == offered.effective_os_version()
     }
 
-    /// Whether it says what it runs on: descriptors and configurations may leave it empty, or hold
-    /// anything.
+    /// Returns true if the platform is stated: descriptors and configs may leave it empty or
+    /// contain anything.
     pub fn is_stated(&self) -> bool {
         !self.architecture.is_empty() && self.is_printable()
     }
@@ -193,8 +193,7 @@ impl Platform {
         self.os == "unknown" && self.architecture == "unknown"
     }
 
-    /// Whether it says something that can be written where people read it: a configuration may hold
-    /// anything.
+    /// Returns true if the platform can be displayed: a config may contain anything.
     pub fn is_printable(&self) -> bool {
         let more = [&self.variant, &self.os_version].into_iter().flatten();
         let mut texts = [&self.os, &self.architecture].into_iter().chain(more);
@@ -209,7 +208,7 @@ impl Platform {
         }
     }
 
-    /// The variant meant where none is written.
+    /// The default variant.
     fn default_variant(&self) -> Option<&'static str> {
         (self.architecture == "arm").then_some("v7")
     }
@@ -279,8 +278,7 @@ fn parse(text: &str) -> Option<Platform> {
     })
 }
 
-/// The platform with its words as they are spelt, if one of them is a letter off or they are in
-/// the wrong order.
+/// The platform with corrected words, if one of them has a wrong letter or the order is wrong.
 fn respelt(platform: &Platform) -> Option<Platform> {
     let is_system = |word: &String| word != "unknown" && SYSTEMS.contains(&word.as_str());
     if is_system(&platform.architecture) && !is_system(&platform.os) {
@@ -350,7 +348,7 @@ fn likely(text: &str) -> Option<String> {
     is_known.then(|| platform.to_string())
 }
 
-/// Whether one letter more, less, other or swapped with its neighbour makes one of the other.
+/// Returns true if the words differ by one inserted, deleted, replaced or swapped letter.
 fn is_near(word: &str, known: &str) -> bool {
     let (word, known) = (word.as_bytes(), known.as_bytes());
     let n_same = word.iter().zip(known).take_while(|(a, b)| a == b).count();

@@ -32,7 +32,7 @@ pub struct Tag(Box<str>);
 /// apply the rules of Docker Hub.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
-    /// `None` where the text names no registry, so that the user's choice applies.
+    /// `None` if the text names no registry, so that the user's choice applies.
     pub registry: Option<Registry>,
     pub repository: RepositoryName,
     pub tag: Option<Tag>,
@@ -63,7 +63,7 @@ pub enum ReferenceError {
 }
 
 impl Registry {
-    /// Docker Hub, where names without a registry are by default.
+    /// Docker Hub, the default registry of names without one.
     pub fn docker_hub() -> Self {
         Self("docker.io".into())
     }
@@ -170,7 +170,7 @@ impl RepositoryName {
 }
 
 impl Tag {
-    /// The tag that a reference without one means.
+    /// The default tag.
     pub fn latest() -> Self {
         Self("latest".into())
     }

@@ -38,7 +38,7 @@ pub struct ReferrerTag {
 pub enum ReferrerTagKind {
     /// `<alg>-<hex>`: an index of the referrers.
     Index,
-    /// `<alg>-<hex>.sig`, `.att` or `.sbom`: the referrer itself, which need not say so.
+    /// `<alg>-<hex>.sig`, `.att` or `.sbom`: the referrer itself, which may have no `subject`.
     Cosign,
 }
 
@@ -131,10 +131,10 @@ struct IndexDoc<'a> {
 }
 
 impl ReferrerEntry {
-    /// Describes a manifest as the specification says: with its `artifactType`, else the type of
-    /// its config, and with its annotations.
+    /// Returns the descriptor of a manifest, as specified: with its `artifactType`, otherwise the
+    /// type of its config, and with its annotations.
     pub fn of(manifest: &Manifest) -> Self {
-        // Fields of other types than the specification's say nothing.
+        // Fields of other types than in the specification are ignored.
         let chosen: Chosen = serde_json::from_slice(manifest.bytes()).unwrap_or_default();
         let artifact_type = chosen.artifact_type.filter(|text| !text.is_empty());
         let config_type = match manifest.body() {

@@ -2,7 +2,7 @@
 
 use super::{Descriptor, Digest, DigestHasher};
 
-/// Content that is not what was expected.
+/// Content without the expected digest or length.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentMismatch {
     /// It has another digest.
@@ -12,8 +12,8 @@ pub enum ContentMismatch {
         actual: Digest,
         len: u64,
     },
-    /// It is longer or shorter. What is longer is refused before it has ended: `actual` is what
-    /// came until then.
+    /// The length is wrong. Content that is too long is refused before its end: `actual` is the
+    /// length so far.
     #[error("blob `{digest}` arrived with {actual} of {expected} bytes")]
     Length {
         digest: Digest,
@@ -28,7 +28,7 @@ pub enum ContentMismatch {
 #[derive(Debug, Clone)]
 pub struct Verifier {
     expected: Digest,
-    /// The length that it should have, where that is known.
+    /// The expected length, if known.
     size: Option<u64>,
     hasher: DigestHasher,
     len: u64,
@@ -72,7 +72,7 @@ impl Verifier {
         self.len == 0
     }
 
-    /// Whether as many bytes came as were expected; false where the length is not known.
+    /// Returns true if the expected number of bytes was received; false if the length is unknown.
     pub fn is_whole(&self) -> bool {
         self.size == Some(self.len)
     }
@@ -90,7 +90,7 @@ impl Verifier {
         }
     }
 
-    /// Takes the next bytes; refuses all of them if the content would be longer than expected.
+    /// Hashes the next bytes; refuses all of them if the content would be longer than expected.
     pub fn update(&mut self, bytes: &[u8]) -> Result<(), ContentMismatch> {
         self.admit(bytes.len())?;
         self.hasher.update(bytes);
@@ -98,7 +98,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether all that came is what was expected.
+    /// Checks that all content has the expected digest and length.
     pub fn finish(self) -> Result<(), ContentMismatch> {
         if let Some(expected) = self.size.filter(|&size| size != self.len) {
             return Err(ContentMismatch::Length {

@@ -5,7 +5,7 @@ use hod_list::{ListLine, RenameError, RenameRules, TagPattern};
 use hod_oci::{Digest, RepositoryName, Tag};
 use hod_transfer::Wanted;
 
-/// An image that was named and not found, or several that a pattern stands for.
+/// A named image that was not found, or a pattern that matches no image.
 #[derive(Debug, Clone)]
 pub(super) struct Absent {
     pub(super) image: DamagedImage,
@@ -77,7 +77,7 @@ impl Absent {
     }
 }
 
-/// The name under which an image is compared with those of other sources.
+/// The name for comparing an image with the images of other sources.
 pub(super) fn stored_name(
     repository: &RepositoryName,
     tag: Option<&Tag>,

@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::batch::{Batch, PresentVolumes};
-use super::preflight::Look;
+use super::preflight::PreflightCheck;
 use super::{Context, OpsError};
 use hod_bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, Origin, OriginKind};
 use hod_list::RenameRules;
@@ -52,11 +52,11 @@ pub struct MissingBlob {
     pub size: u64,
     /// The images that need it.
     pub images: Vec<String>,
-    /// Where it was when the bundle was packed.
+    /// Its repositories when the bundle was packed.
     pub held: Vec<HeldBy>,
 }
 
-/// Who had a blob, and where.
+/// A bundle, store or registry that has a blob, and the repositories in it.
 #[derive(Debug, Serialize)]
 pub struct HeldBy {
     #[serde(flatten)]
@@ -167,14 +167,14 @@ impl Hint for BaseMissing {
     }
 }
 
-/// Finds out what the registry has of all that the source lacks: of the base all, or it is refused;
-/// images whose blobs are in volumes that are not here wait for them, if the registry lacks these.
+/// Asks the registry for the blobs that the source lacks. A missing blob of the base fails the run;
+/// missing blobs in absent volumes make their images wait.
 ///
 /// Costs one HEAD for each such blob and repository that needs it, and where none of these has it,
 /// one for each repository that may.
 pub(super) async fn await_at_registry(
     (cx, source, path): (&Context, &dyn Source, &Path),
-    (sink, renames, look): (&RegistrySink, &RenameRules, Option<&Look<'_>>),
+    (sink, renames, check): (&RegistrySink, &RenameRules, Option<&PreflightCheck<'_>>),
     batch: &mut Batch,
 ) -> Result<(), OpsError> {
     let (Some(document), lacking) = (source.document(), lacking(source, &batch.plan)) else {
@@ -196,7 +196,7 @@ pub(super) async fn await_at_registry(
             async move {
                 let blob = &plan.blobs[at].descriptor;
                 let mut there = Vec::new();
-                for name in destinations(plan, at, look) {
+                for name in destinations(plan, at, check) {
                     if sink.has_blob(&name, blob).await? {
                         there.push(name);
                     }
@@ -225,8 +225,8 @@ pub(super) async fn await_at_registry(
     settle(batch, found, source, (path, Some(target)))
 }
 
-/// Finds out what the store has of all that the source lacks; `None` for a store that is to be
-/// made, and has nothing.
+/// Looks up the blobs that the source lacks in the store; `None` for a store that does not exist
+/// yet.
 pub(super) async fn await_at_store(
     (source, path): (&dyn Source, &Path),
     (store, target): (Option<Store>, &Path),
@@ -260,7 +260,7 @@ pub(super) async fn await_at_store(
     settle(batch, found, source, (path, Some(target)))
 }
 
-/// Refuses where the source does not have every blob of the plan itself.
+/// Refuses a source that does not have every blob of the plan.
 pub(super) fn require_whole(source: &dyn Source, path: &Path, plan: &Plan) -> Result<(), OpsError> {
     let lacking = lacking(source, plan);
     if lacking.is_empty() {
@@ -309,11 +309,15 @@ fn base_of(document: &BundleManifest) -> BTreeMap<&Digest, &BaseBlob> {
     base.map(|blob| (&blob.digest, blob)).collect()
 }
 
-/// The repositories that are to have a blob, each once; of those, where it makes sense to ask.
-pub(super) fn destinations(plan: &Plan, at: usize, look: Option<&Look<'_>>) -> Vec<RepositoryName> {
+/// The destination repositories of a blob whose projects exist, each once.
+pub(super) fn destinations(
+    plan: &Plan,
+    at: usize,
+    check: Option<&PreflightCheck<'_>>,
+) -> Vec<RepositoryName> {
     let images = plan.blobs[at].images.iter();
     let destinations = images.map(|&image| &plan.images[image].wanted.destination);
-    let may_ask = |to: &&Destination| look.is_none_or(|look| look.may_ask(to));
+    let may_ask = |to: &&Destination| check.is_none_or(|check| check.may_ask(to));
     let names: BTreeSet<&RepositoryName> = destinations
         .filter(may_ask)
         .map(|to| &to.repository)
@@ -337,8 +341,8 @@ fn holders(
                 names.insert(pushed_as(name)?);
                 continue;
             }
-            // A receipt of a registry has the names there. At another registry, or below another
-            // prefix, the same images have those that this push gives them.
+            // A receipt of a registry has the names of that registry. At another registry or
+            // prefix, the same images have the names that this push gives them.
             if let Some(name) = without_prefix(name, &origin.name) {
                 names.insert(pushed_as(&name)?);
             }
@@ -348,15 +352,15 @@ fn holders(
     Ok(names)
 }
 
-/// The name of a repository of `registry`, a host and perhaps a prefix, as it was before a push put
-/// it there.
+/// The name of a repository of `registry`, a host and perhaps a prefix, as it was before a push
+/// added it.
 fn without_prefix(name: &RepositoryName, registry: &str) -> Option<RepositoryName> {
     let (_, prefix) = registry.split_once('/')?;
     let rest = name.as_str().strip_prefix(prefix)?.strip_prefix('/')?;
     rest.parse().ok()
 }
 
-/// Whether a repository has a blob that is not known to be there or to be ours.
+/// Returns true if the state of a blob in a repository is unknown.
 async fn may_have(
     sink: &RegistrySink,
     name: &RepositoryName,
@@ -371,7 +375,7 @@ async fn may_have(
     }
 }
 
-/// Puts what was found into the plan.
+/// Records the results in the plan.
 fn settle(
     batch: &mut Batch,
     found: Vec<(usize, Presence)>,
@@ -471,7 +475,7 @@ fn missing(
     }))
 }
 
-/// Who had a blob of the base.
+/// A bundle, store or registry that has a blob of the base.
 fn held_by(base: Option<&BaseBlob>, document: &BundleManifest) -> Vec<HeldBy> {
     let held = base.into_iter().flat_map(|base| &base.held);
     held.map(|held| HeldBy {

@@ -1,4 +1,4 @@
-//! What the batches have in common: resolve, plan, move, and say what became of each image.
+//! The common part of batches: resolve, plan, move, and report the result of each image.
 
 mod damage;
 mod lacking;
@@ -33,12 +33,12 @@ const RESOLVE_AT_ONCE: usize = 16;
 
 /// Whether the verb does its work or only describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum RunMode {
     Real,
     DryRun,
 }
 
-impl Effect {
+impl RunMode {
     /// Converts the verb's `--dry-run`.
     pub fn of(is_dry_run: bool) -> Self {
         if is_dry_run { Self::DryRun } else { Self::Real }
@@ -47,7 +47,7 @@ impl Effect {
 
 /// The extent to which the destination of an image has it already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum TargetState {
     /// Not this image.
     New,
     /// The image, but not all of its referrers.
@@ -95,7 +95,7 @@ pub(super) struct Batch {
     source_damage: Option<String>,
 }
 
-/// Resolves images, and reports nothing of them yet.
+/// Resolves images, without reporting them.
 pub(super) async fn resolve_images(
     cx: &Context,
     source: &dyn Source,
@@ -183,7 +183,7 @@ impl Batch {
         batch
     }
 
-    /// The same images under the names of `wanted`, in whose order they were wanted here.
+    /// The same images, in the same order, under the names of `wanted`.
     pub(super) fn redirected(&self, wanted: &[Wanted]) -> Self {
         let mut batch = self.clone();
         let mut images = self.plan.images.clone();
@@ -223,7 +223,7 @@ impl Batch {
         })
     }
 
-    /// Fails with the first failure where images were tried and none could be read.
+    /// Fails with the first failure if no image could be read.
     pub(super) fn require_one(&self, word: &Path) -> Result<(), OpsError> {
         match self.first_failure() {
             Some(failure) if self.plan.images.is_empty() => Err(OpsError::NothingRead {
@@ -235,23 +235,23 @@ impl Batch {
         }
     }
 
-    /// Takes images out of the plan that their destination has unchanged, or about which it cannot
-    /// be asked, and of others what it has; one answer for each image of the plan.
-    pub(super) fn settle(&mut self, answers: Vec<Result<Standing, TransferError>>) {
+    /// Removes from the plan images that their destination has unchanged, or whose destination
+    /// cannot be checked, and the content that it has; one answer for each image of the plan.
+    pub(super) fn settle(&mut self, answers: Vec<Result<TargetState, TransferError>>) {
         let (mut rest, mut positions) = (Vec::new(), Vec::new());
         for (at, answer) in answers.into_iter().enumerate() {
             let position = self.positions[at];
             match answer {
-                Ok(standing @ (Standing::New | Standing::WithoutReferrers)) => {
+                Ok(state @ (TargetState::New | TargetState::WithoutReferrers)) => {
                     let mut image = self.plan.images[at].clone();
-                    if standing == Standing::WithoutReferrers {
+                    if state == TargetState::WithoutReferrers {
                         image.is_in_place = true;
                         image.blobs.clear();
                     }
                     rest.push(image);
                     positions.push(position);
                 }
-                Ok(Standing::Unchanged) => {
+                Ok(TargetState::Unchanged) => {
                     self.reports[position].status = ImageStatus::Unchanged;
                     let image = self.plan.images[at].clone();
                     self.unchanged.push((position, image));
@@ -263,7 +263,7 @@ impl Batch {
         self.plan = Arc::new(Plan::new(rest));
     }
 
-    /// Notes who has which blob, by position in the plan.
+    /// Records the holder of each blob, by position in the plan.
     pub(super) fn set_presence(&mut self, found: Vec<(usize, Presence)>) {
         let plan = Arc::get_mut(&mut self.plan).expect("only a run shares the plan");
         for (at, presence) in found {
@@ -271,7 +271,7 @@ impl Batch {
         }
     }
 
-    /// Notes what each image of the plan runs on, where that was found.
+    /// Records the platforms of each image of the plan, if known.
     pub(super) fn set_platforms(&mut self, found: Vec<Option<Platform>>) {
         let plan = Arc::get_mut(&mut self.plan).expect("only a run shares the plan");
         for (image, platform) in plan.images.iter_mut().zip(found) {
@@ -279,19 +279,19 @@ impl Batch {
         }
     }
 
-    /// Says what the user should know of the image at a position in the plan.
+    /// Warns the user about the image at a position in the plan.
     pub(super) fn warn(&mut self, cx: &Context, image: usize, text: String) {
         let report = &mut self.reports[self.positions[image]];
         cx.warn(&format!("{}: {text}", report.image));
         report.warnings.push(text);
     }
 
-    /// Notes that the image at a position in the plan waits for volumes that are not here.
+    /// Marks the image at a position in the plan as waiting for absent volumes.
     pub(super) fn wait(&mut self, image: usize, volumes: Vec<u32>) {
         self.reports[self.positions[image]].status = ImageStatus::Waiting { volumes };
     }
 
-    /// Lets `check` change every image of the plan, and takes out those that it refuses.
+    /// Lets `check` change every image of the plan, and removes those that it refuses.
     pub(super) fn narrow<E: Into<Arc<TransferError>>>(
         &mut self,
         cx: &Context,
@@ -324,7 +324,7 @@ impl Batch {
         self.plan = Arc::new(Plan::new(rest));
     }
 
-    /// Moves and publishes what was planned.
+    /// Moves the planned blobs and publishes the images.
     pub(super) async fn run(&mut self, cx: &Context, source: Arc<dyn Source>, sink: Arc<dyn Sink>) {
         let blobs = &self.plan.blobs;
         let is_at_hand = |blob: &&PlannedBlob| blob.presence != Presence::Nowhere;
@@ -341,8 +341,8 @@ impl Batch {
         self.fail_unchanged(cx);
     }
 
-    /// Moves what was planned for a target at which all images appear together, or none: stops at
-    /// the first failure and returns it. The images are done when [`Batch::mark_done`] says so.
+    /// Moves the planned blobs for a target at which all images appear together or none: stops at
+    /// the first failure and returns it. [`Batch::mark_done`] marks the images as done.
     pub(super) async fn run_as_one(
         &mut self,
         cx: &Context,
@@ -361,7 +361,7 @@ impl Batch {
                 let image = self.plan.images[at].wanted.name.clone();
                 outcome.err().map(|error| BatchFailure { image, error })
             });
-        // Those that were stopped say nothing.
+        // Stopped images report nothing.
         let is_reason = |failure: &BatchFailure| !matches!(*failure.error, TransferError::Stopped);
         let (reasons, stopped): (Vec<_>, Vec<_>) = failed.partition(is_reason);
         match reasons.into_iter().chain(stopped).next() {
@@ -419,8 +419,8 @@ impl Batch {
         }
     }
 
-    /// Reads a bundle that comes once to its end, and notes what is wrong behind the last blob that
-    /// was wanted. All that was carried is verified by then, but the sender may have failed.
+    /// Reads a bundle on a stream to its end, and records problems after the last requested blob.
+    /// The carried blobs are already verified, but the sender may have failed.
     pub(super) async fn check_the_rest(&mut self, cx: &Context, source: &dyn Source) {
         if !self.must_stop()
             && let Ended::Untold(error) = source.end().await

@@ -1,4 +1,4 @@
-//! What is carried of an image: the command line says it for all images, and the image's line of a
+//! Determines what is carried of an image: options apply to all images, and the image's line of a
 //! list takes precedence, with every verb.
 
 use super::platforms::PlatformOptions;
@@ -29,7 +29,7 @@ pub(super) struct ImageChoice {
 }
 
 impl<'a> Carry<'a> {
-    /// Of a local source, which has what was pulled into it: its foreign layers, too.
+    /// For a local source: everything that it has, including foreign layers.
     pub(super) fn local(platforms: &'a PlatformOptions, referrers: ReferrerMode) -> Self {
         Self {
             platforms: platforms.platforms.as_ref(),

@@ -83,8 +83,8 @@ impl Catalog {
         }
     }
 
-    /// Refuses what is not of the kind that an endpoint states, and takes the one image that it
-    /// chooses, if it does.
+    /// Refuses a source of another kind than the endpoint states, and selects the image that the
+    /// endpoint names, if any.
     pub(super) fn taken_as(mut self, stated: &Stated) -> Result<Self, OpsError> {
         let kind = self.kind();
         if let Some(transport) = stated.transport.filter(|stated| !kind.is(*stated)) {

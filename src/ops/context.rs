@@ -11,7 +11,7 @@ use hod_retry::RetryPolicy;
 /// How long to wait for a lock before a message is shown.
 const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);
 
-/// Whom to tell, and how much to do at once.
+/// The reporter, and the number of jobs at once.
 #[derive(Clone)]
 pub struct Context {
     pub reporter: Arc<dyn Reporter>,

@@ -1,7 +1,7 @@
-//! `copy`: images from any end to others. The verbs that move images are its presets.
+//! `copy`: images from any endpoint to others. The verbs that move images are presets of it.
 //!
-//! What is carried is opened and resolved once. Each target gets a batch of its own, since it lacks
-//! other things, and is looked at before anything moves; then all are filled at once, and a blob
+//! The source is opened and resolved once. Each target has its own batch, because targets lack
+//! different blobs, and is checked before anything moves; then all are filled at once, and a blob
 //! that several lack is read once.
 
 mod bundle;
@@ -20,16 +20,16 @@ use futures_util::future::{join_all, try_join};
 
 use super::batch::{Batch, require_space_of_all};
 use super::input::OpenInput;
-use super::{BatchOutcome, Context, Effect, Input, OpsError};
+use super::{BatchOutcome, Context, Input, OpsError, RunMode};
 use hod_list::RenameRules;
 use hod_transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
 
 use self::refusals::Refusals;
 pub use bundle::{
-    BundleTarget, CarriedFile, CarryError, CarryOptions, NotATool, OwnTool, PackForecast,
+    BundleTarget, CarryError, CarryOptions, ExtraFile, NotATool, OwnTool, PackForecast,
     PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast,
 };
-pub(super) use bundle::{require_lens, require_others, strays, tell_manifests, with_files};
+pub(super) use bundle::{require_lens, require_others, stale_volumes, tell_manifests, with_files};
 pub use layouts::{DirLayouts, DockerArchive, LayoutFormat, LayoutTarget, OciArchive, OciLayout};
 pub use registry::{Recheck, RegistryTarget};
 pub(super) use store::files_besides;
@@ -45,7 +45,7 @@ pub struct CopyOptions {
     pub targets: Vec<Box<dyn CopyTarget>>,
     pub renames: RenameRules,
     pub referrers: ReferrerMode,
-    pub effect: Effect,
+    pub mode: RunMode,
     pub on_failure: OnFailure,
     /// Where to write the list with every digest, of images that a list names at registries.
     pub lock: Option<PathBuf>,
@@ -53,11 +53,11 @@ pub struct CopyOptions {
 
 /// Copies images.
 ///
-/// First all is looked for that would stop it at any target: with any finding nothing is changed
-/// anywhere. Then all targets are filled at once. An image becomes visible at a target when all of
-/// it is there.
+/// First checks everything that would stop the copy at any target: with any finding, nothing is
+/// changed anywhere. Then fills all targets at once. An image becomes visible at a target when it
+/// is complete there.
 ///
-/// A target that is slow or fails holds up the others by a few seconds at most.
+/// A slow or failing target delays the others by at most a few seconds.
 pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
     let mut refusals = Refusals::new(&options.targets);
     for (at, target) in options.targets.iter().enumerate() {
@@ -90,7 +90,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     }
     let first = names.first().cloned().unwrap_or_default();
     let accepted = refusals.accepted().into_iter();
-    let reach = |at: usize| options.targets[at].reach(&names[at], options.effect);
+    let reach = |at: usize| options.targets[at].reach(&names[at], options.mode);
     let reached = join_all(accepted.map(reach));
     let resolved = input.resolve(cx, first, options.on_failure);
     let (mut batch, _) = try_join(resolved, reached.map(Ok)).await?;
@@ -99,7 +99,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
         refusals.end()?;
         return Ok(batch.finish());
     }
-    let checks_later = options.effect == Effect::Real
+    let checks_later = options.mode == RunMode::Real
         && options
             .targets
             .iter()
@@ -139,7 +139,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     let spaces = prepared.iter().filter_map(|one| one.space());
     let spaces: Vec<(PathBuf, u64)> = spaces.map(|(path, len)| (path.to_owned(), len)).collect();
     hod_bridge::run(move || require_space_of_all(&spaces)).await?;
-    if options.effect == Effect::Real {
+    if options.mode == RunMode::Real {
         fill(&input, &mut prepared).await?;
         if let (Some(path), [single]) = (&options.lock, prepared.as_mut_slice()) {
             lock::write(cx, path, &input, single.batch())?;
@@ -150,7 +150,7 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     Ok(BatchOutcome::joined(targets.zip(outcomes).collect()))
 }
 
-/// Refuses a batch of which an image failed, where a target takes all or nothing.
+/// Refuses a batch with a failed image, if the target takes all images or none.
 fn require_all(options: &CopyOptions, batch: &Batch) -> Result<(), OpsError> {
     let mut targets = options.targets.iter();
     match batch.first_failure() {
@@ -159,7 +159,7 @@ fn require_all(options: &CopyOptions, batch: &Batch) -> Result<(), OpsError> {
     }
 }
 
-/// Gives an image the name that its target says, which is for one image.
+/// Gives the only image the name that its target states.
 fn name_one(target: &dyn CopyTarget, wanted: &mut [Wanted]) -> Result<(), OpsError> {
     let Some(image) = target.image() else {
         return Ok(());

@@ -26,7 +26,7 @@ pub struct DiffOptions {
     pub list: Option<ImageList>,
 }
 
-/// What is compared.
+/// The sources to compare.
 #[derive(Debug)]
 pub enum Compared {
     Receipt(PathBuf),
@@ -56,7 +56,7 @@ pub struct DiffOutcome {
     pub n_unchanged: usize,
     /// Configs and layers of the new that the old does not have; absent when the new is a receipt.
     pub added: Option<BlobCount>,
-    /// Those of the old that the new does not have; absent when the old is a receipt.
+    /// Blobs of OLD that NEW does not have; absent if OLD is a receipt.
     pub removed: Option<BlobCount>,
     pub shared: BlobCount,
     /// The size of a bundle of the new source for a target with the old one: added blobs, and all
@@ -211,7 +211,7 @@ fn absent_in_both(inventory: &Inventory, other: &[Inventoried]) -> Vec<DamagedIm
     absent.map(|absent| absent.image.clone()).collect()
 }
 
-/// Whether a file is a receipt, as its start says.
+/// Returns true if the start of a file is that of a receipt.
 pub fn is_receipt(path: &Path) -> Result<bool, OpsError> {
     if !hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
         return Ok(false);

@@ -28,7 +28,7 @@ pub struct DoctorOutcome {
     pub registry: String,
     /// Whether nothing failed.
     pub usable: bool,
-    /// Whether images may be pushed; `None` where nothing tells.
+    /// Whether images can be pushed; `None` if unknown.
     pub pushable: Option<bool>,
     pub findings: Vec<Observation>,
 }
@@ -150,7 +150,7 @@ fn login_text(found: Option<&FoundLogin>, files: &[&str]) -> String {
     }
 }
 
-/// Says that nothing was found in the places that were searched.
+/// Returns the text that nothing was found in the searched files.
 fn none_in(none: &str, files: &[impl std::fmt::Display]) -> String {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
     if files.is_empty() {
@@ -294,7 +294,7 @@ async fn add_repository(
     }
 }
 
-/// Asks a Harbor what a push would ask it; returns whether the project may be there.
+/// Makes the checks of a push at a Harbor; returns false if the project does not exist.
 async fn add_harbor(findings: &mut Observations, options: &DoctorOptions) -> bool {
     let (client, registry) = (&options.client, &options.registry);
     // The greeting was not the client's to remember.
@@ -325,7 +325,7 @@ async fn add_harbor(findings: &mut Observations, options: &DoctorOptions) -> boo
     options.repository.is_none() || add_project(findings, options, (&harbor, &project)).await
 }
 
-/// Looks at a project; returns whether it may be there.
+/// Checks a project; returns false if it does not exist.
 async fn add_project(
     findings: &mut Observations,
     options: &DoctorOptions,
@@ -429,7 +429,7 @@ async fn add_login(
         if greeting.wants == Wants::Nothing {
             return true;
         }
-        let text = "not logged in: only public images can be pulled, and nothing can be pushed";
+        let text = "no: only public images can be pulled, and nothing can be pushed";
         findings.add("logged in", ObservationStatus::Warning, text);
         if let Some(finding) = findings.found.last_mut() {
             finding.hint = Some(format!("log in with `hod login {registry}`"));

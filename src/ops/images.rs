@@ -16,10 +16,10 @@ pub struct ImageFacts {
     pub media_type: String,
     /// The platforms of the children that are carried, or of the image itself.
     pub platforms: Vec<String>,
-    /// The number of signatures, attestations, SBOMs and the like of the image and its parts.
+    /// The number of referrers (signatures, attestations, SBOMs) of the image and its parts.
     pub referrers: usize,
-    /// Bytes of blobs and manifests that no other image here has, those of referrers included:
-    /// what leaving the image out would save.
+    /// Bytes of blobs and manifests that no other image here has, including referrers: the saving
+    /// if the image is left out.
     pub own_bytes: u64,
     /// Bytes that other images here have too.
     pub shared_bytes: u64,

@@ -24,7 +24,7 @@ use hod_transfer::{Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stat
 /// What a verb reads.
 #[derive(Debug)]
 pub enum Input {
-    /// A store, bundle or layout, or those of its images that a list names.
+    /// A store, bundle or layout, or the images of it that a list names.
     Local {
         path: PathBuf,
         stated: Box<Stated>,
@@ -83,13 +83,12 @@ pub(super) struct OpenInput<'a> {
     images: patterns::Images,
     /// Of a local input.
     catalog: Option<Catalog>,
-    /// The store that has what was read before.
+    /// The store with the content of earlier runs.
     known: Option<Store>,
 }
 
 impl<'a> OpenInput<'a> {
-    /// Opens what is read; `known` is a store that may have parts of it, which are not fetched
-    /// again.
+    /// Opens a source to copy from; `known` is a store whose content is not fetched again.
     pub(super) async fn open(
         cx: &Context,
         input: &'a Input,
@@ -98,7 +97,7 @@ impl<'a> OpenInput<'a> {
         Self::open_for(cx, input, (known, None)).await
     }
 
-    /// Opens what is only looked at.
+    /// Opens a source to inspect.
     pub(super) async fn look(cx: &Context, input: &'a Input) -> Result<Self, OpsError> {
         Self::open_for(cx, input, (None, Some(Looked::default()))).await
     }
@@ -136,7 +135,7 @@ impl<'a> OpenInput<'a> {
         })
     }
 
-    /// What a list of images of registries says of the image at a position.
+    /// The options of a list for the image at a position.
     pub(super) fn entry(&self, at: usize) -> Option<&ListEntry> {
         match self.images.get(at)? {
             Expanded::Image(entry) => Some(entry),

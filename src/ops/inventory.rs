@@ -1,7 +1,7 @@
-//! What a source holds: every image with all that belongs to it, and what each of it weighs.
+//! The inventory of a source: every image with its parts and their sizes.
 //!
-//! A bundle says all of it in `hod/bundle.json`, so that nothing else is read of one; the images of
-//! other sources are resolved. Of a registry, only manifests are fetched: they state the lengths.
+//! The index of a bundle contains all of it, so that nothing else is read; the images of other
+//! sources are resolved. From a registry, only manifests are fetched: they state the lengths.
 
 mod document;
 
@@ -262,7 +262,7 @@ impl Inventory {
     }
 }
 
-/// Whether all of a source is looked at, so that a bundle's own description says everything.
+/// Returns true if the whole source is read, so that the index of a bundle suffices.
 pub(super) fn is_whole(look: &Look) -> bool {
     let platforms = look.input.platforms();
     let is_chosen = match &look.input {
@@ -310,8 +310,7 @@ fn groups(image: &Resolved) -> Vec<Group> {
     groups
 }
 
-/// Reads of each image of one manifest what its configuration says that it runs on, where it has one
-/// that can be read.
+/// Reads the platform of each single-manifest image from its config, if it can be read.
 pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
     let images = &batch.plan.images;
     // Several tags may name one manifest.

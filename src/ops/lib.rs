@@ -1,10 +1,11 @@
 //! Use cases: one verb a file, `verb(&Context, &VerbOptions) -> Result<VerbOutcome, OpsError>`.
 //!
-//! Nothing here prints, reads the environment or ends the process. A batch returns what became of
-//! each image; an error means that the batch as a whole was refused or broke off.
+//! Nothing here prints, reads the environment or ends the process. A batch returns the result of
+//! each image; an error means that the whole batch was refused or aborted.
 
 mod absent;
 mod base;
+mod baseline;
 mod batch;
 mod carry;
 mod catalog;
@@ -26,21 +27,20 @@ mod preflight;
 mod receipt;
 mod serve;
 mod signature;
-mod since;
 mod verify;
 mod why;
 mod written;
 
 pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
-    BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, RemovedImage, Target,
+    BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage, RunMode, Target,
     TargetName, WouldMove,
 };
 pub use catalog::{Catalog, image_names};
 pub use context::Context;
 pub use copy::{
-    BundleTarget, CarriedFile, CarryError, CarryOptions, CopyOptions, CopyTarget, DirLayouts,
-    DockerArchive, LayoutFormat, LayoutTarget, NotATool, OciArchive, OciLayout, Others, OwnTool,
+    BundleTarget, CarryError, CarryOptions, CopyOptions, CopyTarget, DirLayouts, DockerArchive,
+    ExtraFile, LayoutFormat, LayoutTarget, NotATool, OciArchive, OciLayout, Others, OwnTool,
     PackForecast, PackOutcome, ProjectNeed, Reading, Recheck, RegistryTarget, StoreTarget,
     TargetNeeds, VolumeForecast, copy,
 };

@@ -8,7 +8,7 @@ use futures_util::future::try_join;
 use serde::Serialize;
 
 use super::batch::require_space;
-use super::copy::strays::warn_of_strays;
+use super::copy::stale_volumes::warn_of_stale_volumes;
 use super::copy::{require_lens, require_others, tell_manifests, with_files};
 use super::written::{self, Checksums, Existing, WrittenFile};
 use super::{Context, Fewer, OpsError, SourceKind};
@@ -47,19 +47,19 @@ pub struct MergeOptions {
     /// Bundles, each by any one of its volumes.
     pub sources: Vec<PathBuf>,
     pub output: PathBuf,
-    /// The bundle whose images and files are taken where they differ; without it a difference is
+    /// The bundle whose images and files are used where they differ; without it, a difference is
     /// refused.
     pub prefer: Option<Prefer>,
     /// Maximum size of a volume in bytes; `None` for one volume of any length.
     pub volume_size: Option<u64>,
-    /// The name in the bundle; that of the last when there is none.
+    /// The name of the bundle; by default that of the last bundle.
     pub name: Option<String>,
-    /// The version of what is in it; that of the last when there is none.
+    /// The version of the bundle; by default that of the last bundle.
     pub version: Option<String>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,
     pub durability: Durability,
-    /// Who signs it.
+    /// The signer.
     pub signer: Option<Signer>,
     pub existing: Existing,
     pub checksums: Checksums,
@@ -137,7 +137,7 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     });
     let written = write(cx, options, (&bundles, planned)).await?;
     let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
-    warn_of_strays(cx, (&options.output, n_volumes), &inputs).await;
+    warn_of_stale_volumes(cx, (&options.output, n_volumes), &inputs).await;
     let output = (options.output.as_path(), options.checksums);
     let files = written::describe(&written, output, (cx.jobs, options.durability)).await?;
     Ok(MergeOutcome {
@@ -478,7 +478,7 @@ impl<'a> Union<'a> {
     }
 }
 
-/// The texts that say what is in the bundle.
+/// The texts that describe the bundle.
 fn texts(
     plan: &PackPlan,
     kind: BundleKind,
@@ -550,7 +550,7 @@ fn tools(plan: &PackPlan) -> Vec<ToolFacts> {
             arch: file.path.as_str().strip_prefix(TOOL)?.to_owned(),
             digest: digest.clone(),
         }),
-        // A merge carries what is in bundles, and no files.
+        // A merge adds no files from outside the bundles.
         FileContent::Bytes(_) | FileContent::Path { .. } => None,
     };
     plan.files.iter().filter_map(tool).collect()

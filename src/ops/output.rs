@@ -1,4 +1,4 @@
-//! Why nothing is written to an output: what is there, and what its disk can hold.
+//! Reasons to refuse an output: existing content, and the space and limits of its disk.
 
 use std::path::PathBuf;
 

@@ -101,7 +101,7 @@ async fn missing_platforms(
     if missing.is_empty() {
         return Ok(None);
     }
-    // An image that does not state its platform is not taken to be for another one.
+    // An image that does not state its platform does not count as one for another platform.
     let first = platforms.into_iter().next();
     Ok(first.map(|platform| Missing {
         platform,

@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::batch::{Standing, Target, TargetName};
-use super::{Context, Effect};
+use super::batch::{Target, TargetName, TargetState};
+use super::{Context, RunMode};
 use hod_oci::{Digest, Manifest, Registry};
 use hod_registry::{Client, Evidence, HeadManifest, NewProject, Probe, Repo};
 use hod_transfer::{Destination, Plan, RegistrySink};
@@ -37,11 +37,11 @@ pub(super) use sources::{
     Undone, check_repositories, check_source, check_sources, not_ready, require_access,
 };
 
-/// Whether to look before a push.
+/// Whether a push checks its target first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preflight {
     Skip,
-    /// Look, and create at a Harbor the projects that are missing, if any are to be.
+    /// PreflightCheck, and create at a Harbor the projects that are missing, if any are to be.
     Run {
         create: Option<NewProject>,
     },
@@ -59,14 +59,14 @@ pub struct ProjectReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Present {
     Nothing,
-    /// The very image.
+    /// The same image.
     Same,
     /// The same image, but not all of its referrers.
     SameWithoutReferrers,
-    /// The very image, of which every part is to be asked for: that is wanted, or a foreign layer
-    /// was not found.
+    /// The same image, but every part must be checked: on request, or because a foreign layer was
+    /// not found.
     SameToRecheck,
-    /// Another image, with this digest where the registry says so.
+    /// Another image, with its digest if the registry returns it.
     Other(Option<Digest>),
     /// Content that a policy of the registry prevents reading.
     Hidden,
@@ -97,7 +97,7 @@ impl Present {
     }
 }
 
-impl From<Present> for Standing {
+impl From<Present> for TargetState {
     fn from(present: Present) -> Self {
         match present {
             Present::Nothing | Present::Other(_) | Present::Hidden | Present::SameToRecheck => {
@@ -109,43 +109,42 @@ impl From<Present> for Standing {
     }
 }
 
-/// The results of the first look at the target.
-pub(super) struct Look<'a> {
+/// The checks of a target before a push, and their findings.
+pub(super) struct PreflightCheck<'a> {
     cx: &'a Context,
     client: &'a Client,
     registry: &'a Registry,
-    effect: Effect,
+    mode: RunMode,
     create: Option<NewProject>,
     pub(super) findings: Vec<Finding>,
     /// Checks that were not possible.
-    unseen: Vec<String>,
+    unchecked: Vec<String>,
     harbor: Option<HarborState>,
-    /// What destinations name, as far as it is known.
+    /// The known manifests of destinations.
     answers: BTreeMap<Destination, Option<HeadManifest>>,
 }
 
-impl<'a> Look<'a> {
-    /// Looks at the registry, of which it is known what it said `early`, and at what the names of
-    /// the images say; changes nothing.
-    pub(super) async fn first(
+impl<'a> PreflightCheck<'a> {
+    /// Checks the registry, with its `early` answers, and the names of the images; changes nothing.
+    pub(super) async fn of_registry(
         cx: &'a Context,
         (client, registry): (&'a Client, &'a Registry),
-        (effect, create): (Effect, Option<NewProject>),
+        (mode, create): (RunMode, Option<NewProject>),
         (plan, early): (&Plan, Early),
     ) -> Self {
-        let mut look = Self {
+        let mut check = Self {
             cx,
             client,
             registry,
-            effect,
+            mode,
             create,
             findings: Vec::new(),
-            unseen: Vec::new(),
+            unchecked: Vec::new(),
             harbor: None,
             answers: early.heads,
         };
         let Some(first) = plan.images.first() else {
-            return look;
+            return check;
         };
         cx.stage(&format!("checking {registry}"));
         let destination = &first.wanted.destination;
@@ -160,19 +159,19 @@ impl<'a> Look<'a> {
         };
         if let Ok(Probe::WantsPassword | Probe::WantsToken) = probe {
             if let Some(harbor) = client.harbor(registry) {
-                look.look_at_harbor(harbor, plan).await;
-                return look;
+                check.check_harbor(harbor, plan).await;
+                return check;
             }
             probe = client.admit(&repo, &at).await;
         }
         match probe {
-            Err(error) => look.findings.push(Finding::of_error(registry, &error)),
+            Err(error) => check.findings.push(Finding::of_error(registry, &error)),
             Ok(Probe::Found(head)) => {
-                look.answers.insert(destination.clone(), head);
+                check.answers.insert(destination.clone(), head);
             }
             Ok(_) => {}
         }
-        look
+        check
     }
 
     /// The known content of the destination, if it was requested.
@@ -190,8 +189,8 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Whether nothing more can be found out, since nothing can be asked.
-    pub(super) fn is_hopeless(&self) -> bool {
+    /// Returns true if no further checks are possible, because the registry cannot be used.
+    pub(super) fn is_fatal(&self) -> bool {
         let is_fatal = |finding: &Finding| {
             let check = finding.check;
             matches!(
@@ -202,17 +201,17 @@ impl<'a> Look<'a> {
         self.findings.iter().any(is_fatal)
     }
 
-    /// Looks at what the plan needs; `present` has one answer for each image of the plan.
-    pub(super) async fn second(
+    /// Checks what the plan requires; `present` has one answer for each image of the plan.
+    pub(super) async fn check_plan(
         &mut self,
         sink: &RegistrySink,
         (plan, present): (&Plan, &[Present]),
     ) {
-        self.look_at_indexes(sink, plan).await;
+        self.check_indexes(sink, plan).await;
         if !plan.is_empty() {
-            self.look_at_plan(sink, (plan, present)).await;
+            self.check_projects(sink, (plan, present)).await;
         }
-        if let (false, Some(first)) = (self.unseen.is_empty(), plan.images.first()) {
+        if let (false, Some(first)) = (self.unchecked.is_empty(), plan.images.first()) {
             let repo = Repo {
                 registry: self.registry.clone(),
                 name: first.wanted.destination.repository.clone(),
@@ -221,7 +220,7 @@ impl<'a> Look<'a> {
             self.cx.note(&format!(
                 "`{user}` is not allowed to make all checks at `{}`; not checked: {}",
                 self.registry,
-                self.unseen.join(", ")
+                self.unchecked.join(", ")
             ));
         }
     }
@@ -235,7 +234,7 @@ impl<'a> Look<'a> {
     }
 
     /// An error if anything was found.
-    pub(super) fn go_on(&mut self) -> Result<(), NotReady> {
+    pub(super) fn require_none(&mut self) -> Result<(), NotReady> {
         if self.findings.is_empty() {
             return Ok(());
         }

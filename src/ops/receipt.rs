@@ -33,12 +33,12 @@ pub struct ReceiptOptions {
     pub holder: Holder,
 }
 
-/// Who has images.
+/// The holder of the images.
 #[derive(Debug)]
 pub enum Holder {
     /// A store, tree, bundle or layout, or the registries of an image or a list.
     Source(Look),
-    /// All of a registry, or what is below a prefix.
+    /// A whole registry, or the repositories below a prefix.
     Registry(Box<RegistryHolder>),
 }
 
@@ -56,7 +56,7 @@ pub struct RegistryHolder {
     pub referrers: ReferrerMode,
 }
 
-/// A receipt, and what is not in it.
+/// A receipt, and the images that are not in it.
 #[derive(Debug, Serialize)]
 pub struct ReceiptOutcome {
     pub of: Origin,
@@ -154,8 +154,8 @@ fn origin(inventory: &Inventory, path: &Path) -> Origin {
     }
 }
 
-/// The configs and layers that a layout or archive lacks, though its manifests name them. A bundle
-/// says itself what it has, and a store is asked for the state of each blob.
+/// The configs and layers that a layout or archive lacks, though its manifests name them. The index
+/// of a bundle lists its blobs, and a store returns the state of each blob.
 async fn lost(inventory: &Inventory) -> Result<HashSet<Digest>, OpsError> {
     let source = inventory.source.as_ref();
     if source.document().is_some() || source.as_store().is_some() {
@@ -175,7 +175,7 @@ async fn lost(inventory: &Inventory) -> Result<HashSet<Digest>, OpsError> {
     Ok(lost.map(|((_, digest), _)| digest).collect())
 }
 
-/// Takes what is really there. Blocks.
+/// Collects the blobs that really exist. Blocks.
 fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError> {
     let mut found = Found::default();
     let mut damaged = Vec::new();
@@ -289,7 +289,7 @@ async fn of_images(
                 at,
                 held_in: image.destination.repository,
             }),
-            // A pattern that stands for no image.
+            // A pattern without matches.
             Locate::Unreadable(error) => found.unread.push(DamagedImage {
                 image: image.name,
                 error: error_chain(&error),
@@ -309,7 +309,7 @@ fn warn_of_list(cx: &Context, list: &ImageList) {
     }
 }
 
-/// Asks registries for images, and for every blob that their manifests name.
+/// Looks up images at registries, and every blob in their manifests.
 async fn ask_all(
     cx: &Context,
     client: &Client,
@@ -381,7 +381,7 @@ async fn ask_all(
     }))
 }
 
-/// Claims those blobs of repositories that the registry shows to be there.
+/// Adds the blobs of repositories that the registry confirms.
 async fn claim_blobs(
     cx: &Context,
     client: &Client,
@@ -479,8 +479,7 @@ async fn with_referrers(
     answer
 }
 
-/// The places that a push of the list would check; patterns stand for tags that the registry has
-/// there.
+/// The destinations of a push of the list; patterns match the tags that the registry has there.
 async fn listed(
     cx: &Context,
     holder: &RegistryHolder,

@@ -109,7 +109,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Refuses to let other machines write in the clear, and tells when they may read so.
+/// Refuses unprotected writes from other machines, and warns of unprotected reads.
 fn check_exposure(cx: &Context, options: &ServeOptions) -> Result<(), OpsError> {
     let address = options.listen;
     let lacking = match (&options.tls, &options.htpasswd) {
@@ -153,14 +153,14 @@ fn connections_max(open_files_max: u64) -> usize {
     usize::try_from(n).map_or(CONNECTIONS_MAX, |n| n.clamp(1, CONNECTIONS_MAX))
 }
 
-/// Whether what is served existed before.
+/// Whether the store existed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Made {
     Before,
     Now,
 }
 
-/// Opens what is at `path`; a directory is a store, or becomes one when it may be written to.
+/// Opens `path`; a directory is a store, or becomes one if it is writable.
 fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, Made), OpsError> {
     let stat = hod_fsx::try_stat(path)?;
     if stat.is_none() && access == Access::ReadOnly {

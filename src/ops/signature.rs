@@ -1,4 +1,4 @@
-//! Who signed a bundle, as far as is known.
+//! The signature state of a bundle.
 
 use std::fmt;
 

@@ -52,7 +52,7 @@ pub struct VerifyOutcome {
     pub n_blobs: usize,
     /// Bytes that were hashed.
     pub bytes: u64,
-    /// Bytes that a registry says that it has, which were not hashed.
+    /// Bytes that a registry reports and that were not hashed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unhashed_bytes: Option<u64>,
     /// How many of the problems are images that were asked for and are not there.
@@ -60,7 +60,7 @@ pub struct VerifyOutcome {
     pub n_absent: usize,
     /// Everything that is wrong; empty when the source is whole.
     pub problems: Vec<String>,
-    /// What could not be checked, and why.
+    /// The images that could not be checked, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<DamagedImage>,
     /// Unusual but harmless findings.
@@ -77,7 +77,7 @@ pub struct VerifyOutcome {
     pub delta: Option<Delta>,
 }
 
-/// The volumes of a bundle of which some are missing.
+/// The volumes of an incomplete bundle.
 #[derive(Debug, Clone, Serialize)]
 pub struct FoundVolumes {
     pub n_volumes: u32,
@@ -181,7 +181,7 @@ async fn verify_whole(
     {
         return collection::verify(cx, (&catalog, collection)).await;
     }
-    // A damaged bundle cannot always be opened, and is to be verified all the same.
+    // A damaged bundle cannot always be opened, but must still be verified.
     let from = path.clone();
     if let Some(kind) = hod_bridge::run(move || Bundle::detect(&from)).await? {
         let found = verify_bundle(cx, path, kind.into()).await?;

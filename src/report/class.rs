@@ -16,9 +16,9 @@ pub enum ErrorClass {
     Network,
     /// Too much was asked in too short a time.
     RateLimit,
-    /// The registry is in trouble, or does not answer as the specification says.
+    /// The registry fails, or does not answer as specified.
     Server,
-    /// Content is not what its digest, its length or its signature says.
+    /// Content does not match its digest, length or signature.
     Verify,
     /// A rule is against it: an immutable tag, a limit of size, a pin.
     Policy,

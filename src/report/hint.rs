@@ -2,8 +2,8 @@
 
 /// An error that may know what to do about it.
 pub trait Hint {
-    /// What to do now, including what was kept and whether running again is safe; a sentence or
-    /// two, without the word "hint".
+    /// What to do now, including what was kept and whether it is safe to run the command again; one
+    /// or two sentences, without the word "hint".
     fn hint(&self) -> Option<String>;
 }
 

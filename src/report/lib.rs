@@ -24,9 +24,9 @@ pub enum BlobRoute {
     Linked,
     /// The registry took it over from another of its repositories.
     Mounted,
-    /// It was there already.
+    /// The blob was already present.
     Present,
-    /// It was there already and damaged, and its bytes were moved again.
+    /// The blob was present but damaged, and was moved again.
     Replaced,
 }
 
@@ -80,7 +80,7 @@ pub trait Reporter: Send + Sync {
     fn event(&self, event: Event<'_>);
 }
 
-/// A reporter that says nothing.
+/// A reporter that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

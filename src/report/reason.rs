@@ -12,7 +12,7 @@ const LABELS: [&str; 8] = [
     "date",
     "time",
 ];
-/// From how many characters on a word that has digits in it is taken for an id.
+/// Minimum length of a word with digits that counts as an ID.
 const ID_LEN_MIN: usize = 8;
 /// Minimum number of digits among its characters.
 const ID_DIGITS_MIN: usize = 3;

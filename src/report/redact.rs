@@ -1,4 +1,4 @@
-//! Secrets in texts: how they are recognised, and what is shown in their place.
+//! Recognises secrets in texts and masks them.
 //!
 //! People mistake the content of a file for its name, and write passwords into addresses. The
 //! error that follows is shown on screens and kept in the logs of CI systems.
@@ -261,7 +261,7 @@ fn masked(string: &str) -> Option<String> {
 pub struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Adds what of `text` is secret, if it can only be the content of a file, or has a password.
+    /// Adds the secret parts of `text`, if it can only be the content of a file or has a password.
     pub fn add(&mut self, text: &str) {
         if content_kind(text).is_some() {
             self.add_pieces(text);
@@ -280,8 +280,7 @@ impl Secrets {
         }
     }
 
-    /// Adds a password, and those of its parts that appear separately if it is parsed as an
-    /// address.
+    /// Adds a password, and its parts that appear separately if it is parsed as an address.
     fn add_password(&mut self, password: &str) {
         self.add_piece(password, PIECE_LEN_MIN);
         for piece in password.split(['@', '/', ':']) {
@@ -289,7 +288,7 @@ impl Secrets {
         }
     }
 
-    /// Adds the whole, and what of it a message may quote.
+    /// Adds the whole, and the parts of it that a message may quote.
     fn add_pieces(&mut self, text: &str) {
         self.add_piece(text.trim(), 1);
         self.add_piece(bare(text), PIECE_LEN_MIN);

@@ -1,4 +1,4 @@
-//! The bodies of requests and answers, and what has to be done when they end.
+//! The bodies of requests and answers, and the work at their end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::connections::InFlight;
 const DRAIN_LEN_MAX: u64 = 4 * 1024 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// A request's body; what is left of it when it is dropped is read and forgotten, within limits.
+/// The body of a request; on drop, the rest is read and discarded, within limits.
 #[derive(Debug)]
 pub(super) struct Received {
     inner: Option<Incoming>,
@@ -29,7 +29,7 @@ pub(super) struct Received {
 #[derive(Debug, Clone)]
 pub(super) struct Unread {
     is_ended: Arc<AtomicBool>,
-    /// As far as the client says.
+    /// As stated by the client.
     is_long: bool,
 }
 

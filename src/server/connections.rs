@@ -1,4 +1,4 @@
-//! Counts connections, and closes idle ones when there is no room for another.
+//! Counts connections, and closes idle ones if the maximum is reached.
 
 use std::collections::HashMap;
 use std::future::Future as _;
@@ -104,7 +104,7 @@ impl Drop for Connection {
 }
 
 impl Activity {
-    /// Counts a request until what is returned is dropped.
+    /// Counts a request until the returned guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))

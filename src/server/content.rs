@@ -1,8 +1,8 @@
-//! What is served: a store, or a bundle as it lies there, both asked in one way.
+//! The content that is served: a store, or a bundle without unpacking, with one interface.
 //!
-//! A bundle is the storage of a registry in one file, so that each question has the answer that
-//! the store unpacked from it would give. Manifests are verified whenever they are read; a config
-//! or layer while it is sent whole for the first time (see [`ServedBlob::into_stream`]).
+//! A bundle is the storage of a registry in one file, so every request has the same answer as from
+//! a store that it is unpacked into. Manifests are verified whenever they are read; a config or
+//! layer while it is sent whole for the first time (see [`ServedBlob::into_stream`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
@@ -222,7 +222,7 @@ struct Watch {
     digest: Digest,
 }
 
-/// A config or layer of a bundle that is not what its digest says.
+/// A config or layer of a bundle that does not have its digest.
 #[derive(Debug, thiserror::Error)]
 #[error("blob `{expected}` is damaged in the bundle: its bytes have the digest `{actual}`")]
 struct Damaged {
@@ -259,7 +259,7 @@ impl ServedBlob {
     ///
     /// A blob that was not verified is hashed on the way, and its last chunk is held back until it
     /// is correct: a damaged blob ends in an error, which cuts the connection, so that it never
-    /// appears complete. It is not served again afterwards; `reporter` is told.
+    /// appears complete. It is not served again, and `reporter` gets a warning.
     pub(super) fn into_stream(
         self,
         lane: Lane,

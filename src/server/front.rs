@@ -39,7 +39,7 @@ const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(20);
 const BUFFER_LEN_MAX: usize = 128 * 1024;
 /// Delay after the system refused a connection.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
-/// Interval at which idle connections are looked for when there is no room.
+/// Interval of the search for idle connections if the maximum is reached.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// The layer between the network and the API.
@@ -84,7 +84,7 @@ struct Door {
     stopping: watch::Receiver<bool>,
 }
 
-/// Accepts connections until `shutdown` is ready; then what is going on has [`GRACE`] to end.
+/// Accepts connections until `shutdown` is ready; running requests then have [`GRACE`] to finish.
 pub(super) async fn run(
     listener: TcpListener,
     server: Arc<Server>,
@@ -131,7 +131,7 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
         if let Ok(accepted) = listener.accept().await {
             return accepted;
         }
-        // Most likely there are no more file descriptors: closing an idle connection frees one.
+        // Most likely no file descriptors are left: closing an idle connection frees one.
         connections.shed();
         tokio::time::sleep(REFUSED_PAUSE).await;
     }

@@ -1,7 +1,7 @@
-//! Where the bytes of blobs are read and written: a bounded number at once, chunk by chunk.
+//! Reads and writes the bytes of blobs: a bounded number at once, chunk by chunk.
 //!
-//! A transfer whose client does not read or send holds no thread, and all transfers together never
-//! hold so many that a request for a manifest or a list of tags has to wait for one.
+//! A transfer whose client does not read or send uses no thread, and all transfers together leave
+//! threads for requests for manifests and tags.
 
 use std::collections::VecDeque;
 use std::future::Future;

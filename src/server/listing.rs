@@ -60,7 +60,7 @@ struct Page {
 }
 
 impl Page {
-    /// Cuts the page that the parameters ask for: all names, unless they say how many.
+    /// Returns the requested page: all names, unless the parameters limit the number.
     fn cut(mut names: Vec<String>, parameters: &Parameters) -> Result<Self, ApiError> {
         names.sort_unstable();
         if let Some(last) = parameters.get("last") {

@@ -1,4 +1,4 @@
-//! Who may come in: the users of an htpasswd file, by Basic authentication.
+//! Basic authentication for the users of an htpasswd file.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -28,7 +28,7 @@ const PASSWORD_LEN_MAX: usize = 72;
 #[derive(Debug)]
 pub struct Logins {
     hashes: HashMap<String, String>,
-    /// Hashed for users that do not exist, so that an answer does not tell by its time who does.
+    /// Hashed for unknown users, so that the time of an answer does not reveal which users exist.
     decoy: String,
     /// Keyed digests of logins that were right, so that bcrypt is not paid for each request.
     known: Mutex<HashSet<[u8; 32]>>,

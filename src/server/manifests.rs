@@ -76,8 +76,9 @@ fn find(
     Err(unknown(repository, target))
 }
 
-/// `PUT …/manifests/<reference>`; all that the manifest refers to must be there, so that what is
-/// published can be pulled. Of an index at least one child: a sparse index is published as it is.
+/// `PUT …/manifests/<reference>`; everything that the manifest refers to must exist, so that
+/// published images can be pulled. An index requires at least one child: sparse indexes are
+/// accepted.
 pub(super) async fn put(
     server: &Arc<Server>,
     name: (RepositoryName, Target),
@@ -109,8 +110,7 @@ pub(super) async fn put(
     Ok(response)
 }
 
-/// The tags that a manifest gets: the one that it is put to, or those of `?tag=` when it is put to its
-/// digest.
+/// The tags for a manifest: the tag in the path, or those of `?tag=` if the path has a digest.
 fn tags(target: &Target, parameters: &Parameters) -> Result<Vec<Tag>, ApiError> {
     let invalid = |text: &str| {
         let message = format!("`{text}` is not a tag");
@@ -210,9 +210,9 @@ fn publish(
     }
 }
 
-/// Refuses a manifest that refers to what its repository does not have, or with another length than
-/// that has; foreign layers, some children of an index and the subject of a referrer need not be
-/// there.
+/// Refuses a manifest that refers to content that its repository does not have, or with another
+/// length than that has; foreign layers, some children of an index and the subject of a referrer
+/// need not be there.
 fn check_references(
     store: &Store,
     repository: &RepositoryName,

@@ -41,7 +41,7 @@ impl Hosts {
     }
 }
 
-/// Refuses a request that does not say which host it is for, or says it twice (RFC 9112, 3.2).
+/// Refuses a request without a `Host` header, or with two (RFC 9112, 3.2).
 pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), ApiError> {
     let problem = match headers.get_all(header::HOST).iter().count() {
         0 if version == Version::HTTP_11 => "the request has no Host header",

@@ -39,7 +39,7 @@ pub(super) async fn list(
         let about = server
             .subjects
             .about(&server.content, &repository, &subject)?;
-        // In the order of the digests, so that the last of a page says where the next begins.
+        // Sorted by digest, so that the last entry of a page determines the next page.
         let rest = about.into_iter().filter(|digest| {
             last.as_ref()
                 .is_none_or(|last| digest.as_str() > last.as_str())

@@ -15,7 +15,7 @@ use hod_oci::Digest;
 
 use super::error::{ApiError, Code};
 
-/// The digest of what was sent or stored.
+/// The digest of the sent or stored content.
 pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
 /// The session's name, which some clients keep besides the `Location`.
@@ -107,7 +107,7 @@ pub(super) fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str>
     headers.get(name)?.to_str().ok()
 }
 
-/// The length that a request says its body has.
+/// The stated length of a request body.
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     header_text(headers, header::CONTENT_LENGTH)?.parse().ok()
 }

@@ -131,7 +131,7 @@ fn no_such_endpoint() -> ApiError {
     ApiError::new(Code::NotFound, "endpoint not found")
 }
 
-/// Decodes `%3A` and the like; `None` for a bad escape or what is not UTF-8.
+/// Decodes percent escapes; `None` for an invalid escape or invalid UTF-8.
 fn percent_decode(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());

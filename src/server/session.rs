@@ -20,7 +20,7 @@ const SESSIONS_MAX: usize = 4096;
 const IDLE_MAX: Duration = Duration::from_hours(24);
 /// Idle time after which a session with bytes may be ended to make room.
 const ABANDONED_AFTER: Duration = Duration::from_mins(10);
-/// When a client may try again if there is no room.
+/// Time after which a client can retry if too many uploads are open.
 const RETRY_AFTER_SECONDS: u64 = 60;
 /// How long a request waits for an earlier one of its session to finish.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ pub(super) struct Arrived {
 }
 
 /// Exclusive use of a session by one request; dropping it leaves the received bytes for the next.
-pub(super) type Turn = OwnedMutexGuard<Arrived>;
+pub(super) type SessionGuard = OwnedMutexGuard<Arrived>;
 
 impl Sessions {
     /// Opens a session of `repository`.
@@ -82,10 +82,10 @@ impl Sessions {
         }
     }
 
-    /// Ends a session; what arrived is gone, unless it was committed.
-    pub(super) fn end(&self, session: &Session, turn: &mut Turn) {
-        turn.writer = None;
-        turn.ended = true;
+    /// Ends a session; received data is removed, unless it was committed.
+    pub(super) fn end(&self, session: &Session, guard: &mut SessionGuard) {
+        guard.writer = None;
+        guard.ended = true;
         self.lock().remove(&session.id);
     }
 
@@ -114,19 +114,19 @@ impl Session {
     ///
     /// A request whose connection broke may still be writing down what it got, so this waits; not
     /// for long, as it may also be stuck.
-    pub(super) async fn turn(&self) -> Result<Turn, ApiError> {
+    pub(super) async fn guard(&self) -> Result<SessionGuard, ApiError> {
         let lock = Arc::clone(&self.arrived).lock_owned();
-        let Ok(mut turn) = tokio::time::timeout(TURN_WAIT_MAX, lock).await else {
+        let Ok(mut guard) = tokio::time::timeout(TURN_WAIT_MAX, lock).await else {
             return Err(ApiError::new(
                 Code::UploadBusy,
                 "another request of this upload is still running",
             ));
         };
-        if turn.ended {
+        if guard.ended {
             return Err(unknown());
         }
-        turn.used = Instant::now();
-        Ok(turn)
+        guard.used = Instant::now();
+        Ok(guard)
     }
 
     fn is_stale(&self) -> bool {

@@ -49,14 +49,14 @@ pub(super) async fn start(
 
 /// `GET …/blobs/uploads/<id>`: how much has arrived.
 pub(super) async fn status(session: &Session) -> Result<Response, ApiError> {
-    let len = session.turn().await?.len();
+    let len = session.guard().await?.len();
     Ok(progress(StatusCode::NO_CONTENT, session, len))
 }
 
-/// `DELETE …/blobs/uploads/<id>`: forgets what has arrived.
+/// `DELETE …/blobs/uploads/<id>`: removes the received data.
 pub(super) async fn cancel(server: &Server, session: &Session) -> Result<Response, ApiError> {
-    let mut turn = session.turn().await?;
-    server.sessions.end(session, &mut turn);
+    let mut guard = session.guard().await?;
+    server.sessions.end(session, &mut guard);
     Ok(empty(StatusCode::NO_CONTENT, []))
 }
 
@@ -70,15 +70,16 @@ pub(super) async fn append(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let turn = session.turn().await?;
-    let range = chunk_range(session, &turn, headers)?;
-    let arriving = (turn, server.store()?.clone());
-    let write = |(turn, store): &mut (Turn, Store), bytes: &[u8]| turn.append(store, bytes);
-    let ((mut turn, _), result) = server.transfers.receive(body, arriving, write).await;
-    keep_or_end(server, session, &mut turn, result)?;
-    let len = turn.len();
+    let guard = session.guard().await?;
+    let range = chunk_range(session, &guard, headers)?;
+    let arriving = (guard, server.store()?.clone());
+    let write =
+        |(guard, store): &mut (SessionGuard, Store), bytes: &[u8]| guard.append(store, bytes);
+    let ((mut guard, _), result) = server.transfers.receive(body, arriving, write).await;
+    keep_or_end(server, session, &mut guard, result)?;
+    let len = guard.len();
     if range.is_some_and(|range| range.start + range.len != len) {
-        server.sessions.end(session, &mut turn);
+        server.sessions.end(session, &mut guard);
         return Err(ApiError::new(
             Code::SizeInvalid,
             "the length of the chunk is not that of Content-Range; the upload has ended",
@@ -104,23 +105,24 @@ pub(super) async fn finish(
         ));
     };
     let digest = parse_digest(digest)?;
-    let turn = session.turn().await?;
-    chunk_range(session, &turn, headers)?;
+    let guard = session.guard().await?;
+    chunk_range(session, &guard, headers)?;
     let location = blob_location(session.repository(), &digest);
     let (store, durability) = (server.store()?.clone(), server.options.durability);
     let expected = digest.clone();
     let opening = server.transfers.run(move || {
-        let mut turn = turn;
-        let opened = turn.expect(&store, &expected);
-        (turn, store, opened)
+        let mut guard = guard;
+        let opened = guard.expect(&store, &expected);
+        (guard, store, opened)
     });
-    let (turn, store, opened) = opening.await;
+    let (guard, store, opened) = opening.await;
     opened?;
-    let write = |(turn, store): &mut (Turn, Store), bytes: &[u8]| turn.append(store, bytes);
-    let receiving = server.transfers.receive(body, (turn, store), write);
-    let ((mut turn, store), received) = receiving.await;
-    keep_or_end(server, session, &mut turn, received)?;
-    let committed = match turn.take() {
+    let write =
+        |(guard, store): &mut (SessionGuard, Store), bytes: &[u8]| guard.append(store, bytes);
+    let receiving = server.transfers.receive(body, (guard, store), write);
+    let ((mut guard, store), received) = receiving.await;
+    keep_or_end(server, session, &mut guard, received)?;
+    let committed = match guard.take() {
         Some(writer) => {
             let (repository, digest) = (session.repository().clone(), digest.clone());
             let commit = move || commit((&store, durability), writer, &repository, &digest);
@@ -128,21 +130,21 @@ pub(super) async fn finish(
         }
         None => Ok(()),
     };
-    server.sessions.end(session, &mut turn);
+    server.sessions.end(session, &mut guard);
     committed?;
     Ok(created(location, &digest))
 }
 
-/// Ends the session when it was the store that failed: what arrived may be damaged, and takes the
-/// room that may be what is lacking.
+/// Ends the session if the store failed: the received data may be damaged, and uses space that may
+/// be missing.
 fn keep_or_end<T>(
     server: &Server,
     session: &Session,
-    turn: &mut Turn,
+    guard: &mut SessionGuard,
     result: Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     if result.as_ref().is_err_and(|error| error.cause().is_some()) {
-        server.sessions.end(session, turn);
+        server.sessions.end(session, guard);
     }
     result
 }
@@ -170,7 +172,7 @@ async fn whole(
 
 /// Links a blob into `repository` when `from`, or any repository if there is no `from`, has it.
 ///
-/// All repositories share one trust domain: a user who may read one may read all.
+/// All repositories share one trust domain: a user who can read one can read all.
 async fn mount(
     server: &Arc<Server>,
     repository: RepositoryName,
@@ -210,16 +212,16 @@ fn commit(
     }
 }
 
-/// Checks that a chunk continues where the last one ended and is as long as it says.
+/// Checks that a chunk continues where the last one ended and has its stated length.
 fn chunk_range(
     session: &Session,
-    turn: &Turn,
+    guard: &SessionGuard,
     headers: &HeaderMap,
 ) -> Result<Option<ChunkRange>, ApiError> {
     let Some(value) = header_text(headers, header::CONTENT_RANGE) else {
         return Ok(None);
     };
-    let len = turn.len();
+    let len = guard.len();
     let Some(range) = parse_chunk_range(value) else {
         return Err(ApiError::new(
             Code::BlobUploadInvalid,
@@ -250,7 +252,7 @@ fn chunk_range(
     }
 }
 
-/// The answer that says where to send the rest.
+/// The answer with the location for the rest.
 fn progress(status: StatusCode, session: &Session, len: u64) -> Response {
     let mut response = empty(
         status,
@@ -269,7 +271,7 @@ fn progress(status: StatusCode, session: &Session, len: u64) -> Response {
     response
 }
 
-/// `0-<last>`, and `0-0` for nothing too: that is how every registry says it.
+/// `0-<last>`, and also `0-0` for no data, as all registries answer.
 fn arrived_range(len: u64) -> HeaderValue {
     ascii(format_args!("0-{}", len.saturating_sub(1)))
 }

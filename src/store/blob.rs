@@ -124,7 +124,7 @@ impl Store {
         Ok(Some(manifest))
     }
 
-    /// Starts a blob that should have a digest, and a length where a descriptor says one.
+    /// Starts a blob with an expected digest and, if a descriptor has one, an expected length.
     pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, StoreError> {
         let temp = TempFile::create_in(self.temp_path()?, "blob-")?;
         Ok(BlobWriter {
@@ -212,10 +212,11 @@ impl BlobWriter {
         Ok(self.writer.write(bytes)?)
     }
 
-    /// Publishes the blob, or leaves the store unchanged where it is not what was expected.
+    /// Publishes the blob, or leaves the store unchanged if it does not have the expected digest
+    /// and length.
     ///
-    /// A data file of the same length that is there already is left as it is, unless it was changed
-    /// after it was verified.
+    /// An existing data file of the same length is kept, unless it was changed after it was
+    /// verified.
     pub fn commit(self, durability: Durability) -> Result<(), StoreError> {
         let (digest, len) = self.content();
         self.store

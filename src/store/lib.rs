@@ -40,7 +40,7 @@ pub use error::StoreError;
 pub use image::{StoredImage, StoredImages, UnreadableTag};
 pub use indirect::IndirectCheck;
 pub use partial::{Partial, PartialBlob};
-pub use prune::{Kept, Lost, Removal, Surplus, WhyLost};
+pub use prune::{Lost, Removal, Retained, Surplus, WhyLost};
 pub use publish::Publication;
 pub use stamp::{Soundness, examine, examine_foreign};
 pub use store::Store;

@@ -1,6 +1,6 @@
-//! The manifests that images in the store were made from, and that the store does not serve: the
-//! index of which one platform was carried, or only some. By them a later run sees that nothing
-//! has changed without fetching them again, which registries count and limit.
+//! The original indexes of images of which only some platforms were carried. The store does not
+//! serve them. With them, a later run detects that nothing has changed without fetching manifests,
+//! which registries count and limit.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::layout::{ORIGINALS_DIR, STATE_DIR};
 use super::partial::digest_of;
 use super::{Store, StoreError};
 
-/// After how long an original is fetched anew.
+/// Time after which an original is fetched again.
 const STALE_AFTER: Duration = Duration::from_hours(90 * 24);
 
 impl Store {

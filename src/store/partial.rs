@@ -1,8 +1,8 @@
 //! Blobs that arrive in pieces, over several attempts and several runs.
 //!
-//! Such a blob grows in `.hod/partial/<alg>-<hex>`, and is renamed into the tree when it is whole
-//! and has its digest. What a killed run left is hashed again before anything is added: it may be
-//! longer than what was on the disk at a power cut, and only the digest of the whole tells.
+//! Such a blob grows in `.hod/partial/<alg>-<hex>`, and is renamed into the tree when it is
+//! complete and has its digest. A partial file of a killed run is hashed again before data is
+//! added: after a power cut its content may be wrong, which only the digest of the whole reveals.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -102,15 +102,15 @@ impl PartialBlob {
         self.writer.verifier().is_whole()
     }
 
-    /// Appends `bytes`; more than the blob has is an error, of which nothing is kept.
+    /// Appends `bytes`; more bytes than the blob has are an error, and nothing is kept.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(self.writer.write(bytes)?)
     }
 
     /// Publishes the blob.
     ///
-    /// Bytes with another digest are thrown away, so that the next attempt begins anew; what is
-    /// not whole is kept, and an error too.
+    /// Bytes with another digest are removed, so that the next attempt starts from the beginning;
+    /// an incomplete blob is an error, and is kept.
     pub fn commit(self, durability: Durability) -> Result<(), StoreError> {
         let (digest, len) = (self.writer.verifier().expected().clone(), self.len());
         let (file, verified) = self.writer.into_parts();

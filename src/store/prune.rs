@@ -104,7 +104,7 @@ mod tests {
         for store in [&origin, &tree] {
             fill(store, "gone");
         }
-        let kept = Kept::of(&[fill(&tree, "kept")]);
+        let kept = Retained::of(&[fill(&tree, "kept")]);
         let stop = Stop::default();
         let surplus = tree.surplus(&kept, &origin, &stop).unwrap();
         assert_eq!(surplus.lost(), []);

@@ -52,8 +52,8 @@ impl Store {
         self.publish_seen(images, durability)
     }
 
-    /// Makes images visible as [`Store::publish`] does, without looking for their blobs and
-    /// manifests, all of which were seen or written since the store was opened.
+    /// Makes images visible as [`Store::publish`] does, without checking their blobs and manifests,
+    /// which were all found or written since the store was opened.
     pub fn publish_seen(
         &self,
         images: &[Publication],
@@ -125,7 +125,7 @@ impl Store {
         batch.link(&self.tree().repository(repository), &wanted)
     }
 
-    /// Refuses images of which something is not in the store.
+    /// Refuses images that are not complete in the store.
     fn require_all(&self, images: &[Publication]) -> Result<(), StoreError> {
         let mut present = BTreeSet::new();
         for image in images {
@@ -170,7 +170,7 @@ fn gather(images: &[Publication]) -> BTreeMap<&RepositoryName, Wanted<'_>> {
 
 /// The private directory of one call of [`Store::publish`].
 struct Batch<'a> {
-    /// Those of the tree, in which nothing is written through a link.
+    /// Directories of the tree, in which nothing is written through a link.
     dirs: RealDirs,
     temp: &'a TempDir,
     n_names: u32,

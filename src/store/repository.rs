@@ -13,7 +13,7 @@ const LINK_LEN_MAX: u64 = 256;
 impl Store {
     /// Lists the repositories, sorted: every directory with `_manifests` or `_layers` in it.
     ///
-    /// Names outside the grammar are left out; `verify` tells of them.
+    /// Invalid names are left out; `verify` reports them.
     pub fn repositories(&self) -> Result<Vec<RepositoryName>, StoreError> {
         let root = self.tree().repositories();
         let mut names = Vec::new();
@@ -63,8 +63,8 @@ impl Store {
 
     /// Removes a manifest from a repository, and the tags that name it; its bytes stay.
     ///
-    /// Returns whether it was there. The directory of the link stays, as distribution leaves it, and
-    /// tells a manifest that was deleted from one whose link was lost.
+    /// Returns whether it existed. As in distribution, the directory of the link stays; it
+    /// distinguishes a deleted manifest from a lost link.
     pub fn delete_revision(
         &self,
         repository: &RepositoryName,
@@ -78,7 +78,7 @@ impl Store {
         self.take_away(&self.tree().repository(repository).revision(digest))
     }
 
-    /// Removes a config or layer from a repository; its bytes stay. Returns whether it was there.
+    /// Removes a config or layer from a repository; its bytes stay. Returns whether it existed.
     pub fn delete_layer(
         &self,
         repository: &RepositoryName,
@@ -87,7 +87,7 @@ impl Store {
         self.take_away(&self.tree().repository(repository).layer(digest))
     }
 
-    /// Removes a link, or a directory of links, at one stroke; returns whether it was there.
+    /// Removes a link, or a directory of links, atomically; returns whether it existed.
     pub(super) fn take_away(&self, path: &Path) -> Result<bool, StoreError> {
         let grave = TempDir::create_in(self.temp_path()?, "gone-")?;
         match hod_fsx::rename(path, &grave.path().join("gone")) {

@@ -36,8 +36,8 @@ const NAME: &str = "user.hod.verified";
 const HEX_LEN: usize = 16;
 /// The stamp of a file that was found to be damaged.
 const DAMAGED: &str = "damaged";
-/// Time without changes after which a file is taken to be on the disk: longer than any kernel keeps
-/// dirty pages, and longer than reading it takes.
+/// Time without changes after which a file counts as written to the disk: longer than any kernel
+/// keeps dirty pages, and longer than reading it takes.
 const SETTLED_AFTER: Duration = Duration::from_hours(24);
 
 /// The state of a file according to its stamp.
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(put(&store, b"hello", Durability::Deferred), stamped);
         assert!(!store.is_suspect(&stamped).unwrap());
         assert_eq!(holding(&stamped), Holding::Sound);
-        // Of what was never verified the length is believed.
+        // For content that was never verified, only the length is known.
         let foreign = put(&store, b"other", Durability::Deferred);
         opened_for_writing(&store, &foreign)
             .write_all(b"O")

@@ -44,7 +44,7 @@ pub fn verify(
     on_bytes: &(dyn Fn(u64) + Sync),
 ) -> Result<VerifyOutcome, StoreError> {
     let mut findings = Findings::default();
-    // Links before blobs: what is published meanwhile adds its blobs first.
+    // Links before blobs, because a concurrent publication adds its blobs first.
     let repositories = tree::scan_repositories(&store.tree().repositories(), &mut findings)?;
     let blobs = tree::scan_blobs(&store.tree().blobs(), &mut findings)?;
 
@@ -73,7 +73,7 @@ pub fn verify(
     })
 }
 
-/// Checks all blobs of `queue` and returns those that are not what their place says.
+/// Checks all blobs of `queue` and returns those that do not have the digest in their path.
 fn hash_all<'a>(
     queue: &[(&'a Digest, &'a BlobFile)],
     check: impl Fn(&Digest, &BlobFile) -> Option<Problem> + Sync,

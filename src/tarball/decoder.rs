@@ -50,7 +50,7 @@ fn is_skippable(start: &[u8]) -> bool {
     first & 0xf0 == SKIPPABLE_MAGIC[0] && rest.starts_with(&SKIPPABLE_MAGIC[1..])
 }
 
-/// Decompresses `input`, if its first bytes say that it is compressed.
+/// Decompresses `input`, if its first bytes are those of a known compression.
 pub fn decoder<'a>(
     input: impl Read + Send + 'a,
 ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
@@ -86,7 +86,7 @@ pub(super) fn decoder_of<'a>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("its zstd window is too large: it may have {} at most", format_len(1 << self.log_max))]
 pub struct WindowTooLarge {
-    /// The logarithm of the largest window that is taken.
+    /// The logarithm of the largest accepted window.
     pub log_max: u32,
 }
 

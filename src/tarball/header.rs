@@ -73,7 +73,7 @@ pub enum Comment<'a> {
     Note(&'a str),
 }
 
-/// A member, as far as its headers tell.
+/// A member, by its headers.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
     pub path: &'a str,

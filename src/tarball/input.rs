@@ -14,7 +14,7 @@ const BUFFER_LEN: usize = 64 * 1024;
 /// How much an archive may differ from what hod writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Not at all. Compressed with zstd only, in a small window, in case others did it anew.
+    /// No foreign compression: only zstd with a small window is accepted.
     Strict,
     /// As much as any tool makes it.
     Tolerant,
@@ -38,7 +38,7 @@ impl Mode {
         }
     }
 
-    /// The compression that the first bytes tell; one that is not taken counts as none.
+    /// The compression by the first bytes; one that is not accepted counts as none.
     fn compression_of(self, start: &[u8]) -> Compression {
         match (self, Compression::of(start)) {
             (Self::Strict, Compression::Gzip) => Compression::None,
@@ -63,9 +63,9 @@ pub enum Problem {
     Read(hod_fsx::Error),
     /// The compressed stream is damaged.
     Decompress(io::Error),
-    /// It ends too early, after so many bytes.
+    /// It ends too early, after this number of bytes.
     Truncated(u64),
-    /// What is at this offset is not a header.
+    /// The block at this offset is not a header.
     Header(u64),
     /// An extension of a header has more bytes than are read.
     Extension(u64),
@@ -73,7 +73,7 @@ pub enum Problem {
     Trailing(u64),
 }
 
-/// A tar that is read in order; in a plain file, what is skipped is not read.
+/// A tar that is read in order; in a plain file, skipped bytes are not read.
 pub struct Input<'a> {
     source: Source<'a>,
     path: PathBuf,
@@ -81,7 +81,7 @@ pub struct Input<'a> {
     compression: Compression,
     /// For errors.
     member: String,
-    /// Of a stream: what was looked at and is still to be read.
+    /// For a stream: bytes that were examined but not consumed.
     ahead: Vec<u8>,
     /// The offset of the next byte in the decompressed tar.
     at: u64,
@@ -123,7 +123,7 @@ impl<'a> Input<'a> {
         input
     }
 
-    /// Reads what comes once, and may be compressed; `path` is for messages.
+    /// Reads a stream once, compressed or not; `path` is for messages.
     pub fn of_stream(
         mut input: impl Read + Send + 'a,
         path: &Path,
@@ -338,8 +338,8 @@ impl<'a> Input<'a> {
         Ok(false)
     }
 
-    /// Reads from the end of a tar to that of what it is in, where a compressed stream has its
-    /// checksum. Nothing may follow but the zeros with which other tools fill up a tar.
+    /// Reads from the end of a tar to the end of its file, where a compressed stream has its
+    /// checksum. Only zeros may follow, with which other tools fill up a tar.
     pub fn finish(&mut self) -> Result<(), Fault> {
         let filling = (self.mode == Mode::Tolerant).then_some(0);
         let mut buffer = vec![0; BUFFER_LEN];

@@ -1,4 +1,4 @@
-//! What the headers of a member say, in any tar: its ustar header, GNU's long names, pax records.
+//! Parses the headers of a member in any tar: its ustar header, GNU's long names, pax records.
 
 use tar::{EntryType, Header, PaxExtensions};
 
@@ -11,7 +11,7 @@ const EXTENSIONS_MAX: usize = 16;
 /// A member as its headers describe it; nothing of it is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawMember {
-    /// As it stands there; it may be anything.
+    /// As in the header; it may be anything.
     pub path: String,
     pub kind: MemberKind,
     /// The length of its content in bytes; 0 for a link.
@@ -132,7 +132,7 @@ impl Input<'_> {
             lead.extend_from_slice(&content);
             content.truncate(usize::try_from(len).expect("at most a MiB"));
             let added = extension.add(kind, &content);
-            // Of what is refused in any case, the member is named as far as that is possible.
+            // A member that is refused in any case is named if possible.
             if added.is_none() && self.mode == Mode::Tolerant {
                 return Err(self.fault(Problem::Header(start)));
             }
@@ -154,7 +154,7 @@ fn is_label(kind: EntryType) -> bool {
     kind.as_byte() == b'V'
 }
 
-/// What extensions say of the next member.
+/// The extended headers for the next member.
 #[derive(Debug, Default)]
 struct Extension {
     path: Option<Vec<u8>>,

@@ -16,7 +16,7 @@ const MEMBERS_MAX: usize = 2_000_000;
 #[derive(Debug)]
 pub struct Reader {
     input: Input<'static>,
-    /// What is left of the current member's content, in bytes, and the padding behind it.
+    /// The remaining bytes of the current member's content, and its padding.
     left: u64,
     padding: u64,
     n_members: usize,

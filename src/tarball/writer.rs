@@ -44,7 +44,7 @@ impl TarWriter {
     pub fn begin(&mut self, path: &EntryPath) -> Result<(), hod_fsx::Error> {
         self.end()?;
         let start = self.at;
-        // The length is filled in at the end; that of the headers does not depend on it.
+        // The length is filled in at the end; the length of the headers does not depend on it.
         let content = self.reserve(path, 0)?;
         self.open = Some((path.clone(), start, content));
         Ok(())
@@ -115,8 +115,7 @@ pub struct PlannedTar {
 }
 
 impl PlannedTar {
-    /// The length of the tar of these members; that of one which no disk can hold is the highest
-    /// number.
+    /// The length of the tar of these members; saturates.
     pub fn len_of(members: &BTreeMap<EntryPath, u64>) -> u64 {
         let mut members = members.iter();
         let end = members.try_fold(0, |at, (path, len)| Some(file(path, *len, 0).place(at)?.1));

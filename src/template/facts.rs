@@ -13,7 +13,7 @@ use hod_report::amount::format_len;
 pub struct Facts {
     pub name: String,
     pub version: Option<String>,
-    /// The bundle's file name without `.tar` and the like, for commands to copy.
+    /// The file name of the bundle without its extension, for commands to copy.
     pub stem: String,
     pub kind: BundleKind,
     pub tool_version: String,

@@ -5,7 +5,7 @@ use std::fmt;
 use hod_oci::{Descriptor, Digest, Manifest, Platform};
 use hod_report::Hint;
 
-/// The annotation by which `BuildKit` says what an attestation in an index is.
+/// The annotation with which `BuildKit` marks an attestation in an index.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The annotation of an attestation that contains the digest of its manifest.
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
@@ -22,7 +22,7 @@ pub struct AbsentChild {
     pub wish: Wish,
 }
 
-/// Who does not have it.
+/// The holder that lacks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     /// A repository of a registry.
@@ -107,8 +107,8 @@ impl Hint for AbsentChild {
     }
 }
 
-/// Whether an index lists it for what it says of another child: attestations of `BuildKit` and the
-/// like, which run nowhere.
+/// Returns true if the child describes another child of the index, as attestations of `BuildKit`
+/// do, and does not run on any platform.
 pub fn is_about_another(child: &Descriptor) -> bool {
     let is_unknown = child.platform.as_ref().is_some_and(Platform::is_unknown);
     is_unknown
@@ -122,7 +122,7 @@ pub(super) fn reference(child: &Descriptor) -> Option<&str> {
     child.annotations.get(REFERENCE_DIGEST).map(String::as_str)
 }
 
-/// The platform that it says it is for; `None` where it leaves that empty.
+/// The stated platform; `None` if it is empty.
 pub(super) fn stated(child: &Descriptor) -> Option<&Platform> {
     child
         .platform

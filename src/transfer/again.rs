@@ -13,13 +13,12 @@ use hod_registry::{Reopen, UploadStream};
 use hod_report::Reporter;
 use hod_retry::{Failure, RetryPolicy};
 
-/// A connection that was lost after so many bytes is replaced here; any other is left to the engine,
-/// which begins the blob again.
+/// A connection that was lost after this number of bytes is replaced here; otherwise the engine
+/// restarts the blob.
 const PROGRESS_MIN: u64 = 4 * 1024 * 1024;
 
-/// After this time no wait begins for a host that went down in the middle of a blob: a target that is
-/// being filled waits meanwhile, and gives up after a minute. What is told to wait longer is left to
-/// the engine, too.
+/// Maximum time to wait for a host that went down during a blob: the target waits meanwhile, and
+/// gives up after a minute. Longer waits are left to the engine, too.
 const OUTAGE_MAX: Duration = Duration::from_secs(20);
 
 /// Opens a blob from the byte `from` on, wherever it can be had; places that sent wrong bytes before
@@ -49,20 +48,16 @@ pub(super) async fn open_from<'a>(
 }
 
 /// The bytes of a blob that is open at `from`, also beyond the end of a connection.
-pub(super) fn read_on(handover: &Handover<'_>, (content, from): (BlobContent, u64)) -> BlobContent {
+pub(super) fn read_on(task: &BlobTask<'_>, (content, from): (BlobContent, u64)) -> BlobContent {
     let origins = content.origins();
-    let blob = Arc::new(Blob::new(handover, &origins));
+    let blob = Arc::new(Blob::new(task, &origins));
     BlobContent::Stream(blob.read_on(content.into_stream(), from), origins)
 }
 
-/// The blob as an upload reads it; `early` is open at its beginning. What is opened is noted in
-/// `origins`.
-pub(super) fn reopen(
-    handover: &Handover<'_>,
-    early: Option<BlobContent>,
-    origins: &Origins,
-) -> Reopen {
-    let blob = Arc::new(Blob::new(handover, origins));
+/// The blob as an upload reads it; `early` is already open at its beginning. Opened origins are
+/// recorded in `origins`.
+pub(super) fn reopen(task: &BlobTask<'_>, early: Option<BlobContent>, origins: &Origins) -> Reopen {
+    let blob = Arc::new(Blob::new(task, origins));
     let early = Mutex::new(early);
     Box::new(move |from| {
         let blob = Arc::clone(&blob);
@@ -90,14 +85,14 @@ struct Blob {
 }
 
 impl Blob {
-    fn new(handover: &Handover<'_>, origins: &Origins) -> Self {
+    fn new(task: &BlobTask<'_>, origins: &Origins) -> Self {
         Self {
-            source: Arc::clone(handover.source),
-            locations: handover.blob.from.clone(),
-            descriptor: handover.blob.descriptor.clone(),
+            source: Arc::clone(task.source),
+            locations: task.blob.from.clone(),
+            descriptor: task.blob.descriptor.clone(),
             origins: origins.clone(),
-            reporter: Arc::clone(handover.reporter),
-            retry: handover.retry,
+            reporter: Arc::clone(task.reporter),
+            retry: task.retry,
         }
     }
 

@@ -56,8 +56,8 @@ impl std::fmt::Debug for BlobContent {
     }
 }
 
-/// The bytes of a blob from the byte `from` on that a file has, which must have the length that the
-/// descriptor says.
+/// The bytes of a blob in a file from the byte `from` on; the file must have the length of the
+/// descriptor.
 pub(super) fn open_range(
     range: Option<FileRange>,
     descriptor: &Descriptor,

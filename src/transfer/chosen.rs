@@ -34,7 +34,7 @@ impl FromStr for ChosenImage {
 }
 
 impl ChosenImage {
-    /// The positions of the images that it may be: those of this tag, or else those of this name.
+    /// The positions of matching images: by tag, otherwise by name.
     pub fn find(&self, images: &[Listed]) -> Vec<usize> {
         let positions = |is_it: &dyn Fn(&Listed) -> bool| {
             let found = images.iter().enumerate().filter(|(_, image)| is_it(image));
@@ -67,7 +67,7 @@ impl ChosenImage {
 fn has_name(image: &Listed, name: &Reference) -> bool {
     let is_there = |repository| image.destination.repository == repository;
     let names = [name.stored_name().ok(), Some(name.repository.clone())];
-    // A name with a host is that of no other host.
+    // A name with a host matches only that host.
     let n = if name.registry.is_some() { 1 } else { 2 };
     let is_name = names.into_iter().take(n).flatten().any(is_there);
     is_name

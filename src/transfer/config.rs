@@ -1,4 +1,4 @@
-//! Configurations, and what they say that an image runs on.
+//! Image configs and the platforms in them.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use hod_retry::RetryPolicy;
 /// The longest configuration that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 
-/// Reads of a manifest's configuration what it is for; `None` where it is not an image's or does
-/// not say it, or where the source does not give it before what comes in front of it.
+/// Reads the platform from the config of a manifest; `None` if the manifest is not an image, the
+/// config does not state a platform, or a sequential source has not reached it.
 pub async fn platform_of(
     source: &dyn Source,
     location: &Location,
@@ -26,8 +26,8 @@ pub async fn platform_of(
     Ok(platform.filter(Platform::is_printable))
 }
 
-/// Reads the configuration of a manifest; `None` where it is not an image's, or where the source
-/// does not give it before what comes in front of it.
+/// Reads the config of a manifest; `None` if the manifest is not an image, or a sequential source
+/// has not reached it.
 pub async fn config_of(
     source: &dyn Source,
     location: &Location,

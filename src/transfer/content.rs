@@ -15,34 +15,35 @@ use hod_store::PartialBlob;
 /// The longest blob that is opened before it can be sent, in bytes: a longer one takes so long that
 /// one round trip does not show.
 const EARLY_LEN_MAX: u64 = 64 * 1024 * 1024;
-/// How long a blob is held open that cannot be sent yet: others may be waiting for its connection.
+/// Maximum time that a blob is held open before it can be sent: others may wait for its connection.
 const EARLY_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// A blob's content, opened when a sink asks for it.
 #[derive(Debug)]
 pub struct Content<'a> {
-    pub(crate) handover: Handover<'a>,
+    pub(crate) task: BlobTask<'a>,
     given: Option<BlobContent>,
     once: bool,
-    /// What was opened early.
+    /// The content that was opened early.
     early: Option<BlobContent>,
     /// Where the bytes of this attempt come from.
     origins: Origins,
     /// The place that was opened last.
     location: Option<Location>,
-    /// What a failed attempt left for the next.
+    /// The partial blob of a failed attempt.
     pub(crate) partial: Option<Box<PartialBlob>>,
-    /// How many bytes an earlier run left.
+    /// The number of bytes from an earlier run.
     pub(crate) kept: u64,
-    /// How many bytes are at the sink to stay, whatever becomes of the attempt that is under way.
+    /// The number of bytes that stay at the sink even if the current attempt fails.
     pub(crate) progress: u64,
 }
 
 impl<'a> Content<'a> {
-    /// The content of a blob: `given`, which comes once, or else opened anew in each attempt.
-    pub(crate) fn new(handover: Handover<'a>, given: Option<BlobContent>) -> Self {
+    /// The content of a blob: `given`, which can be read once, otherwise opened again in each
+    /// attempt.
+    pub(crate) fn new(task: BlobTask<'a>, given: Option<BlobContent>) -> Self {
         Self {
-            handover,
+            task,
             once: given.is_some(),
             given,
             early: None,
@@ -56,7 +57,7 @@ impl<'a> Content<'a> {
 
     /// Whether it comes over a network and can be opened in the middle.
     pub(crate) fn is_resumable(&self) -> bool {
-        !self.once && self.handover.source.is_remote()
+        !self.once && self.task.source.is_remote()
     }
 
     /// Opens the content; a second time too, unless the source can be read only once. A connection
@@ -66,12 +67,12 @@ impl<'a> Content<'a> {
         if !self.is_resumable() {
             return Ok(content);
         }
-        Ok(again::read_on(&self.handover, (content, 0)))
+        Ok(again::read_on(&self.task, (content, 0)))
     }
 
     /// Opens the content from the byte `from` on.
     pub(crate) async fn open_from(&mut self, from: u64) -> Result<BlobContent, TransferError> {
-        let Handover { source, blob, .. } = self.handover;
+        let BlobTask { source, blob, .. } = self.task;
         if blob.presence != Presence::Source {
             let digest = blob.descriptor.digest.clone();
             return Err(TransferError::BaseLost { digest });
@@ -94,7 +95,7 @@ impl<'a> Content<'a> {
         other: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.close_early();
-        let Handover { source, blob, .. } = self.handover;
+        let BlobTask { source, blob, .. } = self.task;
         let is_long = blob.descriptor.size > EARLY_LEN_MAX;
         if is_long || blob.presence != Presence::Source || !self.is_resumable() {
             return other.await;
@@ -122,20 +123,20 @@ impl<'a> Content<'a> {
         Ok(value)
     }
 
-    /// Closes what was opened early.
+    /// Closes the content that was opened early.
     pub(crate) fn close_early(&mut self) {
         self.early = None;
     }
 
-    /// Opens the content as [`Content::open`] does, and hands it to `work` piece by piece. If that
-    /// fails, what was moved is lost.
+    /// Opens the content as [`Content::open`] does, and passes it to `work` piece by piece. On
+    /// failure, the moved bytes are lost.
     pub(crate) async fn pour<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Pieces) -> Result<T, TransferError> + Send + 'static,
     ) -> Result<T, TransferError> {
         let opened = self.open().await?;
         let moved = Arc::new(AtomicU64::new(0));
-        let (counted, reporter) = (Arc::clone(&moved), Arc::clone(self.handover.reporter));
+        let (counted, reporter) = (Arc::clone(&moved), Arc::clone(self.task.reporter));
         let on_bytes = move |len: u64| {
             counted.fetch_add(len, Ordering::Relaxed);
             reporter.event(Event::BytesMoved { len });
@@ -149,10 +150,10 @@ impl<'a> Content<'a> {
 
     /// How an upload reads it: without holding any of it where it can be opened in the middle.
     pub(crate) async fn upload_body(&mut self) -> Result<UploadBody, TransferError> {
-        if self.is_resumable() && self.handover.blob.presence == Presence::Source {
+        if self.is_resumable() && self.task.blob.presence == Presence::Source {
             let early = self.early.take();
             return Ok(UploadBody::Again(again::reopen(
-                &self.handover,
+                &self.task,
                 early,
                 &self.origins,
             )));
@@ -167,7 +168,7 @@ impl<'a> Content<'a> {
 
     /// The path of a file that is the blob and nothing else.
     pub(crate) fn file(&self) -> Option<PathBuf> {
-        let Handover { source, blob, .. } = self.handover;
+        let BlobTask { source, blob, .. } = self.task;
         let location: &Location = blob.from.first()?;
         if self.once {
             None
@@ -177,7 +178,7 @@ impl<'a> Content<'a> {
     }
 
     pub(crate) fn blame(&self, error: TransferError) -> TransferError {
-        let Handover { source, blob, .. } = self.handover;
+        let BlobTask { source, blob, .. } = self.task;
         match self.location.as_ref().or(blob.from.first()) {
             Some(location) => {
                 let digest = &blob.descriptor.digest;
@@ -189,7 +190,7 @@ impl<'a> Content<'a> {
 
     pub(crate) fn lost(&self, len: u64) {
         if len > 0 {
-            self.handover.reporter.event(Event::BytesLost { len });
+            self.task.reporter.event(Event::BytesLost { len });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Endpoints: where images come from or go to, as the user writes it.
 //!
-//! `transport:details` says what is meant; a bare word is told by what is there. A transport is one
+//! `transport:details` states the kind; the kind of a bare word is detected. A transport is one
 //! line of [`TRANSPORTS`] here and one adapter of [`super::Source`] or [`super::Sink`].
 
 use std::path::{Path, PathBuf};
@@ -19,8 +19,7 @@ pub enum Endpoint {
     },
     /// One image of a registry; without a registry, of the one that the user chose.
     Image(Reference),
-    /// Images of a repository by a pattern for their tags, as in a line of a list, which says
-    /// whether it is one.
+    /// Images of a repository by a tag pattern, as in a line of a list.
     Tags(String),
     /// A file or directory whose kind is named, and perhaps one image in it.
     Local {
@@ -28,7 +27,7 @@ pub enum Endpoint {
         path: PathBuf,
         image: Option<ChosenImage>,
     },
-    /// A file or directory that says itself what it is: a store, a bundle, a layout, a list.
+    /// A file or directory whose kind is detected: a store, a bundle, a layout, a list.
     Path(PathBuf),
 }
 
@@ -89,7 +88,7 @@ impl Transport {
         }
     }
 
-    /// Whether images are added to what is there; it is finished otherwise.
+    /// Whether images can be added to an existing one; otherwise it must be new.
     pub fn takes_more(self) -> bool {
         matches!(self, Self::Store | Self::Dir | Self::Oci)
     }
@@ -99,7 +98,7 @@ impl Transport {
         matches!(self, Self::Bundle | Self::OciArchive | Self::DockerArchive)
     }
 
-    /// What a file is to be that is new, if its name tells.
+    /// The transport of a new file, if its name states one.
     pub fn of_new(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy();
         (name.ends_with(".tar") || name.ends_with(".tar.zst")).then_some(Self::Bundle)
@@ -117,7 +116,7 @@ pub const FILE_EXTENSIONS: &[&str] = &[
     "lock", "csv", "yaml", "yml", "json", "xml", "toml", "pem", "crt",
 ];
 
-/// The word in front of what is in a registry.
+/// The transport of registries.
 const DOCKER: &str = "docker:";
 
 /// Why a text is not an endpoint.
@@ -169,8 +168,8 @@ impl Hint for EndpointError {
 }
 
 impl Endpoint {
-    /// Reads `text`; `exists` says whether there is a file or directory of a name, which decides
-    /// about bare words.
+    /// Parses `text`; `exists` returns whether a file or directory exists, which decides about bare
+    /// words.
     pub fn parse(text: &str, exists: impl Fn(&Path) -> bool) -> Result<Self, EndpointError> {
         if let Some((transport, path)) = Transport::split(text) {
             if path.is_empty() {

@@ -1,4 +1,4 @@
-//! What a source is, for messages and for those who must know which transport names it.
+//! The kind of a source, for messages and for its transport.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub enum SourceKind {
     Registry,
     /// One image of a registry.
     Image,
-    /// A list, of which the registries are read.
+    /// A list, whose registries are read.
     List,
 }
 
@@ -40,7 +40,7 @@ impl From<BundleKind> for SourceKind {
 }
 
 impl SourceKind {
-    /// The transport that names it; none for what is at a registry.
+    /// The transport; none for registries.
     pub fn transport(self) -> Option<Transport> {
         Some(match self {
             Self::Registry | Self::Image | Self::List => return None,
@@ -79,7 +79,7 @@ impl SourceKind {
         }
     }
 
-    /// What has the blobs; none for what is at a registry.
+    /// The container of the blobs; none for registries.
     pub fn holder(self) -> Option<BlobHolder> {
         match self {
             Self::Registry | Self::Image | Self::List => None,

@@ -14,7 +14,7 @@ use hod_tarball::ArchiveError;
 /// How far a header is looked for in a file that does not start with one.
 const SEARCHED_LEN: usize = 64 * 1024;
 
-/// A compression of which tars are read.
+/// A supported compression of tars.
 const GZIP: &str = "gzip";
 
 /// A source that was opened, and what it was found to be.
@@ -24,7 +24,7 @@ pub struct Opened {
     pub source: Arc<dyn Source>,
 }
 
-/// What is at a path.
+/// The detected kind of a path.
 #[derive(Debug)]
 pub enum AtPath {
     Source(Opened),
@@ -35,7 +35,7 @@ pub enum AtPath {
     },
 }
 
-/// Why what is at a path cannot be opened, although its kind is known.
+/// The reason why a path of a known kind cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -63,10 +63,10 @@ impl Opened {
         Ok(Self::of(SourceKind::PipedBundle, bundle))
     }
 
-    /// Opens `path` if it is what another tool has put together.
+    /// Opens `path` if it is a layout or archive of another tool.
     ///
-    /// It is signed by nobody, and so refused where only signed bundles are read: a bundle without
-    /// its head is an archive of a registry tree.
+    /// It is never signed, and so is refused if only signed bundles are accepted: a bundle without
+    /// its head would be an archive of a registry tree.
     pub fn collection(
         path: &Path,
         stated: Option<Transport>,
@@ -84,7 +84,7 @@ impl Opened {
 }
 
 impl AtPath {
-    /// Opens what is at `path`; what it is stated to be decides about a file that does not say.
+    /// Opens `path`; the stated kind decides if the kind of a file cannot be detected.
     pub fn open(
         path: &Path,
         stated: Option<Transport>,
@@ -134,7 +134,7 @@ fn bundle(path: &Path, reading: &ReadOptions) -> Result<Option<Opened>, OpenErro
     }))
 }
 
-/// How a file is compressed, if its first bytes tell.
+/// The compression of a file, by its first bytes.
 fn compression(path: &Path) -> Result<Option<&'static str>, hod_fsx::Error> {
     let file = hod_fsx::open(path)?;
     let mut start = [0; 6];
@@ -170,7 +170,7 @@ fn open_collection(
         return Ok(None);
     }
     match Collection::open_file(path) {
-        // A bundle says more of its damage.
+        // Opening it as a bundle gives a better error.
         Err(CollectionError::Archive(ArchiveError::BadHeader { offset: 0, .. }))
             if Bundle::detect(path)?.is_some() || !is_damaged_tar(path, stated)? =>
         {
@@ -183,7 +183,7 @@ fn open_collection(
 /// Whether a file that does not start as a tar is meant as one: it is stated to be one, has the name
 /// of one, or a header further on.
 fn is_damaged_tar(path: &Path, stated: Option<Transport>) -> Result<bool, OpenError> {
-    // What is compressed in another way cannot be read for that reason.
+    // Other compressions are not supported.
     if compression(path)?.is_some_and(|compression| compression != GZIP) {
         return Ok(false);
     }

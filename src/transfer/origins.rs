@@ -23,7 +23,8 @@ impl Origins {
         Self(Arc::new(Mutex::new(vec![Part::Answer(origin)])))
     }
 
-    /// Adds those of what was opened at the byte `from`; at the first byte they replace all others.
+    /// Adds the origins of content that was opened at the byte `from`; at the first byte, they
+    /// replace all others.
     pub fn opened_at(&self, from: u64, opened: &Self) {
         let mut parts = self.parts();
         if from == 0 {

@@ -9,9 +9,9 @@ use super::{BlobContent, TransferError};
 use hod_bridge::{Chunks, Stop};
 use hod_fsx::{CHUNK_LEN, FileRange};
 
-/// The bytes of a blob, piece by piece; somebody hears of each that was taken.
+/// The bytes of a blob, piece by piece, with a callback for each consumed piece.
 ///
-/// They also end when nobody waits for them any more: who takes them must know what to expect.
+/// They also end when they are no longer required: the reader must know the expected length.
 pub struct Pieces {
     origin: Origin,
     on_bytes: Box<dyn Fn(u64) + Send>,

@@ -9,8 +9,8 @@ use hod_oci::{Descriptor, Digest, RepositoryName, sum_len};
 #[derive(Debug)]
 pub struct Plan {
     pub images: Vec<Resolved>,
-    /// Unique by digest and size; largest first, then by digest. Where images say different sizes
-    /// of one digest, at most one is right, and the images that say the others fail.
+    /// Unique by digest and size; largest first, then by digest. If images state different sizes
+    /// for one digest, at most one is right, and the images with the others fail.
     pub blobs: Vec<PlannedBlob>,
 }
 
@@ -25,7 +25,7 @@ pub struct PlannedBlob {
     pub presence: Presence,
 }
 
-/// Who has the bytes of a blob.
+/// The holder of the bytes of a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
     /// The source; the target may have them too.
@@ -70,7 +70,7 @@ impl Plan {
         Self { images, blobs }
     }
 
-    /// The digests of which images say different sizes.
+    /// The digests for which images state different sizes.
     pub(super) fn disputed(&self) -> HashSet<&Digest> {
         let mut seen = HashSet::new();
         let digests = self.blobs.iter().map(|blob| &blob.descriptor.digest);

@@ -1,7 +1,8 @@
 //! Referrers of images: found with them, carried with them, and part of their success.
 //!
-//! What has a `subject` is carried by its digest, and where no API leads to it by the tag of an
-//! index of them; what cosign tags is carried by that tag. Both may have referrers themselves.
+//! Manifests with a `subject` are carried by digest and, for registries without the referrers API,
+//! by the tag of an index of them; those with a tag of cosign are carried by that tag. Both can
+//! have referrers themselves.
 
 mod local;
 

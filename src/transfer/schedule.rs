@@ -60,11 +60,11 @@ enum Done {
 struct Shared {
     /// Whether each image has failed, so that nothing need be moved for it alone.
     failed: Vec<AtomicBool>,
-    /// Digests of which images say different sizes, and that are in flight once all the same.
+    /// Digests for which images state different sizes, and that are still in flight only once.
     disputed: HashMap<Digest, Mutex<()>>,
 }
 
-/// What is known of the images while blobs arrive.
+/// The state of the images while blobs arrive.
 struct Progress {
     shared: Arc<Shared>,
     outcomes: Vec<Option<ImageOutcome>>,
@@ -75,8 +75,8 @@ struct Progress {
 }
 
 impl Transfer {
-    /// Moves every blob of `plan` and publishes every image that is complete; one outcome for
-    /// each image. Dropping the future stops the work; what was published stays.
+    /// Moves every blob of `plan` and publishes every image that is complete; one outcome for each
+    /// image. Dropping the future stops the work; published images stay.
     pub async fn run(&self, plan: &Arc<Plan>) -> Vec<ImageOutcome> {
         let mut progress = Progress::new(plan);
         let mut tasks = JoinSet::new();
@@ -159,12 +159,12 @@ impl Transfer {
     ) -> VecDeque<usize> {
         // One reader hands out the blobs in the order of the archive; each has a task that waits
         // for its turn, so that the rest of the engine need not know.
-        if let Some(turns) = self.source.turns(plan, &self.reporter) {
-            for (at, turn) in turns.into_iter().enumerate() {
+        if let Some(slots) = self.source.slots(plan, &self.reporter) {
+            for (at, slot) in slots.into_iter().enumerate() {
                 let (this, plan, shared) = (self.clone(), Arc::clone(plan), Arc::clone(shared));
                 match plan.blobs[at].presence {
                     Presence::Source => {}
-                    // Its turn never comes.
+                    // Its slot is never filled.
                     Presence::Target(_) => {
                         self.start_blob((&plan, &shared), at, tasks);
                         continue;
@@ -172,7 +172,7 @@ impl Transfer {
                     Presence::Nowhere => continue,
                 }
                 tasks.spawn(async move {
-                    let result = match turn.content().await {
+                    let result = match slot.content().await {
                         Ok(content) => this.move_blob((&plan, &shared), at, Some(content)).await,
                         Err(error) => Err(error),
                     };
@@ -224,8 +224,8 @@ impl Transfer {
             .spawn(async move { Done::Blob(at, this.move_blob((&plan, &shared), at, None).await) });
     }
 
-    /// Moves one blob, trying again what is worth it, and reports what became of it. Nothing is
-    /// moved for images all of which have failed by now.
+    /// Moves one blob, with retries where they can help, and reports the result. A blob whose
+    /// images have all failed is not moved.
     async fn move_blob(
         &self,
         (plan, shared): (&Plan, &Shared),
@@ -250,7 +250,7 @@ impl Transfer {
             });
             return Ok(());
         }
-        let handover = Handover {
+        let task = BlobTask {
             source: &self.source,
             plan,
             blob,
@@ -258,7 +258,7 @@ impl Transfer {
             retry: self.retry,
         };
         let may_retry = content.is_none();
-        let mut content = Content::new(handover, content);
+        let mut content = Content::new(task, content);
         let of = (self.source.as_ref(), digest);
         let mut attempts = Attempts::new(of, self.retry, &self.reporter);
         let route = loop {
@@ -283,7 +283,7 @@ impl Transfer {
             self.timings.end(at);
             let image = plan.images[at].wanted.name.as_str();
             match &progress.outcomes[at] {
-                // It is told by whoever shows all of them.
+                // The caller, which shows all of them, reports it.
                 Some(Ok(())) if self.sink.visibility() == Visibility::AllOrNothing => {}
                 Some(Ok(())) => self.reporter.event(Event::ImageDone { image }),
                 Some(Err(error)) => {

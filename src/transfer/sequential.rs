@@ -1,8 +1,8 @@
 //! A source that is read once, from front to back: a compressed bundle, or any from a pipe.
 //!
 //! The manifests come first in a bundle. A reader on its own thread reads them, hands them over,
-//! and waits; when the plan is made, it continues, and each blob of the plan gets its turn. The
-//! input is opened once and never read twice, and only the manifests are kept.
+//! and waits; when the plan is made, it continues, and each blob of the plan has a slot. The input
+//! is opened once and never read twice, and only the manifests are kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -33,7 +33,7 @@ pub struct StreamedBundle {
     pub path: PathBuf,
     pub document: BundleManifest,
     pub manifests: BTreeMap<Digest, Manifest>,
-    /// By whom it had to be signed.
+    /// The trusted keys.
     pub trust: Trust,
     /// Resumes the reader; dropping it ends the reading.
     go_on: Mutex<Option<oneshot::Sender<Waiting>>>,
@@ -43,26 +43,26 @@ pub struct StreamedBundle {
 /// How reading ended.
 #[derive(Debug, Clone)]
 pub enum Ended {
-    /// All of it was read, and is as it was written.
+    /// Everything was read and verified.
     Well,
-    /// Something is wrong of which those who wait for blobs were told.
+    /// An error that the receivers of blobs have received.
     Told(Arc<BundleError>),
-    /// Something is wrong behind the last blob that was wanted.
+    /// An error after the last requested blob.
     Untold(Arc<BundleError>),
 }
 
 type Handed = Result<(mpsc::Receiver<Result<Bytes, TransferError>>, Token), Arc<TransferError>>;
 type Waiting = HashMap<Digest, oneshot::Sender<Handed>>;
 
-/// The turn of one blob, which comes when the reader reaches it.
+/// The slot of one blob, which receives its content when the reader reaches it.
 #[derive(Debug)]
-pub struct Turn {
+pub struct BlobSlot {
     digest: Digest,
     receiver: oneshot::Receiver<Handed>,
 }
 
-impl Turn {
-    /// Waits for the turn.
+impl BlobSlot {
+    /// Waits for the content.
     pub async fn content(self) -> Result<BlobContent, Arc<TransferError>> {
         match self.receiver.await {
             Ok(Ok((mut chunks, token))) => {
@@ -80,7 +80,7 @@ impl Turn {
     }
 }
 
-/// The permission to be in progress; dropping it resumes the reader.
+/// The permission to use the stream; dropping it resumes the reader.
 #[derive(Debug)]
 struct Token(std::sync::mpsc::Sender<()>);
 
@@ -91,33 +91,33 @@ impl Drop for Token {
     }
 }
 
-/// Resumes the reader; returns a turn for each blob of the plan.
+/// Resumes the reader; returns a slot for each blob of the plan.
 ///
-/// A blob whose turn is dropped is skipped. A bundle that was read already has no more blobs.
-pub(super) fn turns(bundle: &StreamedBundle, plan: &Plan) -> Vec<Turn> {
-    let (turns, waiting) = wait_for(plan);
+/// A blob whose slot is dropped is skipped. A bundle that was already read has no more blobs.
+pub(super) fn slots(bundle: &StreamedBundle, plan: &Plan) -> Vec<BlobSlot> {
+    let (slots, waiting) = wait_for(plan);
     let go_on = bundle.go_on.lock().expect("no panic while locking").take();
     if let Some(go_on) = go_on {
-        // A reader that has ended has said why to all who ask.
+        // A reader that has ended returns its error to all receivers.
         let _ = go_on.send(waiting);
     }
-    turns
+    slots
 }
 
 /// The same for an archive that another tool wrote, which is read a second time for it.
-pub(super) fn turns_of_collection(
+pub(super) fn slots_of_collection(
     collection: &Arc<Collection>,
     plan: &Plan,
     reporter: &Arc<dyn Reporter>,
-) -> Vec<Turn> {
-    let (turns, waiting) = wait_for(plan);
+) -> Vec<BlobSlot> {
+    let (slots, waiting) = wait_for(plan);
     let (collection, reporter) = (Arc::clone(collection), Arc::clone(reporter));
     tokio::spawn(hod_bridge::run(move || {
-        let mut pump = Pump::new(waiting);
+        let mut distributor = Distributor::new(waiting);
         let read = collection.read_blobs(&mut |digest, content| {
-            pump.hand(digest, content);
-            // Nothing behind the last blob of the plan matters: no list says what else there is.
-            if pump.waiting.is_empty() {
+            distributor.hand(digest, content);
+            // Data after the last blob of the plan does not matter: no index lists it.
+            if distributor.waiting.is_empty() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -127,25 +127,25 @@ pub(super) fn turns_of_collection(
             return;
         };
         let error = Arc::new(TransferError::from(error));
-        if let Some((digest, broken)) = pump.broken.take() {
+        if let Some((digest, broken)) = distributor.broken.take() {
             let source = std::io::Error::other(error.to_string());
             // A receiver that has given up does not need the error, here and below.
             let _ = broken.blocking_send(Err(TransferError::StreamRead { digest, source }));
-        } else if pump.waiting.is_empty() {
+        } else if distributor.waiting.is_empty() {
             reporter.event(Event::Warning {
                 text: &error.to_string(),
             });
         }
-        for (_, sender) in pump.waiting.drain() {
+        for (_, sender) in distributor.waiting.drain() {
             let _ = sender.send(Err(Arc::clone(&error)));
         }
     }));
-    turns
+    slots
 }
 
-/// A turn for each blob of the plan, and who waits for those that are to come.
-fn wait_for(plan: &Plan) -> (Vec<Turn>, Waiting) {
-    let mut turns = Vec::with_capacity(plan.blobs.len());
+/// A slot for each blob of the plan, and the senders of their content.
+fn wait_for(plan: &Plan) -> (Vec<BlobSlot>, Waiting) {
+    let mut slots = Vec::with_capacity(plan.blobs.len());
     let mut waiting = HashMap::new();
     for blob in &plan.blobs {
         let digest = blob.descriptor.digest.clone();
@@ -153,9 +153,9 @@ fn wait_for(plan: &Plan) -> (Vec<Turn>, Waiting) {
         if blob.presence == Presence::Source {
             waiting.insert(digest.clone(), sender);
         }
-        turns.push(Turn { digest, receiver });
+        slots.push(BlobSlot { digest, receiver });
     }
-    (turns, waiting)
+    (slots, waiting)
 }
 
 impl StreamedBundle {
@@ -220,7 +220,7 @@ fn spawn_reader(
         document: None,
         ended,
         hear: Some(hear),
-        pump: None,
+        distributor: None,
     };
     let read = move || {
         let (path, trust) = (reader.path.clone(), reader.trust.clone());
@@ -245,9 +245,9 @@ struct Reader<F> {
     document: Option<BundleManifest>,
     manifests: BTreeMap<Digest, Manifest>,
     ended: watch::Receiver<Option<Ended>>,
-    /// Who is to have the manifests.
+    /// The receiver of the manifests.
     hear: Option<F>,
-    pump: Option<Pump>,
+    distributor: Option<Distributor>,
 }
 
 enum Stop {
@@ -263,9 +263,8 @@ impl From<BundleError> for Stop {
 }
 
 impl<F: FnOnce(Result<StreamedBundle, BundleError>)> Reader<F> {
-    /// Hands over what was read, if that is yet to be done, and waits until it is known what else
-    /// is wanted.
-    fn pump(&mut self) -> Result<&mut Pump, Stop> {
+    /// Passes on the manifests, if not yet done, and waits for the requested blobs.
+    fn distributor(&mut self) -> Result<&mut Distributor, Stop> {
         if let Some(hear) = self.hear.take() {
             let (go_on, wanted) = oneshot::channel();
             let document = self.document.take();
@@ -278,15 +277,18 @@ impl<F: FnOnce(Result<StreamedBundle, BundleError>)> Reader<F> {
                 ended: self.ended.clone(),
             }));
             let waiting = wanted.blocking_recv().map_err(|_| Stop::Unwanted)?;
-            self.pump = Some(Pump::new(waiting));
+            self.distributor = Some(Distributor::new(waiting));
         }
-        Ok(self.pump.as_mut().expect("it is there once it was heard"))
+        Ok(self
+            .distributor
+            .as_mut()
+            .expect("it is there once it was heard"))
     }
 
-    /// Tells all who wait for a blob what is wrong.
+    /// Sends the error to all receivers of blobs.
     fn tell(&mut self, error: Arc<BundleError>) -> Ended {
-        let pump = self.pump.as_mut();
-        let is_told = pump.is_some_and(|pump| pump.tell(&error));
+        let distributor = self.distributor.as_mut();
+        let is_told = distributor.is_some_and(|distributor| distributor.tell(&error));
         if is_told {
             Ended::Told(error)
         } else {
@@ -326,26 +328,26 @@ impl<F: FnOnce(Result<StreamedBundle, BundleError>)> StreamSink for Reader<F> {
         if blob.is_manifest {
             return Ok(self.keep(blob, content)?);
         }
-        self.pump()?.hand(&blob.digest, content);
+        self.distributor()?.hand(&blob.digest, content);
         Ok(())
     }
 
     fn finish(&mut self, _: &BundleManifest) -> Result<(), Stop> {
         // There may have been no blobs.
-        self.pump().map(|_| ())
+        self.distributor().map(|_| ())
     }
 }
 
-/// Hands the blobs that are waited for to their turns.
-struct Pump {
+/// Sends the requested blobs to their slots.
+struct Distributor {
     waiting: Waiting,
     tokens: std::sync::mpsc::Receiver<()>,
     give_back: std::sync::mpsc::Sender<()>,
-    /// Who has part of a blob that broke off.
+    /// The receiver of the blob whose stream ended early.
     broken: Option<(Digest, mpsc::Sender<Result<Bytes, TransferError>>)>,
 }
 
-impl Pump {
+impl Distributor {
     fn new(waiting: Waiting) -> Self {
         let (give_back, tokens) = std::sync::mpsc::channel();
         for _ in 0..UNDER_WAY_MAX {
@@ -360,13 +362,15 @@ impl Pump {
     }
 
     fn hand(&mut self, digest: &Digest, content: &mut dyn Read) {
-        let Some(turn) = self.waiting.remove(digest) else {
+        let Some(slot) = self.waiting.remove(digest) else {
             return;
         };
-        self.tokens.recv().expect("the pump itself holds a sender");
+        self.tokens
+            .recv()
+            .expect("the distributor itself holds a sender");
         let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
         let token = Token(self.give_back.clone());
-        if turn.send(Ok((receiver, token))).is_err() {
+        if slot.send(Ok((receiver, token))).is_err() {
             return;
         }
         loop {
@@ -376,7 +380,7 @@ impl Pump {
                 // The receiver is gone: the blob exists already, or its image failed.
                 Ok(_) if sender.blocking_send(Ok(chunk.into())).is_err() => return,
                 Ok(_) => {}
-                // The reader remembers why, and says it next.
+                // The reader keeps the error, and returns it next.
                 Err(_) => {
                     self.broken = Some((digest.clone(), sender));
                     return;

@@ -1,11 +1,11 @@
-//! One fetch for several targets: each target has an engine of its own, which goes at its own pace,
-//! and those that ask for a blob at about the same time share the reading of it.
+//! One fetch for several targets: each target has its own engine with its own speed, and targets
+//! that request a blob at about the same time share one read of it.
 //!
-//! A target that is behind is not waited for: it fetches for itself, and so does one that takes the
-//! bytes of a shared blob too slowly, from where it stands. What a target does not need, or has by
-//! now, it is not waited for either. So no target holds up another for longer than a few times
-//! [`JOIN_WAIT`]. One that takes blobs in an order of its own would be waited for at every blob: it
-//! fetches all for itself.
+//! No target waits for a slower one: a slow target fetches for itself, and so does one that
+//! receives the bytes of a shared blob too slowly, from its position on. What a target does not
+//! need, or has by now, it is not waited for either. So no target holds up another for longer than
+//! a few times [`JOIN_WAIT`]. One that takes blobs in an order of its own would be waited for at
+//! every blob: it fetches all for itself.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ pub struct SharedFetch {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those that are yet to ask for each blob, or to say that they need not.
+    /// The targets that have neither requested nor declined each blob.
     awaited: HashMap<Digest, HashSet<TargetId>>,
     /// Those that wait for the others to ask for a blob.
     waiting: HashMap<Digest, Vec<oneshot::Sender<Start>>>,
@@ -74,7 +74,7 @@ enum Message {
 }
 
 impl SharedFetch {
-    /// Shares `inner` among targets that need what their plans say.
+    /// Shares `inner` among targets with these plans.
     pub fn new(inner: Arc<dyn Source>, plans: &[Arc<Plan>]) -> Arc<Self> {
         let mut state = State::default();
         for (target, plan) in plans.iter().enumerate() {
@@ -114,7 +114,7 @@ impl SharedFetch {
         self.state.lock().expect("no panic with the lock")
     }
 
-    /// Notes that a target has no more need of a blob.
+    /// Records that a target no longer requires a blob.
     fn forget(&self, target: TargetId, digest: &Digest) {
         let mut state = self.state();
         if let Some(awaited) = state.awaited.get_mut(digest) {
@@ -145,7 +145,7 @@ impl SharedFetch {
                 return Start::Lead(Vec::new());
             };
             if !awaited.remove(&target) {
-                // Another attempt, of which nobody else has need.
+                // Another attempt, which no other target requires.
                 return Start::Lead(Vec::new());
             }
             // Whoever is first with a blob has caught up.
@@ -174,7 +174,7 @@ impl State {
         }
     }
 
-    /// Has the first of those that wait open the blob; whoever comes later fetches for itself.
+    /// Lets the first waiting target open the blob; later targets fetch for themselves.
     fn start(&mut self, digest: &Digest) {
         let Some(waiting) = self.waiting.remove(digest) else {
             return;
@@ -204,8 +204,8 @@ struct Tap {
     lag: Duration,
 }
 
-/// Reads a blob for all `taps`, until none of them takes any more. Where reading fails they fetch
-/// the rest for themselves, and see what is wrong.
+/// Reads a blob for all `taps`, until all are closed. If reading fails, they fetch the rest for
+/// themselves and get the error.
 async fn pump(content: BlobContent, mut taps: Vec<Tap>) {
     hand_on(&mut taps, &Message::Opened(content.origins())).await;
     let mut stream = content.into_stream();
@@ -219,13 +219,12 @@ async fn pump(content: BlobContent, mut taps: Vec<Tap>) {
         }
     }
     for tap in taps {
-        // One that is gone, or behind, sees that the bytes are all there.
+        // A closed or slow tap detects that all bytes were sent.
         let _ = tokio::time::timeout(LAG_MAX, tap.sender.send(Message::End)).await;
     }
 }
 
-/// Sends a message to all, and drops those for which the others have waited too long, or that are
-/// gone.
+/// Sends a message to all, and drops taps that are closed or too slow.
 async fn hand_on(taps: &mut Vec<Tap>, message: &Message) {
     if let [only] = taps.as_slice() {
         // No other waits for it.
@@ -239,7 +238,7 @@ async fn hand_on(taps: &mut Vec<Tap>, message: &Message) {
         send.await.is_ok().then_some(tap)
     });
     let mut sends: FuturesUnordered<_> = sends.collect();
-    // Nobody waits for anybody before one of them has it.
+    // No target waits before another one has opened the blob.
     let mut first = None;
     while first.is_none() {
         match sends.next().await {
@@ -358,7 +357,7 @@ impl Source for TargetSource {
         from: u64,
     ) -> Result<BlobContent, TransferError> {
         let inner = &self.shared.inner;
-        // What is read from a disk is cheap to read again, and a resumed blob is one target's alone.
+        // Reading from a disk again is cheap, and a resumed blob belongs to one target.
         if from > 0 || !inner.is_remote() {
             return inner.open_blob_from(location, descriptor, from).await;
         }
@@ -375,7 +374,7 @@ impl Source for TargetSource {
                     sender,
                     lag: Duration::ZERO,
                 });
-                // It ends when nobody takes what it reads.
+                // It ends when all taps are closed.
                 tokio::spawn(pump(content, taps.collect()));
                 let _opened = receiver.recv().await;
                 Ok(self.follow((receiver, &origins), (location, descriptor)))
@@ -449,8 +448,8 @@ impl Source for TargetSource {
         self.shared.inner.notes()
     }
 
-    fn turns(&self, plan: &Plan, reporter: &Arc<dyn Reporter>) -> Option<Vec<Turn>> {
-        self.shared.inner.turns(plan, reporter)
+    fn slots(&self, plan: &Plan, reporter: &Arc<dyn Reporter>) -> Option<Vec<BlobSlot>> {
+        self.shared.inner.slots(plan, reporter)
     }
 
     async fn end(&self) -> Ended {
@@ -478,7 +477,7 @@ impl Source for TargetSource {
     }
 }
 
-/// A target's sink, which says when a blob is dealt with, however that went.
+/// The sink of a target, which records when a blob is finished, successfully or not.
 #[derive(Debug)]
 struct TargetSink {
     shared: Arc<SharedFetch>,
@@ -497,7 +496,7 @@ impl Sink for TargetSink {
     }
 
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let digest = content.handover.blob.descriptor.digest.clone();
+        let digest = content.task.blob.descriptor.digest.clone();
         let put = self.sink.put(content).await;
         self.shared.forget(self.target, &digest);
         put

@@ -53,10 +53,10 @@ pub trait Sink: std::fmt::Debug + Send + Sync + 'static {
         Visibility::Growing
     }
 
-    /// The order in which it takes the blobs of `plan`, as positions, each once; it is handed one
-    /// at a time then. `None` if it takes any number at once, in any order.
+    /// The order in which the sink requires the blobs of `plan`, as positions, each once; blobs are
+    /// then put one at a time. `None` if it accepts blobs at once and in any order.
     ///
-    /// A blob that failed for good is followed by the next, and one that is tried again starts over
+    /// After a permanent failure the next blob follows; a retried blob starts from the beginning
     /// unless [`Sink::put`] resumes it.
     fn order(&self, _: &Plan) -> Option<Vec<usize>> {
         None

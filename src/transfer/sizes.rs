@@ -18,9 +18,10 @@ struct Said<'a> {
     size: u64,
 }
 
-/// Refuses an image that says two sizes of one blob, or another than its source has.
+/// Refuses an image that states two sizes of one blob, or another size than its source has.
 ///
-/// A blob that the source lacks or that is in a registry is not compared; who reads it does.
+/// A blob that the source lacks or that is in a registry is not compared here; its reader compares
+/// it.
 pub(super) async fn check(source: &dyn Source, image: &Resolved) -> Result<(), TransferError> {
     let said = collect(image)?;
     if source.is_remote() {
@@ -93,8 +94,8 @@ impl Said<'_> {
     }
 }
 
-/// The error of one image of many that wait for a blob: where its length is not what was said, the
-/// manifest that said so is named.
+/// The error of one of many images that wait for a blob: if its length is wrong, the manifest that
+/// states it is named.
 pub(super) fn of_image(
     image: &Resolved,
     blob: &Descriptor,

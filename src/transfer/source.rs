@@ -29,8 +29,8 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
     /// list what it has.
     async fn list(&self) -> Result<Vec<Listed>, TransferError>;
 
-    /// Looks for images, each under several names, of which the first that leads anywhere counts.
-    /// There are several under one name where the source has one name for different images.
+    /// Looks up images, each under several names; the first name that is found counts. There are
+    /// several results if the source has one name for different images.
     async fn find(&self, images: Vec<Vec<Sought>>) -> Result<Vec<Vec<Found>>, TransferError> {
         let listed = self.list().await?;
         let found = |sought: &Sought| -> Vec<Found> {
@@ -95,7 +95,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// What is about what in one repository of a local source.
+    /// The referrers in one repository of a local source.
     async fn referrers(&self, _: &RepositoryName) -> Result<LocalReferrers, TransferError> {
         Ok(LocalReferrers::default())
     }
@@ -113,7 +113,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// The path of a blob that stands alone in a file of its own, so that it can be linked.
+    /// The path of a blob that is a separate file, so that it can be linked.
     fn blob_file(&self, _: &Location, _: &Digest) -> Option<PathBuf> {
         None
     }
@@ -134,12 +134,12 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether it has a config or layer, as far as that is known without looking: a bundle may
-    /// leave it to its target, or have it in a volume that is not here.
+    /// require it at the target, or have it in a volume that is not present.
     fn has_blob(&self, _: &Digest) -> bool {
         true
     }
 
-    /// What a bundle says of itself; `None` for other sources.
+    /// The index of a bundle; `None` for other sources.
     fn document(&self) -> Option<&BundleManifest> {
         None
     }
@@ -149,7 +149,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Who signed it, and whether that is trusted; `None` for what is never signed.
+    /// The key that signed it, and whether it is trusted; `None` for sources that are never signed.
     fn signed(&self) -> Option<Signed> {
         None
     }
@@ -159,9 +159,9 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         &[]
     }
 
-    /// Lets the reader of a source that is read in a given order go on; a turn for each blob of
-    /// the plan. `None` for other sources.
-    fn turns(&self, _: &Plan, _: &Arc<dyn Reporter>) -> Option<Vec<Turn>> {
+    /// Resumes the reader of a source that is read in a given order; returns a slot for each blob
+    /// of the plan. `None` for other sources.
+    fn slots(&self, _: &Plan, _: &Arc<dyn Reporter>) -> Option<Vec<BlobSlot>> {
         None
     }
 
@@ -198,7 +198,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn Source {
-    /// Whether what comes from it comes over a network.
+    /// Whether content is read over a network.
     pub fn is_remote(&self) -> bool {
         self.caps().reach == Reach::Remote
     }
@@ -217,8 +217,8 @@ impl dyn Source {
         self.open_blob_from(location, descriptor, 0).await
     }
 
-    /// Finds out whether a blob could be sent, without reading it: whether it is there, in its
-    /// length, and was not damaged after it was verified. What can be read only once is believed.
+    /// Checks that a blob can be sent, without reading it: that it exists with its length and was
+    /// not changed after it was verified. Streams are not checked.
     pub async fn check_blob(&self, blob: &PlannedBlob) -> Result<(), TransferError> {
         if self.is_remote() || self.is_sequential() {
             return Ok(());
@@ -249,8 +249,8 @@ impl dyn Source {
         Err(last)
     }
 
-    /// Blames the place that a blob comes from for bytes that do not have its digest, in whatever
-    /// words `error` says so; any other error stays as it is.
+    /// Attributes bytes without the digest of their blob to the place that sent them; any other
+    /// error is unchanged.
     pub fn blame(
         &self,
         (location, digest): (&Location, &Digest),

@@ -1,10 +1,10 @@
-//! Why a pattern for tags stands for no images.
+//! The reasons why a tag pattern matches no images.
 
 use hod_oci::{Registry, Tag};
 use hod_report::Hint;
 use hod_report::amount::format_count;
 
-/// A pattern that stands for no images.
+/// A pattern without matches.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unmatched {
     #[error("repository not found on `{registry}`")]

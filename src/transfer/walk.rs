@@ -145,7 +145,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Those of `children` of which nothing is known, each once.
+    /// The unknown ones of `children`, each once.
     fn unread<'c>(&self, children: impl Iterator<Item = &'c Descriptor>) -> Vec<Descriptor> {
         let mut seen = BTreeSet::new();
         children
@@ -154,7 +154,7 @@ impl<'a> Walk<'a> {
             .collect()
     }
 
-    /// Reads those of `children` that were not read yet, several at once.
+    /// Reads the unread ones of `children`, several at once.
     pub(super) async fn read(
         &self,
         children: impl Iterator<Item = &Descriptor>,
@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
             .await
     }
 
-    /// Collects what was read, children before those that list them.
+    /// Collects the manifests, children before their indexes.
     fn collect(
         &self,
         manifest: &Manifest,

@@ -1,4 +1,4 @@
-//! What is to be carried: how an image is found in its source, and where it goes.
+//! A requested image: how it is found in its source, and its destination.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub enum Locate {
     Stored {
         repository: RepositoryName,
         digest: Digest,
-        /// How many bytes the index of an OCI layout says that it has.
+        /// Its size in the index of an OCI layout.
         len: Option<u64>,
     },
     /// By its place among the layouts of a directory of layouts.
@@ -99,9 +99,9 @@ pub struct Wanted {
     pub pinned: Option<Digest>,
     /// The digest that the index must have which takes the place of the pinned one.
     pub rewritten: Option<Digest>,
-    /// Whether what is about it is carried with it.
+    /// Whether its referrers are carried with it.
     pub referrers: ReferrerMode,
-    /// Whether foreign layers are carried: fetched from a registry, and taken from a local source where
+    /// Whether foreign layers are carried: fetched from a registry, or read from a local source if
     /// it has them.
     pub foreign_layers: ForeignLayers,
     pub destination: Destination,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use hod_ops::{CarriedFile, CarryOptions, OwnTool};
+use hod_ops::{CarryOptions, ExtraFile, OwnTool};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Installer")]
@@ -65,7 +65,7 @@ impl CarryArgs {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct FileArg(CarriedFile);
+struct FileArg(ExtraFile);
 
 impl FromStr for FileArg {
     type Err = String;
@@ -74,7 +74,7 @@ impl FromStr for FileArg {
         // Names in a bundle are chosen, those of files are given.
         match text.rsplit_once('=') {
             Some((source, destination)) if !source.is_empty() && !destination.is_empty() => {
-                Ok(Self(CarriedFile {
+                Ok(Self(ExtraFile {
                     source: PathBuf::from(source),
                     destination: destination.to_owned(),
                 }))

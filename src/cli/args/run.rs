@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use hod_ops::{Effect, Recheck};
+use hod_ops::{Recheck, RunMode};
 use hod_transfer::OnFailure;
 
 #[derive(Debug, Args)]
@@ -32,8 +32,8 @@ impl FailFastArgs {
 }
 
 impl RunArgs {
-    pub(crate) fn effect(&self) -> Effect {
-        Effect::of(self.dry_run)
+    pub(crate) fn mode(&self) -> RunMode {
+        RunMode::of(self.dry_run)
     }
 
     pub(crate) fn on_failure(&self) -> OnFailure {

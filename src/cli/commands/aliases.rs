@@ -5,8 +5,8 @@ use hod_list::{Destination, ImageList, ListLine};
 use hod_registry::RegistriesConf;
 use hod_report::Event;
 
-/// Replaces short names by the targets of the user's aliases, and says so; the images keep the names
-/// in the list.
+/// Replaces short names by the targets of the user's aliases, with a note; the images keep the
+/// names in the list.
 pub(super) fn note(session: &Session<'_>, list: &mut ImageList, conf: &RegistriesConf) {
     for text in &resolve(list, conf) {
         session.reporter().event(Event::Note { text });

@@ -1,4 +1,4 @@
-//! `hod copy`, and what it has in common with the verbs that are its presets.
+//! `hod copy`, and the common part of the verbs that are its presets.
 
 mod local;
 mod targets;
@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
         verb: "copy",
         done: "copied",
         bytes: "transferred",
-        effect: args.run.effect(),
+        mode: args.run.mode(),
     };
     let outputs = targets::outputs(&args.targets);
     let files = settings::RunFiles {
@@ -31,14 +31,14 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
     carry(session, (wording, cx), results, options(session, args)).await
 }
 
-/// The files that a verb reads besides lists.
+/// The further inputs of a verb.
 pub(super) fn inputs<'a>(registry: &'a RegistryArgs, source: &'a Path) -> Vec<&'a Path> {
     let ca = registry.ca.iter().map(PathBuf::as_path);
     let read = ca.chain(registry.authfile.as_deref());
     read.chain([source]).collect()
 }
 
-/// Copies what `options` says, and reports it.
+/// Copies as `options` requests, and reports the result.
 pub(super) async fn carry(
     session: &Session<'_>,
     (wording, cx): (Wording, Context),
@@ -57,7 +57,7 @@ pub(super) async fn carry(
     outcome::finish(session, wording, found, asked(&options, results)).await
 }
 
-/// Refuses what a dry run found to be impossible.
+/// Fails if a dry run found problems.
 fn require_possible(mut outcome: BatchOutcome) -> Result<BatchOutcome, CommandError> {
     let mut forecasts = outcome.forecasts.iter_mut();
     match forecasts.find_map(|forecast| forecast.refusal.take()) {
@@ -66,7 +66,7 @@ fn require_possible(mut outcome: BatchOutcome) -> Result<BatchOutcome, CommandEr
     }
 }
 
-/// What the results of a run show of what was asked for.
+/// The part of the request that the results of a run show.
 pub(super) fn asked(options: &CopyOptions, results: Results) -> Asked<'_> {
     Asked {
         results,
@@ -106,7 +106,7 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         targets,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-        effect: args.run.effect(),
+        mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
     })

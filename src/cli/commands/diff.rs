@@ -36,7 +36,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
         (&args.new, &args.old, !is_old_renamed),
     ] {
         reading.beside = Some(beside);
-        // What was pushed to has its names already; a list finds it under these.
+        // A push target already has the new names; a list finds images under them.
         let is_sought = is_renamed && !args.look.only.only.is_empty();
         reading.renames = renames.clone().filter(|_| is_sought);
         let renames = renames.clone().filter(|_| !is_renamed);
@@ -74,7 +74,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     })
 }
 
-/// What an argument names: a receipt, or images.
+/// An argument: a receipt, or images.
 async fn compared(
     session: &Session<'_>,
     reading: &Reading<'_>,
@@ -91,7 +91,7 @@ async fn compared(
     Ok(Compared::Images { look, renames })
 }
 
-/// Whether images have the names there that a push gave them.
+/// Whether images have the names of a push there.
 fn has_final_names(word: &Path) -> Result<bool, CommandError> {
     let is_registry = matches!(input::endpoint(word)?, Endpoint::Registry { .. });
     Ok(is_registry || hod_ops::is_receipt(word)?)

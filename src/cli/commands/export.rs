@@ -17,7 +17,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
         verb: "export",
         done: "exported",
         bytes: "written",
-        effect: args.run.effect(),
+        mode: args.run.mode(),
     };
     let output = Output::of(args)?;
     let files = settings::RunFiles {
@@ -56,17 +56,17 @@ async fn options(
         targets: vec![target],
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-        effect: args.run.effect(),
+        mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
     })
 }
 
-/// What is written.
+/// The output of an export.
 struct Output {
     transport: Transport,
     path: PathBuf,
-    /// The name of the only image in it, if it says one.
+    /// The name of the only image in the output, if given.
     image: Option<ChosenImage>,
 }
 

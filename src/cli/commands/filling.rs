@@ -12,7 +12,7 @@ use hod_registry::{NewProject, Purpose, RegistriesConf};
 
 /// How registries are filled.
 pub(super) struct Filling<'a> {
-    /// The source and the lists, of which one may be stdin.
+    /// The source and the lists; one of them may be stdin.
     pub(super) read: &'a [PathBuf],
     pub(super) registry: &'a RegistryArgs,
     pub(super) upload: &'a UploadArgs,

@@ -1,4 +1,4 @@
-//! What a verb reads: endpoints of the command line as an input of the operations.
+//! Parses the sources of verbs.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub(super) struct Reading<'a> {
     pub(super) referrers: ReferrerMode,
     pub(super) foreign_layers: ForeignLayers,
     pub(super) preflight: SourceCheck,
-    /// Whom a login is for that does not say it.
+    /// The side that a login without a given side is for.
     pub(super) login: LoginFor,
     /// How the images of `--only` are renamed before they are looked for.
     pub(super) renames: Option<RenameRules>,
@@ -47,7 +47,7 @@ pub(super) enum LoginFor {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads with these flags for what is moved, a login being for what is read.
+    /// Reads sources with these flags; a login is for the source.
     pub(super) fn new(
         (registry, names, only): (&'a RegistryArgs, &'a NameSourceArgs, &'a OnlyArgs),
         (platforms, referrers): (PlatformOptions, ReferrerMode),
@@ -200,7 +200,7 @@ impl<'a> Reading<'a> {
         place.map(Some)
     }
 
-    /// Refuses `--source` where no argument has names that may lack a registry.
+    /// Refuses `--source` if no argument has names without a registry.
     fn require_names(&self, word: &Path) -> Result<(), CommandError> {
         if self.names.registry.is_none() {
             return Ok(());
@@ -214,7 +214,7 @@ impl<'a> Reading<'a> {
         Err(CommandError::SourceOfNothing { word })
     }
 
-    /// The registries that an argument leads to; none for what is local.
+    /// The registries that an argument refers to; none for local sources.
     async fn registries_of(
         &self,
         session: &Session<'_>,
@@ -244,7 +244,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What a registry has, or those of its images that a list names.
+    /// The images of a registry, or those that a list names.
     async fn listed(
         &self,
         session: &Session<'_>,
@@ -266,7 +266,7 @@ impl<'a> Reading<'a> {
         session.interruptible(list).await
     }
 
-    /// The client for the registries that are read, made by the first who asks: stdin has one login.
+    /// The client for source registries, created on first use, because stdin has only one login.
     async fn client(
         &self,
         session: &Session<'_>,
@@ -328,7 +328,7 @@ pub(super) fn endpoint(word: &Path) -> Result<Endpoint, CommandError> {
     }
 }
 
-/// What the arguments of a verb that reads registries name.
+/// The arguments of a verb that reads registries.
 enum Named {
     Images {
         paths: Vec<PathBuf>,
@@ -338,7 +338,7 @@ enum Named {
 }
 
 impl Named {
-    /// What the user named them by.
+    /// The words of the user.
     fn origin(&self, words: &[PathBuf]) -> RegistriesOrigin {
         let words: Vec<String> = words
             .iter()
@@ -379,7 +379,7 @@ impl Named {
     }
 }
 
-/// A local source, with a transport in front or without, or those of its images that lists name.
+/// A local source, with or without a transport, or those of its images that lists name.
 pub(super) async fn local(
     session: &Session<'_>,
     (word, only): (PathBuf, &OnlyArgs),
@@ -405,7 +405,7 @@ pub(super) async fn local(
     })
 }
 
-/// A local source as a path, and what a transport in front of it states.
+/// A local source: its path and the kind that its transport states.
 pub(super) fn stated(word: PathBuf) -> Result<(PathBuf, Stated), CommandError> {
     match endpoint(&word) {
         Ok(Endpoint::Local {
@@ -463,7 +463,7 @@ fn place_at(
             None => name,
             Some(prefix) => below(&name, prefix)?,
         };
-        // What a rewritten index was made of is where it was pulled from.
+        // The original of a rewritten index is at the registry that it was pulled from.
         if let Some(IndexChoice::Rewrite(Some(rewritten))) = &entry.options.index {
             entry.reference.digest = Some(rewritten.clone());
             entry.options.index = Some(IndexChoice::Keep);
@@ -479,8 +479,8 @@ fn place_at(
     Ok(())
 }
 
-/// Has the names without a registry read from below a prefix, where a push with that prefix puts
-/// them; they keep the names that the list gives them.
+/// Reads names without a registry below a prefix, where a push with that prefix puts them; they
+/// keep the names of the list.
 fn put_below(
     list: &mut ImageList,
     (source, prefix): (&Registry, &RepositoryName),

@@ -6,7 +6,7 @@ use hod_oci::{ForeignLayers, PlatformChoice, Reference, ReferrerMode, Registry};
 use hod_ops::PlatformOptions;
 use hod_transfer::IndexMode;
 
-/// The options that say what is carried of every image.
+/// The options that determine what is carried of every image.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flags<'a> {
     pub(super) platforms: Option<&'a PlatformChoice>,
@@ -17,7 +17,7 @@ pub(super) struct Flags<'a> {
 }
 
 impl<'a> Flags<'a> {
-    /// Those of verbs that read a local source.
+    /// The options of verbs that read a local source.
     pub(super) fn local(platforms: &'a PlatformOptions, referrers: ReferrerMode) -> Self {
         Self {
             platforms: platforms.platforms.as_ref(),
@@ -29,7 +29,7 @@ impl<'a> Flags<'a> {
     }
 }
 
-/// Refuses options that a line of a lock contradicts and that no other such line agrees with.
+/// Refuses options that a line of a lock contradicts and that no other line supports.
 ///
 /// Lines of other lists take precedence over an option, or leave it to decide.
 pub(super) fn require_agreement(list: &ImageList, flags: &Flags<'_>) -> Result<(), CommandError> {
@@ -65,7 +65,7 @@ pub(super) fn require_agreement(list: &ImageList, flags: &Flags<'_>) -> Result<(
     }
     if flags.foreign_layers == ForeignLayers::Fetch {
         let option = "--foreign-layers".to_owned();
-        // A locked image without such layers does not say.
+        // The lock of an image without foreign layers does not contain the option.
         require(&judged, option, |entry| {
             match entry.options.foreign_layers {
                 None => Line::Silent,
@@ -123,7 +123,7 @@ enum Line {
     Differs(String),
 }
 
-/// Refuses an option that at least one line contradicts, and that decides nothing anywhere.
+/// Refuses an option that at least one line contradicts and that has no effect on any image.
 fn require(
     entries: &[&ListEntry],
     option: String,

@@ -82,7 +82,7 @@ impl Form {
     }
 }
 
-/// A line for each image; its referrers, and what a delta requires for it, only where there is any.
+/// A line for each image; the columns for referrers and the base only if there are any.
 fn table(found: &ImagesOutcome, form: Form) -> String {
     let mut table = Table::new([
         ("IMAGE", Align::Left),

@@ -1,4 +1,4 @@
-//! What became of a batch, for people and for programs.
+//! The result of a batch, for people and for programs.
 
 mod failures;
 
@@ -16,7 +16,7 @@ use crate::cli::results::{Results, Run};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_list::ImageList;
 use hod_oci::Registry;
-use hod_ops::{BatchOutcome, Effect, ImageReport, ImageStatus, PresentVolumes, Target};
+use hod_ops::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RunMode, Target};
 use hod_report::ErrorClass;
 use hod_report::amount::format_volumes;
 
@@ -29,7 +29,7 @@ pub(super) struct Wording {
     pub(super) done: &'static str,
     /// What happened to the bytes: "transferred" or "written".
     pub(super) bytes: &'static str,
-    pub(super) effect: Effect,
+    pub(super) mode: RunMode,
 }
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ struct Document<'a> {
 pub(super) struct Asked<'a> {
     pub(super) results: Results,
     pub(super) list: Option<&'a ImageList>,
-    /// Where the images come from, if it is local.
+    /// The local source of the images, if any.
     pub(super) source: Option<&'a Path>,
     pub(super) target: Option<&'a Registry>,
     /// How many targets each image goes to.
@@ -101,7 +101,7 @@ pub(super) async fn write(
 ) -> Result<(), CommandError> {
     let is_unknown = found.is_err() && asked.list.is_none() && asked.results.are_wanted();
     let names = match asked.source.filter(|_| is_unknown) {
-        // A source that cannot be read has no names, and the error says so already.
+        // A source that cannot be read has no names, and the error already reports it.
         Some(source) => {
             let names = hod_ops::image_names(source, &session.reading).await;
             names.unwrap_or_default()
@@ -130,7 +130,7 @@ pub(super) fn print_failures(
     outcome: &BatchOutcome,
 ) -> Exit {
     if outcome.n_failed() > 0 {
-        let advice = advice(wording.effect, outcome);
+        let advice = advice(wording.mode, outcome);
         let failed = BatchFailed { wording, outcome };
         session.printer.error(&failed, advice.as_deref());
     }
@@ -139,9 +139,9 @@ pub(super) fn print_failures(
 
 /// Determines the exit code of a batch.
 ///
-/// It is a refusal when nothing was done for any image, for a reason that is known beforehand, and
-/// so with content that did not verify. A damaged local source takes precedence: running the command
-/// again does not repair it, while a registry may send the right bytes the next time.
+/// The run was refused if nothing was done for any image for a reason known before the start; the
+/// same applies to content that did not verify. A damaged local source takes precedence: running
+/// the command again does not repair it, while a registry may send the right bytes the next time.
 fn exit_of(outcome: &BatchOutcome) -> Exit {
     let is_damaged = |image: &ImageReport| match &image.status {
         ImageStatus::Failed { error, .. } => error.is_damaged_source(),
@@ -193,7 +193,7 @@ fn print(
             present_bytes: totals.present_len,
             seconds: totals.elapsed.as_secs_f64(),
         })?,
-        ResultFormat::Text => print_images(session, wording.effect, outcome)?,
+        ResultFormat::Text => print_images(session, wording.mode, outcome)?,
     }
     for bundle in &outcome.bundles {
         printer.message(&format!(
@@ -212,7 +212,7 @@ fn print(
         return Ok(exit_of(outcome));
     }
     if n_failed + outcome.n_waiting() > 0 {
-        let advice = advice(wording.effect, outcome);
+        let advice = advice(wording.mode, outcome);
         printer.error(&BatchFailed { wording, outcome }, advice.as_deref());
         return Ok(exit_of(outcome));
     }
@@ -223,12 +223,12 @@ fn print(
     } else {
         String::new()
     };
-    let what = match wording.effect {
-        Effect::DryRun if n_unchanged == n_all => format!(
+    let what = match wording.mode {
+        RunMode::DryRun if n_unchanged == n_all => format!(
             "0 images would be {}{unchanged}: nothing to transfer",
             wording.done
         ),
-        Effect::DryRun => {
+        RunMode::DryRun => {
             let (blobs, bytes) = match outcome.would_move {
                 Some(found) => (format_count(found.blobs, "blob"), found.bytes),
                 None => (format_count(outcome.n_blobs, "unique blob"), outcome.bytes),
@@ -248,7 +248,7 @@ fn print(
                 )
             }
         }
-        Effect::Real => format!(
+        RunMode::Real => format!(
             "{} {}{unchanged}: {}",
             wording.done,
             format_count(n_all, "image"),
@@ -262,7 +262,7 @@ fn print(
 /// A line an image: its name at the destination, its digest, and the digest it replaced.
 fn print_images(
     session: &Session<'_>,
-    effect: Effect,
+    mode: RunMode,
     outcome: &BatchOutcome,
 ) -> Result<(), CommandError> {
     let mut stdout = session.printer.stdout();
@@ -284,15 +284,15 @@ fn print_images(
             target.unwrap_or_default(),
             image.destination,
             was.unwrap_or_default(),
-            of_target(image, effect),
+            of_target(image, mode),
         ));
     }
     Ok(stdout.finish()?)
 }
 
-/// The status of an image's destination, where it adds to "pushed".
-fn of_target(image: &ImageReport, effect: Effect) -> String {
-    let is_planned = effect == Effect::DryRun;
+/// The status of the destination, if it adds to "pushed".
+fn of_target(image: &ImageReport, mode: RunMode) -> String {
+    let is_planned = mode == RunMode::DryRun;
     match (image.target, &image.replaces) {
         (Some(Target::Replaces), Some(digest)) => format!(" (replaces {digest})"),
         (Some(Target::Replaces), None) => " (replaces another image)".to_owned(),
@@ -308,7 +308,7 @@ fn of_target(image: &ImageReport, effect: Effect) -> String {
     }
 }
 
-/// A batch of which some images failed.
+/// A batch with failed images.
 #[derive(Debug)]
 struct BatchFailed<'a> {
     wording: Wording,
@@ -326,9 +326,9 @@ impl fmt::Display for BatchFailed<'_> {
         let n_done = n_all - n_failed - n_waiting - n_not_tried;
         let done = self.wording.done;
         let all = format_count(n_all, "image");
-        match self.wording.effect {
-            Effect::Real => write!(f, "{done} {n_done} of {all}; ")?,
-            Effect::DryRun => write!(f, "{n_done} of {all} would be {done}; ")?,
+        match self.wording.mode {
+            RunMode::Real => write!(f, "{done} {n_done} of {all}; ")?,
+            RunMode::DryRun => write!(f, "{n_done} of {all} would be {done}; ")?,
         }
         let mut parts: Vec<String> = Vec::new();
         match n_failed {
@@ -347,7 +347,7 @@ impl fmt::Display for BatchFailed<'_> {
         };
         f.write_str(&parts.join(separator))?;
         let groups = failures::groups(self.outcome);
-        // When nothing came through for one reason, which images that were says nothing.
+        // If all images failed for the same reason, their names add nothing.
         if let ([group], true) = (groups.as_slice(), n_failed == n_all && n_all > 1) {
             return write!(f, ", all for the same reason\n  {}", group.text);
         }
@@ -369,7 +369,7 @@ fn list_waiting(f: &mut fmt::Formatter<'_>, outcome: &BatchOutcome) -> fmt::Resu
     Ok(())
 }
 
-/// A run with some of the volumes, of which nothing failed.
+/// A run with some of the volumes, without failures.
 #[derive(Debug)]
 struct Progressed<'a> {
     wording: Wording,
@@ -381,20 +381,20 @@ impl fmt::Display for Progressed<'_> {
         let (outcome, done) = (self.outcome, self.wording.done);
         let n_done = outcome.images.len() - outcome.n_waiting();
         let all = format_count(outcome.images.len(), "image");
-        let effect = self.wording.effect;
+        let mode = self.wording.mode;
         if let Some(PresentVolumes { present, n_volumes }) = &outcome.present_volumes {
             let volumes = format_volumes(present);
-            match effect {
-                Effect::Real => write!(f, "{done} {volumes} of {n_volumes}: ")?,
-                Effect::DryRun => write!(f, "found {volumes} of {n_volumes}: ")?,
+            match mode {
+                RunMode::Real => write!(f, "{done} {volumes} of {n_volumes}: ")?,
+                RunMode::DryRun => write!(f, "found {volumes} of {n_volumes}: ")?,
             }
         }
-        match effect {
-            Effect::Real if outcome.present_volumes.is_some() => {
+        match mode {
+            RunMode::Real if outcome.present_volumes.is_some() => {
                 write!(f, "{n_done} of {all} complete")?;
             }
-            Effect::Real => write!(f, "{done} {n_done} of {all}")?,
-            Effect::DryRun => write!(f, "{n_done} of {all} would be {done}")?,
+            RunMode::Real => write!(f, "{done} {n_done} of {all}")?,
+            RunMode::DryRun => write!(f, "{n_done} of {all} would be {done}")?,
         }
         list_waiting(f, outcome)
     }
@@ -414,7 +414,7 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
 }
 
 /// Advice about the failures, without duplicates.
-fn advice(effect: Effect, outcome: &BatchOutcome) -> Option<String> {
+fn advice(mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
     let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);
     hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
@@ -423,21 +423,21 @@ fn advice(effect: Effect, outcome: &BatchOutcome) -> Option<String> {
         _ => false,
     };
     let is_done = |image: &ImageReport| matches!(image.status, ImageStatus::Done);
-    let kept = match effect {
-        Effect::Real if outcome.is_closed && outcome.images.iter().any(is_done) => {
+    let kept = match mode {
+        RunMode::Real if outcome.is_closed && outcome.images.iter().any(is_done) => {
             "The output has the other images. For a complete one, remove it, and run the command \
              again when all images are available."
         }
-        Effect::Real if outcome.is_closed => "Nothing was written.",
-        Effect::Real if outcome.n_waiting() > 0 || outcome.images.iter().any(may_pass) => {
+        RunMode::Real if outcome.is_closed => "Nothing was written.",
+        RunMode::Real if outcome.n_waiting() > 0 || outcome.images.iter().any(may_pass) => {
             "Finished images are kept; run the command again for the rest."
         }
         // Running the command again would fail in the same way.
-        Effect::Real if outcome.images.iter().any(is_done) => "Finished images are kept.",
-        Effect::Real => "",
-        Effect::DryRun => "This was a dry run: nothing was changed.",
+        RunMode::Real if outcome.images.iter().any(is_done) => "Finished images are kept.",
+        RunMode::Real => "",
+        RunMode::DryRun => "This was a dry run: nothing was changed.",
     };
-    let is_refused = effect == Effect::Real && exit_of(outcome) == Exit::Refused;
+    let is_refused = mode == RunMode::Real && exit_of(outcome) == Exit::Refused;
     if !is_refused && !kept.is_empty() {
         hints.push(kept.to_owned());
     }

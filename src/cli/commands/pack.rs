@@ -12,14 +12,14 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_bundle::Compression;
 use hod_fsx::Durability;
 use hod_oci::Registry;
-use hod_ops::{BundleTarget, CopyOptions, Effect, Input, OpsError, PackOutcome, Reading};
+use hod_ops::{BundleTarget, CopyOptions, Input, OpsError, PackOutcome, Reading, RunMode};
 use hod_transfer::Stated;
 
 const WORDING: Wording = Wording {
     verb: "pack",
     done: "packed",
     bytes: "written",
-    effect: Effect::Real,
+    mode: RunMode::Real,
 };
 
 pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, CommandError> {
@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     };
     let results = Results::begin(WORDING.verb, &args.results, &files)?;
     let wording = Wording {
-        effect: Effect::of(args.dry_run),
+        mode: RunMode::of(args.dry_run),
         ..WORDING
     };
     let options = async {
@@ -52,7 +52,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     let cx = session.local();
     let mut found = session.interruptible(hod_ops::copy(&cx, &options)).await;
     let asked = copy::asked(&options, results);
-    // A forecast is printed even where packing would be refused.
+    // A forecast is printed even if packing would be refused.
     if let Ok(outcome) = &mut found
         && let Some(forecast) = outcome.forecasts.first_mut()
     {
@@ -124,7 +124,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
         None => (None, Stated::default()),
     };
     require_inputs(args, store.as_deref())?;
-    // Before the lists, of which one may be stdin.
+    // Before the lists, because one of them may be stdin.
     let signer = settings::signer(&args.sign, &args.inputs, session.reporter().as_ref()).await?;
     let ((source, stated), list) = match (store, &args.inputs[..]) {
         (Some(store), lists) => {
@@ -149,7 +149,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
         locked::require_agreement(list, &locked::Flags::local(&platforms, referrers))?;
     }
     let bundle = BundleTarget {
-        since: args.since.clone(),
+        baseline: args.since.clone(),
         volume_size: args.volume_size,
         only_volume: args.only_volume,
         name: args.name.clone(),
@@ -180,7 +180,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
         targets: vec![Box::new(bundle)],
         renames: settings::rename_rules(&args.rename, None),
         referrers,
-        effect: Effect::of(args.dry_run),
+        mode: RunMode::of(args.dry_run),
         on_failure: args.failing.on_failure(),
         lock: None,
     })

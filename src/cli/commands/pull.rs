@@ -15,7 +15,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
         verb: "pull",
         done: "pulled",
         bytes: "transferred",
-        effect: args.run.effect(),
+        mode: args.run.mode(),
     };
     let ca = args.registry.ca.iter().map(PathBuf::as_path);
     let files = settings::RunFiles {
@@ -54,7 +54,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<CopyOptions, 
         targets: vec![Box::new(StoreTarget::lasting(args.store.clone()))],
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-        effect: args.run.effect(),
+        mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: args.lock.clone(),
     })

@@ -16,7 +16,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         verb: "push",
         done: "pushed",
         bytes: "transferred",
-        effect: args.run.effect(),
+        mode: args.run.mode(),
     };
     let files = settings::RunFiles {
         inputs: copy::inputs(&args.registry, &args.source),
@@ -55,7 +55,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         from: reading.input(session, &args.source).await?,
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-        effect: args.run.effect(),
+        mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
     })

@@ -78,7 +78,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     })
 }
 
-/// Who has the images. A registry is asked as one that is pushed to.
+/// The holder of the images. A registry is asked with the login of a target.
 async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, CommandError> {
     let look = &args.look;
     let Endpoint::Registry { registry, prefix } = input::endpoint(&args.holder)? else {

@@ -13,7 +13,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
         verb: "select",
         done: "selected",
         bytes: "transferred",
-        effect: args.run.effect(),
+        mode: args.run.mode(),
     };
     let files = settings::RunFiles {
         lists: &args.list.lists,
@@ -53,7 +53,7 @@ async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions
         targets: vec![Box::new(tree)],
         renames: settings::rename_rules(&args.rename, None),
         referrers,
-        effect: args.run.effect(),
+        mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
     })

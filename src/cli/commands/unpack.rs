@@ -12,7 +12,7 @@ pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit
         verb: "unpack",
         done: "unpacked",
         bytes: "written",
-        effect: args.run.effect(),
+        mode: args.run.mode(),
     };
     let files = settings::RunFiles {
         inputs: vec![&args.bundle],
@@ -35,7 +35,7 @@ async fn options(session: &Session<'_>, args: &UnpackArgs) -> Result<CopyOptions
         targets: vec![Box::new(store)],
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),
-        effect: args.run.effect(),
+        mode: args.run.mode(),
         // All or nothing.
         on_failure: OnFailure::Stop,
         lock: None,

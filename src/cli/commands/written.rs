@@ -1,4 +1,4 @@
-//! What is printed of a bundle that was written.
+//! Prints the files of a bundle that was written.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use hod_bundle::KeyId;
 use hod_oci::Digest;
 use hod_ops::WrittenFile;
 
-/// Prints a line for each file, as `sha256sum` does where it was hashed; then the bundle's id, which
-/// is not the checksum of any file, and who signed it.
+/// Prints a line for each file, like `sha256sum` if it was hashed; then the bundle ID, which is not
+/// the checksum of a file, and the key that signed it.
 pub(super) fn print(
     session: &Session<'_>,
     files: &[WrittenFile],

@@ -109,7 +109,7 @@ impl Status {
     }
 }
 
-/// An error for programs, and for those who read what programs show.
+/// An error in a document.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Failure {
     pub(super) class: ErrorClass,

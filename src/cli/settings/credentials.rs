@@ -30,14 +30,13 @@ pub(crate) enum Side {
     Either,
 }
 
-/// For whom a client is, as far as logins go.
+/// The side of a transfer whose logins a client uses.
 #[derive(Debug)]
 pub(crate) struct Reach<'a> {
     pub(crate) side: Side,
-    /// The registries that a login without a registry may be meant for: it is an error if there
-    /// are several.
+    /// The possible registries of a login without one; more than one is an error.
     pub(crate) registries: Vec<Registry>,
-    /// Lists and the like that the verb reads, of which one may be stdin.
+    /// The inputs of the verb; one of them may be stdin.
     pub(crate) lists: &'a [PathBuf],
 }
 
@@ -67,7 +66,7 @@ pub(super) async fn credentials(
     Ok(credentials)
 }
 
-/// The credentials of the files; one that the user named need not be there.
+/// The credentials of the files; a file named by the user may be missing.
 pub(crate) fn stored_credentials(
     flag: Option<&Path>,
     reporter: &dyn Reporter,
@@ -84,8 +83,8 @@ pub(crate) fn stored_credentials(
     Ok(credentials)
 }
 
-/// Adds the files that there may be. One that cannot be used is passed over with a warning: the
-/// login that is needed may be elsewhere, or none may be needed.
+/// Adds the existing files. An unusable file is skipped with a warning: the login may be elsewhere,
+/// or not required.
 fn add_files(credentials: &mut Credentials, reporter: &dyn Reporter) -> Result<(), CommandError> {
     if let Some(text) = environment("DOCKER_AUTH_CONFIG") {
         let path = Path::new("DOCKER_AUTH_CONFIG");
@@ -200,7 +199,7 @@ async fn given_login(
         Side::Target => &[target],
         Side::Either => &[target, source],
     };
-    // Where registries are written, too, it is for those.
+    // If registries are written to, too, the login is for those.
     let general: &[_] = match reach.side {
         Side::SourceBesideTarget => &[],
         _ => &[("HOD_USERNAME", "HOD_PASSWORD")],
@@ -305,7 +304,7 @@ pub(crate) async fn password_stdin() -> Result<String, CommandError> {
     Ok(text.to_owned())
 }
 
-/// A line that a person types on the terminal, where it is not shown.
+/// Reads a line from the terminal without echo.
 pub(crate) async fn ask_hidden() -> Result<String, CommandError> {
     let line = hod_bridge::run(|| terminal::read_line(Echo::Hidden)).await;
     line.map_err(CommandError::CredsRead)

@@ -23,7 +23,7 @@ pub(crate) fn require_given(by: &'static str, path: &Path) -> Result<(), Command
         .map_err(|source| given(by, path, source))
 }
 
-/// Refuses what the flag `by` names where that is not a directory.
+/// Refuses a value of the flag `by` that is not a directory.
 pub(crate) fn require_directory(by: &'static str, path: &Path) -> Result<(), CommandError> {
     let stat = hod_fsx::stat(path).map_err(|source| given(by, path, source))?;
     if stat.is_dir {
@@ -35,7 +35,7 @@ pub(crate) fn require_directory(by: &'static str, path: &Path) -> Result<(), Com
     })
 }
 
-/// Refuses an output that another tool would take for a registry, or for a path with a transport.
+/// Refuses an output that looks like a registry or a path with a transport.
 pub(crate) fn require_path(output: &Path) -> Result<(), CommandError> {
     match output.to_str().and_then(transport) {
         None => Ok(()),

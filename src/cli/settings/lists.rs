@@ -26,9 +26,9 @@ const ARCHIVES: &[(usize, &[u8])] = &[
     (0, b"PK\x03\x04"),
 ];
 
-/// Reads and parses lists that a verb needs.
+/// Reads and parses the lists of a verb.
 ///
-/// `source` is the registry of names that name none, which decides what is a duplicate.
+/// `source` is the registry of names without one, which decides what is a duplicate.
 pub(crate) async fn image_list(
     args: &ListArgs,
     source: &Registry,
@@ -42,7 +42,7 @@ pub(crate) async fn image_list(
     read_lists(inputs, source, reporter).await
 }
 
-/// Reads and parses lists that narrow a verb, if there are any.
+/// Reads and parses the lists that select images, if any.
 pub(crate) async fn only_list(
     args: &OnlyArgs,
     reporter: &dyn Reporter,
@@ -59,7 +59,7 @@ pub(crate) async fn only_list(
     Ok(Some(list))
 }
 
-/// Refuses a section where there is no list.
+/// Refuses `--section` without a list.
 pub(crate) fn require_no_section(args: &OnlyArgs) -> Result<(), CommandError> {
     match args.section.first() {
         Some(section) => Err(CommandError::SectionWithoutList {
@@ -69,14 +69,14 @@ pub(crate) fn require_no_section(args: &OnlyArgs) -> Result<(), CommandError> {
     }
 }
 
-/// What a list is read from.
+/// The place that a list is read from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ListInputs<'a> {
     /// Files, directories, and `-`.
     pub(crate) paths: &'a [PathBuf],
     /// Images on the command line, each like a line of a list.
     pub(crate) images: &'a [String],
-    /// The sections that count; all if there are none.
+    /// The selected sections; all if empty.
     pub(crate) sections: &'a [String],
 }
 
@@ -88,11 +88,11 @@ pub(crate) fn require_one_stdin(source: &Path, only: &OnlyArgs) -> Result<(), Co
     Ok(())
 }
 
-/// Whether what is at `path` is a list, or a directory of lists, rather than images: text, or a
-/// directory that holds lists and is not a store or layout.
+/// Returns true if `path` is a list or a directory of lists, not images: a text file, or a
+/// directory that contains lists and is not a store or layout.
 pub(crate) fn is_list(path: &Path) -> Result<bool, CommandError> {
     let name = path.to_string_lossy();
-    // `@FILE` says that it is one.
+    // `@FILE` is always a list.
     if name.starts_with('@') {
         return Ok(true);
     }
@@ -254,7 +254,7 @@ fn no_lists(path: &Path, below: Vec<PathBuf>) -> Result<CommandError, CommandErr
     })
 }
 
-/// Refuses what is an archive.
+/// Refuses an archive.
 fn require_text(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let is_archive =
         |(at, magic): &(usize, &[u8])| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic));

@@ -16,7 +16,7 @@ pub(crate) fn require_output(path: &Path) -> Result<OutputKind, CommandError> {
     })
 }
 
-/// Refuses an output for a text where [`require_output`] does, and a file that is not a text.
+/// Refuses an output like [`require_output`], and also an existing file that is not text.
 pub(crate) fn require_text_output(path: &Path) -> Result<(), CommandError> {
     require_output(path)?;
     require_text(path)
@@ -30,7 +30,7 @@ fn require_text(path: &Path) -> Result<(), CommandError> {
     })
 }
 
-/// Refuses an output that is not a regular file, for what is written in no order.
+/// Refuses an output that is not a regular file, for formats that are not written in order.
 pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
     match require_output(path)? {
         OutputKind::File(_) => Ok(()),
@@ -44,14 +44,14 @@ pub(crate) fn require_file(path: &Path) -> Result<(), CommandError> {
 #[derive(Debug, Default)]
 pub(crate) struct RunFiles<'a> {
     pub(crate) inputs: Vec<&'a Path>,
-    /// Lists, of which a retry list may replace an earlier one: a loop continues with the remaining
+    /// Lists; a retry list may replace an earlier one, so that a loop continues with the remaining
     /// images.
     pub(crate) lists: &'a [PathBuf],
     pub(crate) outputs: Vec<&'a Path>,
 }
 
 impl RunFiles<'_> {
-    /// Refuses reports that would replace what the run reads, its result, or each other.
+    /// Refuses reports that would replace an input of the run, its result, or each other.
     pub(crate) fn require_apart(&self, args: &ResultsArgs) -> Result<(), CommandError> {
         let inputs: Vec<PathBuf> = self.inputs.iter().map(|path| path.to_path_buf()).collect();
         let retry_list = args.retry_list.as_deref();
@@ -64,7 +64,7 @@ impl RunFiles<'_> {
         let mut seen = Vec::new();
         let all = self.outputs.iter().copied().chain(others).chain(retry_list);
         for output in all.filter(|output| !hod_fsx::is_stdout(output)) {
-            // What cannot be looked at is refused where it is to be written.
+            // A path that cannot be examined is refused when it is written.
             let path = hod_fsx::absolute(output);
             if hod_fsx::try_stat(&path).is_ok_and(|found| found.is_some_and(|stat| !stat.is_file)) {
                 continue;

@@ -41,9 +41,9 @@ const LOGIN_FLAGS: [&str; 20] = [
     "-u",
 ];
 
-/// Takes `value`, given by the flag or variable `name`, as a path; refuses what can only be the
-/// content of the file. The name of a file that cannot be opened is printed, and its content, where
-/// the two were mistaken for one another, may be a secret.
+/// Parses `value` of the flag or variable `name` as a path; refuses a value that can only be the
+/// content of the file: the name of a file that cannot be opened is printed, and the content may be
+/// a secret.
 pub(crate) fn path(name: &'static str, value: &OsStr) -> Result<PathBuf, CommandError> {
     let path = PathBuf::from(value);
     let text = value.to_string_lossy();
@@ -84,7 +84,7 @@ pub(crate) fn secrets(arguments: &[OsString]) -> Secrets {
     secrets
 }
 
-/// Whether an unexpected word is in a position where people write a login or a password.
+/// Returns true if an unexpected word is at the usual position of a login or password.
 pub(crate) fn is_login_argument(word: &str, arguments: &[OsString]) -> bool {
     let is_flag = |flag: &OsString| LOGIN_FLAGS.iter().any(|known| flag == known);
     let mut pairs = arguments.windows(2);

@@ -1,4 +1,4 @@
-//! Who signs bundles, and whose are read: from flags, the environment and files.
+//! The signer of bundles and the trusted keys, from flags, the environment and files.
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
@@ -13,7 +13,7 @@ use hod_bundle::{
 };
 use hod_report::{Event, Reporter};
 
-/// The prefix of a helper's name, where otherwise a file is expected.
+/// The prefix of the name of a helper; without it, the value is a file.
 const HELPER_PREFIX: &str = "helper:";
 const SYSTEM_TRUSTED: &str = "/etc/hod/trusted.d";
 /// The prefix and length of every public key in base64.
@@ -30,8 +30,8 @@ pub(crate) fn reading(args: &BundleArgs) -> Result<ReadOptions, CommandError> {
     })
 }
 
-/// The keys by one of which a bundle must be signed. A file that is not a key is an error:
-/// otherwise a mistake would turn verification off.
+/// The trusted keys: a bundle must be signed with one of them. A file that is not a key is an
+/// error: otherwise a mistake would turn verification off.
 fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
     let mut trust = Trust::default();
     let mut add = |key: PublicKey| {
@@ -55,8 +55,8 @@ fn trust(args: &BundleArgs) -> Result<Trust, CommandError> {
     Ok(trust)
 }
 
-/// The files of a directory of trusted keys, if it exists. A directory without a key is an error,
-/// as its owner means something by it; a `README` is allowed.
+/// The files of a directory of trusted keys, if it exists. A directory with files but without a key
+/// is an error; a `README` is allowed.
 fn trusted_keys(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let no_keys = |problem| CommandError::TrustedDir {
         path: dir.to_owned(),
@@ -109,7 +109,7 @@ fn public_key(path: &Path, bytes: Vec<u8>) -> Result<PublicKey, CommandError> {
     key.map_err(|source| key_error(path, source))
 }
 
-/// Who signs what is packed, if anybody. `lists` are what the verb reads, of which one may be
+/// The signer of a new bundle, if any. `lists` are the inputs of the verb; one of them may be
 /// stdin.
 ///
 /// Opens the key, which may take seconds, or asks a helper for its public key.

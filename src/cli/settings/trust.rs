@@ -1,4 +1,4 @@
-//! Whom to trust, through whom to go, and where to read from.
+//! Trusted certificates, proxies and mirrors, from flags, the environment and files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -96,8 +96,8 @@ fn proxies() -> Result<ProxyOptions, CommandError> {
 /// Reads `registries.conf` and its drop-ins, as containers does: the user's own file replaces the
 /// system's.
 ///
-/// Short names are used only from the user's own files: a distribution's would make one list mean
-/// different images on different machines.
+/// Short names are used only from the user's own files: with those of the distribution, a list
+/// would mean different images on different machines.
 pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
     let user = config_home().map(|dir| dir.join("containers"));
     let system = Path::new(SYSTEM_CONTAINERS);
@@ -127,7 +127,7 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
     }
     let mut texts = Vec::new();
     for (n, (path, aliases)) in files.into_iter().enumerate() {
-        // One that the user names must be there.
+        // A file named by the user must exist.
         let bytes = if n == 0 && has_named {
             Some(read_given(REGISTRIES_CONF, &path, CONF_LEN_MAX)?)
         } else {

@@ -14,7 +14,7 @@ const ETA_MAX: Duration = Duration::from_hours(24);
 
 /// Over how long the shown speed is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
-/// Less time than this says nothing about a speed.
+/// Minimum time for a meaningful speed.
 const RATE_SPAN_MIN: Duration = Duration::from_millis(200);
 
 /// The planned amounts.
@@ -91,7 +91,7 @@ impl Counters {
         self.moved_len
     }
 
-    /// Position and length of a bar, once there is a plan: in bytes, or images where no bytes are
+    /// Position and length of a bar, once there is a plan: in bytes, or in images if no bytes are
     /// planned.
     pub(super) fn position(&self) -> Option<(u64, u64)> {
         let planned = self.planned?;
@@ -101,8 +101,7 @@ impl Counters {
         Some((self.n_ended() as u64, planned.n_images as u64))
     }
 
-    /// One line that says how far it is, if anything is known:
-    /// `images 12/143, 1.2/9.6 GiB, 85 MiB/s, eta 1m40s`.
+    /// The progress line, if anything is known: `images 12/143, 1.2/9.6 GiB, 85 MiB/s, eta 1m40s`.
     pub(super) fn line(&self, rate: Option<u64>) -> Option<String> {
         let mut parts: Vec<String> = self.stage.iter().cloned().collect();
         match self.planned {

@@ -1,4 +1,4 @@
-//! Where output goes: results to stdout, all else to stderr.
+//! Writes results to stdout and everything else to stderr.
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -45,8 +45,7 @@ pub struct PrinterOptions {
 /// A failure to write a result.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// Who read stdout has closed it (`hod ls | head -1`): no reason to complain, and none to go
-    /// on printing.
+    /// The reader of stdout has closed it (`hod ls | head -1`): not an error, but printing stops.
     #[error("standard output was closed")]
     Closed,
     #[error("failed to write to standard output")]
@@ -76,7 +75,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// Makes the printer of this process; there should be one. Bars and colour need a terminal.
+    /// Creates the printer of this process, which has only one. Bars and colour require a terminal.
     pub fn for_process(options: PrinterOptions) -> Self {
         let stderr = io::stderr();
         let bars = stderr
@@ -171,7 +170,7 @@ impl Printer {
         self.write_stdout(format!("{}\n", visible_json(&text)).as_bytes())
     }
 
-    /// Whether the result document was written, of which there is one at most.
+    /// Whether the result document, of which there is at most one, was written.
     pub fn has_document(&self) -> bool {
         self.has_document.load(Ordering::Relaxed)
     }
@@ -188,19 +187,19 @@ impl Printer {
         self.screen.line(&visible(line));
     }
 
-    /// Says on stderr what may become a problem, even if quiet.
+    /// Prints a warning on stderr, even if quiet.
     pub fn warning(&self, text: &str) {
         self.labelled(Label::Warning, "warning:", text);
     }
 
-    /// Says on stderr what is good to know, unless quiet.
+    /// Prints a note on stderr, unless quiet.
     pub fn note(&self, text: &str) {
         if self.options.verbosity == Verbosity::Normal {
             self.labelled(Label::Advice, "note:", text);
         }
     }
 
-    /// Says on stderr what failed, why, and what to do.
+    /// Prints an error, its causes and a hint on stderr.
     pub fn error(&self, error: &dyn Error, hint: Option<&str>) {
         self.screen.line(&render(error, hint, self.colour));
     }

@@ -19,7 +19,7 @@ use super::screen::Motion;
 use super::totals::Totals;
 use hod_report::amount::format_duration;
 
-/// Interval of progress lines where there are no bars. A shorter run prints none.
+/// Interval of progress lines without bars. A shorter run prints none.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
 /// Interval at which a bar is redrawn.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
@@ -93,7 +93,7 @@ impl ProgressReporter {
         self.shared.state().warnings.clone()
     }
 
-    /// The names of the images that are complete at so many targets.
+    /// The names of the images that are complete at the given number of targets.
     pub fn done_images(&self, n_targets: usize) -> BTreeSet<String> {
         let state = self.shared.state();
         let done = state.done.iter().filter(|(_, n)| **n >= n_targets);
@@ -206,13 +206,13 @@ impl Shared {
                 _ => Some(0),
             }
         };
-        // Written without the lock: a slow terminal must not hold up those who only count.
+        // Written without the lock, so that a slow terminal does not delay the counters.
         if let Some(n_hidden) = shown {
             self.say(event, n_hidden);
         }
     }
 
-    /// Writes the line of an event, like which so many were left out.
+    /// Writes the line of an event, after `n_hidden` similar events that were not printed.
     fn say(&self, event: Event<'_>, n_hidden: usize) {
         let printer = &self.printer;
         if let Event::Warning { text } = event {

@@ -1,4 +1,4 @@
-//! Lines that say the same of one request after the other: most of them say nothing new.
+//! Suppresses lines that repeat the same cause for one request after another.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -61,8 +61,8 @@ impl Repeats {
     }
 }
 
-/// The text of an error from its host on, which failures of one cause have in common: without what
-/// was asked of the host.
+/// The text of an error from its host on, without the request: failures with the same cause have it
+/// in common.
 pub(super) fn cause(text: &str) -> &str {
     let start = METHODS
         .iter()
@@ -72,7 +72,7 @@ pub(super) fn cause(text: &str) -> &str {
     rest.map_or(text, |(_, rest)| rest)
 }
 
-/// The cause as one short text, without the host where `what` names it already.
+/// The cause as one short text, without the host if `what` contains it.
 pub(super) fn brief(cause: &str, what: &str) -> String {
     let rest = match cause.split_once(": ") {
         Some((host, rest)) if what.contains(host) => rest,
@@ -85,8 +85,8 @@ pub(super) fn brief(cause: &str, what: &str) -> String {
     shown
 }
 
-/// The text of a cause without what differs from request to request. The host in front tells causes
-/// apart, and stays.
+/// The text of a cause without the parts that differ between requests. The host stays, because it
+/// distinguishes causes.
 pub(super) fn common(cause: &str) -> String {
     match cause.split_once(": ") {
         Some((host, said)) => format!("{host}: {}", without_ids(said)),

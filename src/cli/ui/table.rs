@@ -31,7 +31,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Leaves out the column of that name: it would say nothing.
+    /// Hides the column of that name.
     pub fn hide(&mut self, name: &str) {
         for (is_hidden, column) in self.is_hidden.iter_mut().zip(&self.columns) {
             *is_hidden |= column.0 == name;

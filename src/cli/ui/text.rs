@@ -11,7 +11,7 @@ static SECRETS: OnceLock<Secrets> = OnceLock::new();
 
 /// Keeps `secrets` from being shown, until the process ends.
 pub(crate) fn conceal(secrets: Secrets) {
-    // There is one command line.
+    // A process has one command line.
     let _ = SECRETS.set(secrets);
 }
 
@@ -85,8 +85,7 @@ pub(super) fn indented(text: &str) -> String {
     shown
 }
 
-/// JSON with escapes in place of the control characters that it allows in strings, and only there;
-/// without secrets and logins.
+/// JSON with escapes for control characters in strings, and without secrets and logins.
 pub(crate) fn visible_json(json: &str) -> Cow<'_, str> {
     let json = conceal_with(json, redact::json_without_secrets);
     let hidden = |c: char| (c.is_control() && c > '\u{7e}') || is_direction(c);

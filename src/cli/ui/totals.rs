@@ -1,4 +1,4 @@
-//! What a run did, in numbers, and the line that says so.
+//! The totals of a run, and its summary line.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use hod_report::amount::{format_count, format_duration, format_len, format_rate}
 /// The sums of a run's events: lengths in bytes, each unique blob once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Of blobs whose bytes were moved; what a retry moved again counts once.
+    /// Bytes of blobs that were moved; bytes that a retry moved again count once.
     pub moved_len: u64,
     pub moved_blobs: usize,
     /// Bytes of `moved_len` that an earlier run had moved already.
@@ -20,7 +20,7 @@ pub struct Totals {
     /// Of blobs that the registry took over from another of its repositories.
     pub mounted_len: u64,
     pub mounted_blobs: usize,
-    /// Of blobs that were there before.
+    /// Bytes of blobs that were already present.
     pub present_len: u64,
     pub present_blobs: usize,
     /// Of `moved_blobs`, those that took the place of a damaged file.
@@ -47,11 +47,11 @@ impl Totals {
         *n += 1;
     }
 
-    /// The line that ends a run: `transferred 2.9 GiB in 92 blobs (31 MiB/s), 1.4 GiB saved by sharing,
-    /// 12.3 s`.
+    /// The summary line of a run: `transferred 2.9 GiB in 92 blobs (31 MiB/s), 1.4 GiB saved by
+    /// sharing, 12.3 s`.
     ///
-    /// `shared_len` is what the images of the run share with each other, which only the plan
-    /// knows; what was mounted is added to it. `verb` is `transferred` or `written`.
+    /// `shared_len` is what the images of the run share with each other, which only the plan knows;
+    /// mounted bytes are added to it. `verb` is `transferred` or `written`.
     pub fn summary(&self, verb: &str, shared_len: u64) -> String {
         let mut parts = Vec::new();
         if self.moved_blobs > 0 {
@@ -100,7 +100,7 @@ impl Totals {
         self.moved_len.saturating_sub(self.kept_len)
     }
 
-    /// Moved bytes per second over the whole run; `None` when it was too short to tell.
+    /// Moved bytes per second over the whole run; `None` if it was too short.
     fn rate(&self) -> Option<u64> {
         let millis = self.elapsed.as_millis();
         if millis < 10 {

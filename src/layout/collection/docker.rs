@@ -104,7 +104,7 @@ struct Builder<'a> {
     member: String,
     gathered: &'a Gathered,
     images: Images,
-    /// What was unpacked, by the path of the member and the algorithm of its diff id.
+    /// Unpacked layers, by the path of the member and the algorithm of the diff ID.
     packed: HashMap<(Box<str>, Algorithm), Packed>,
     allowance: Allowance,
 }
@@ -243,7 +243,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Compares what a layer unpacks to with what its image says.
+    /// Compares the unpacked layer with the diff ID in the image config.
     fn check_unpacked(
         &self,
         file: &FileEntry,

@@ -24,9 +24,9 @@ pub(super) struct Gathered {
     pub(super) blobs: HashMap<Digest, Place>,
     /// Of a compressed archive, every blob that is a manifest.
     pub(super) manifests: BTreeMap<Digest, Manifest>,
-    /// Of a compressed archive, those whose bytes are not what their names say.
+    /// In a compressed archive: members whose bytes do not have the digest in their names.
     pub(super) corrupt: BTreeSet<Digest>,
-    /// The files that say what there is, by their directories.
+    /// The index files, by their directories.
     pub(super) heads: BTreeMap<String, Heads>,
     pub(super) tree: Option<Tree>,
     /// All that has no place by its path, but in `docker save` archives by what names it.
@@ -35,7 +35,7 @@ pub(super) struct Gathered {
     pub(super) is_compressed: bool,
 }
 
-/// The files of one directory that say what there is.
+/// The index files of one directory.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     pub(super) has_oci_layout: bool,
@@ -60,7 +60,8 @@ pub(super) struct FileEntry {
     pub(super) place: Place,
     /// Of a compressed archive, the content of what may be a configuration.
     pub(super) content: Option<Vec<u8>>,
-    /// Of a compressed archive, what is itself compressed; unpacked, by its sha256.
+    /// In a compressed archive: the members that are compressed themselves, unpacked, by their
+    /// sha256.
     pub(super) packed: Option<Packed>,
 }
 

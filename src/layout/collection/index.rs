@@ -39,7 +39,7 @@ pub(super) fn read(
         member: member.to_owned(),
         source,
     })?;
-    // Signatures and the like of hauler's have the name of the image that they are about.
+    // Referrers written by hauler have the name of their subject.
     let subjects: HashMap<&str, &Digest> = wire
         .manifests
         .iter()

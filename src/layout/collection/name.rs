@@ -1,4 +1,4 @@
-//! What the images in a neighbour's file are called.
+//! The names of images in files of other tools.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub struct NamedImage {
     pub tag: Option<Tag>,
     /// Of the manifest or index.
     pub digest: Digest,
-    /// How many bytes an `index.json` says that the manifest has.
+    /// The size of the manifest in `index.json`.
     pub len: Option<u64>,
 }
 

@@ -9,7 +9,7 @@ use hod_tarball::{Compression, decoder};
 
 /// How many bytes all layers of an archive may unpack to, however short they are.
 const FREE_LEN: u64 = 64 * 1024 * 1024 * 1024;
-/// How many more for each byte as stored: gzip compresses by no more than 1032 to 1.
+/// The additional bytes per stored byte: gzip compresses at most 1032 to 1.
 const RATIO_MAX: u64 = 1100;
 
 /// A member that is compressed.
@@ -30,7 +30,7 @@ pub(super) enum UnpackFault {
     TooLong,
 }
 
-/// How many bytes more the layers of an archive may unpack to.
+/// The number of bytes that the layers of an archive may still unpack to.
 ///
 /// It grows with what is read of them, so that a small archive cannot keep hod busy for hours.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Allowance {
                 Ok(n)
             })
         });
-        // What comes behind the place where the decoder gave up is part of the member, too.
+        // The bytes after the position where the decoder failed belong to the member, too.
         if stored.error.is_none() {
             let _ = io::copy(&mut stored, &mut io::sink());
         }

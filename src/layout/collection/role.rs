@@ -5,7 +5,7 @@ use hod_oci::{Digest, RepositoryName, Tag};
 /// The root of distribution's storage.
 const TREE: &str = "docker/registry/v2/";
 
-/// The role of a member, as far as its path tells.
+/// The role of a member, by its path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// One of the two files that every bundle of ours begins with.

@@ -9,9 +9,9 @@ use hod_oci::Digest;
 use hod_tarball::Reader;
 
 impl Collection {
-    /// Hands every blob to `take` in the order in which they come, until it says to stop.
+    /// Passes every blob to `take` in archive order, until it returns stop.
     ///
-    /// Nothing is verified. What is not read of a blob is passed over.
+    /// Verifies nothing, and skips unread bytes of a blob.
     pub fn read_blobs(
         &self,
         take: &mut dyn FnMut(&Digest, &mut dyn Read) -> ControlFlow<()>,

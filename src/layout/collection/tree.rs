@@ -7,9 +7,9 @@ use super::gather::Tree;
 use super::name::NamedImage;
 use hod_oci::{Digest, Manifest};
 
-/// Lists the images, sorted, and how many tags name manifests that the archive does not have.
+/// Lists the images, sorted, and the number of tags whose manifests are not in the archive.
 ///
-/// An archive of what is new, as oc-mirror makes them, has all tags and the new blobs only.
+/// An incremental archive of oc-mirror has all tags, but only new blobs.
 pub(super) fn images(collection: &Collection, tree: &Tree) -> (Vec<NamedImage>, usize) {
     let mut images = Vec::new();
     let mut n_elsewhere = 0;

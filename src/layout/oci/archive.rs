@@ -68,8 +68,8 @@ impl OciArchivePlan {
 }
 
 impl OciArchiveWriter {
-    /// Starts an archive that is to become `destination`, whose directory must exist; a
-    /// file that is there is replaced.
+    /// Starts an archive that becomes `destination`, whose directory must exist; an existing file
+    /// is replaced.
     pub fn create(destination: &Path, plan: &OciArchivePlan) -> Result<Self, LayoutError> {
         let (members, index) = plan.members();
         let tar = PlannedTar::create(destination, &members, plan.mtime)?;

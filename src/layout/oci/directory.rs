@@ -24,12 +24,12 @@ pub struct OciDirWriter {
 }
 
 impl OciDirWriter {
-    /// Refuses a destination that [`Self::create`] would refuse for what is there.
+    /// Refuses a destination whose content [`Self::create`] would refuse.
     pub fn check(destination: &Path) -> Result<(), LayoutError> {
         look_at(destination).map(|_| ())
     }
 
-    /// Fails if this user can create nothing at `destination`, or not replace what is there.
+    /// Fails if this user cannot create `destination` or replace what exists.
     pub fn require_writable(destination: &Path) -> Result<(), hod_fsx::Error> {
         hod_fsx::OutputDir::require_writable(destination)?;
         let blobs = destination.join(BLOBS);
@@ -64,7 +64,7 @@ impl OciDirWriter {
         Ok(())
     }
 
-    /// Starts a blob that should have a digest, and a length where a descriptor says one.
+    /// Starts a blob with an expected digest and, if a descriptor has one, an expected length.
     pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, LayoutError> {
         let expected = expected.into();
         let destination = self.blob_path(expected.expected());

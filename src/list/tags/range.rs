@@ -3,7 +3,7 @@
 
 use super::version::{Version, number};
 
-/// Versions by comparators: one of several groups, of which all must hold.
+/// A version range: alternatives of comparators; all comparators of one alternative must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRange(Vec<Vec<Comparator>>);
 
@@ -99,7 +99,7 @@ fn group(text: &str) -> Result<Vec<Comparator>, RangeError> {
     Ok(group)
 }
 
-/// The operator that a word begins with, as it is written; a version without one is to be equal.
+/// The operator at the start of a word; a version without one must be equal.
 fn operator(word: &str) -> (&'static str, Operator) {
     let mut operators = OPERATORS.into_iter();
     let found = operators.find(|(written, _)| word.starts_with(written));
@@ -149,7 +149,7 @@ impl Comparator {
             Operator::NotEqual if is_whole => version != bound,
             Operator::NotEqual => given(version) != given(bound),
             Operator::Greater if is_whole => version > bound,
-            // All of `1.0.x` is what `1.0` says.
+            // `1.0` matches all of `1.0.x`.
             Operator::Greater => given(version) > given(bound),
             Operator::GreaterOrEqual => version >= bound,
             Operator::Less => version < bound,

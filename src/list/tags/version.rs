@@ -6,8 +6,8 @@ use hod_oci::Tag;
 
 /// A version: one to three numbers, with `v` in front or not, and perhaps a pre-release.
 ///
-/// The grammar is semver's, with missing numbers taken for zero and leading zeros allowed. What
-/// follows a dash is a pre-release, and so is the suffix of `1.27-alpine`.
+/// The grammar is semver's, with missing numbers taken for zero and leading zeros allowed. The part
+/// after a dash is a pre-release, also the suffix of `1.27-alpine`.
 #[derive(Debug, Clone)]
 pub struct Version {
     pub(super) numbers: [u64; 3],

@@ -10,9 +10,9 @@ use hod_report::Event;
 use hod_transfer::{Plan, Source, TransferError};
 
 impl Batch {
-    /// Takes the images that failed out of the plan, so that the others can be tried again, if the
-    /// failures are those of single images of the source: content that is damaged, or that a
-    /// registry does not give.
+    /// Takes the images that failed out of the plan, so that the others can be tried again, if only
+    /// single images of the source failed: damaged content, or content that a registry does not
+    /// return.
     pub(crate) fn leave_failed(&mut self, source: &dyn Source) -> Result<(), BatchFailure> {
         let is_single = |error: &TransferError| {
             error.is_damaged_source()

@@ -1,4 +1,4 @@
-//! What a store lacks of a plan.
+//! The blobs of a plan that a store lacks.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use hod_transfer::{PlannedBlob, Source, Visibility};
 /// Number of blobs of the source checked at once.
 const CHECKED_AT_ONCE: usize = 16;
 
-/// What becomes of the parts of blobs that earlier runs left in a store.
+/// How parts of blobs that earlier runs left in a store are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parts {
     /// They are continued.
     Used,
-    /// The blobs are written anew, in whole.
+    /// The whole blobs are written again.
     Ignored,
 }
 
-/// What becomes of the parts in a store that is filled from `source`.
+/// How parts in a store that is filled from `source` are used.
 pub(crate) fn parts(source: &dyn Source, visibility: Visibility) -> Parts {
     if source.is_remote() && visibility == Visibility::Growing {
         Parts::Used

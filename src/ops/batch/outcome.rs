@@ -1,4 +1,4 @@
-//! What became of a batch and of each of its images.
+//! The result of a batch and of each of its images.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use hod_transfer::{Resolved, TransferError, Wanted};
 pub enum ImageStatus {
     /// It is complete at its destination.
     Done,
-    /// It was there already, unchanged.
+    /// The target already had it.
     Unchanged,
     /// It would be carried (`--dry-run`).
     Planned,
-    /// Some of its blobs are in volumes of the bundle that are not here, and the target lacks them.
+    /// Some of its blobs are in absent volumes of the bundle, and the target lacks them.
     Waiting { volumes: Vec<u32> },
     /// Another image failed before it was complete, and the run stopped there (`--fail-fast`).
     NotTried,
@@ -38,7 +38,7 @@ pub enum ImageStatus {
 pub struct ImageReport {
     /// As the user wrote it.
     pub image: String,
-    /// The target, where there are several.
+    /// The target, if there are several.
     #[serde(flatten)]
     pub at: Option<TargetName>,
     /// The destination: `repository[:tag]`.
@@ -55,9 +55,9 @@ pub struct ImageReport {
     /// The digest that its tag is moved from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Digest>,
-    /// Bytes of its blobs and those of its referrers, shared ones included.
+    /// Bytes of its blobs and its referrers' blobs, including shared ones.
     pub bytes: u64,
-    /// The number of signatures, attestations, SBOMs and the like carried with it.
+    /// The number of referrers (signatures, attestations, SBOMs) carried with it.
     #[serde(skip_serializing_if = "is_zero")]
     pub referrers: usize,
     /// From the start of its first blob until it was complete or given up; absent for one that
@@ -81,14 +81,14 @@ pub struct BatchOutcome {
     pub bytes: u64,
     /// Additional bytes that carrying each image separately would have moved.
     pub shared_bytes: u64,
-    /// The data that would be sent, where a dry run asked the target for every blob.
+    /// The data that would be sent, if a dry run checked every blob at the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would_move: Option<WouldMove>,
     /// The volumes that images wait for and that should come next: one, or those that have the
     /// parts of one layer and are needed together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next_volumes: Vec<u32>,
-    /// The volumes that were read, where images wait for others.
+    /// The volumes that were read, if images wait for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub present_volumes: Option<PresentVolumes>,
     /// A problem in a bundle from a pipe after the last blob that was needed.
@@ -101,7 +101,7 @@ pub struct BatchOutcome {
     /// hod did not write, and the links of tags that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
-    /// Whether what was written takes no more images: a bundle, an archive.
+    /// Returns true if no images can be added to the output later: a bundle or an archive.
     #[serde(skip)]
     pub is_closed: bool,
     /// Projects of a Harbor that were created, or would be.

@@ -1,4 +1,4 @@
-//! Whether there is room for an output, and whether it may be where it is to be.
+//! Checks the space for an output and its path.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub(crate) async fn require_reachable(path: &Path) -> Result<(), OpsError> {
     .await
 }
 
-/// Refuses an output at `path`, for which `looked` says whether something can be created.
+/// Refuses an output at `path` if `looked` shows that it cannot be created.
 pub(crate) fn require_writable(
     path: &Path,
     looked: Result<(), hod_fsx::Error>,
@@ -33,7 +33,7 @@ pub(crate) fn require_writable(
     })
 }
 
-/// Refuses when `needed` bytes do not fit where `path` is, or where it will be.
+/// Refuses if there is no space for `needed` bytes at `path`.
 pub(crate) fn require_space(path: &Path, needed: u64, fewer: Fewer) -> Result<(), OpsError> {
     let available = hod_fsx::available(existing_ancestor(path)?)?;
     if needed <= available {
@@ -97,7 +97,7 @@ pub(crate) fn require_other<'a>(
         return Ok(());
     };
     for input in inputs {
-        // One that is gone, or stdin, cannot be overwritten.
+        // A missing input, or stdin, cannot be overwritten.
         if hod_fsx::try_stat(input)?.is_some_and(|stat| stat.identity == there.identity) {
             return Err(OpsError::OutputIsSource {
                 path: output.to_owned(),
@@ -107,8 +107,8 @@ pub(crate) fn require_other<'a>(
     Ok(())
 }
 
-/// Refuses links of the first blob that is a file, where the system does not make one at `output`:
-/// across bind mounts, say, or where a file system has no reflinks.
+/// Tests a link of the first blob that is a file, and refuses if the system cannot create it at
+/// `output`: for example across bind mounts, or on a file system without reflinks.
 pub(crate) fn require_links(
     (source, plan): (&dyn Source, &Plan),
     output: &Path,
@@ -125,7 +125,7 @@ pub(crate) fn require_links(
     let kind = hod_fsx::try_link(&file, near, mode)
         .err()
         .map(|error| error.kind());
-    // Whatever else fails, fails again when it is done, and is told then.
+    // Any other error occurs again during the copy, and is reported then.
     let Some(IoKind::CannotLink | IoKind::CrossDevice | IoKind::Unsupported) = kind else {
         return Ok(());
     };

@@ -70,7 +70,8 @@ impl Batch {
         }
     }
 
-    /// Notes that images which arrived are not to be seen, since what was to hold them failed.
+    /// Marks images that arrived as failed, because their container (bundle, archive or layout)
+    /// failed.
     pub(crate) fn withdraw(&mut self) {
         for report in &mut self.reports {
             if matches!(report.status, ImageStatus::Done) {
@@ -79,7 +80,7 @@ impl Batch {
         }
     }
 
-    /// Notes that what is left to do cannot be done, for a reason that is not an image's.
+    /// Marks the remaining images as failed, for a reason that is independent of them.
     pub(crate) fn fail_rest(&mut self, error: &OpsError) {
         let failed = Arc::new(TransferError::TargetFailed {
             text: error_chain(error),
@@ -96,7 +97,7 @@ impl Batch {
         }
     }
 
-    /// Notes that images fail for one reason, unless they have failed already.
+    /// Marks images as failed for the same reason, unless they have already failed.
     pub(crate) fn mark_failed(&mut self, images: &[usize], error: TransferError) {
         let error = Arc::new(error);
         for &image in images {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::OpsError;
 use hod_store::Store;
 
-/// Number of directories above a path that may contain the tree: those of `docker/registry`.
+/// Number of directories above a path that may contain the tree: the directories of
+/// `docker/registry`.
 const ABOVE_MAX: usize = 2;
 /// Maximum number of directories below a path that are examined.
 const BELOW_MAX: usize = 1000;

@@ -27,9 +27,10 @@ impl Catalog {
     /// The images to carry under their new names: those that `list` names, or all.
     ///
     /// Every missing image and every collision is found here, before anything is done. An image
-    /// that is found twice is wanted once.
+    /// that is found twice is carried once.
     ///
-    /// Without a list, what is about an image is carried with it or left, and is no image itself.
+    /// Without a list, referrers are carried with their image or left out, and are not images
+    /// themselves.
     pub async fn wanted(
         &self,
         list: Option<&ImageList>,
@@ -179,8 +180,8 @@ impl Catalog {
         Ok((found, missing))
     }
 
-    /// The images of a list; a pattern stands for tags that the source has, under the first of the
-    /// names that its repository may have there.
+    /// The images of a list; a pattern selects the tags that the source has, under the first name
+    /// of its repository that is found.
     async fn expand(&self, list: &ImageList) -> Result<Vec<Expanded<()>>, OpsError> {
         let mut tags: HashMap<RepositoryName, Vec<Tag>> = HashMap::new();
         if list.patterns().next().is_some() {
@@ -227,7 +228,7 @@ impl Catalog {
         }
     }
 
-    /// Every image, without what is carried with one of them.
+    /// All images, without the referrers that are carried with them.
     async fn all_images(&self) -> Result<Vec<Found>, OpsError> {
         let mut by_repository: BTreeMap<RepositoryName, Vec<Listed>> = BTreeMap::new();
         for image in self.source().list().await? {

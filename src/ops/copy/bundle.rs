@@ -1,23 +1,23 @@
 //! A bundle as a target.
 
-mod carried;
 mod elf;
+mod extra_files;
 mod fill;
 mod forecast;
 mod outcome;
 mod plan;
 mod rehearsal;
 mod rest;
-pub(crate) mod strays;
+pub(crate) mod stale_volumes;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use self::carried::Carried;
-pub use self::carried::{CarriedFile, CarryError, CarryOptions, OwnTool};
 pub use self::elf::NotATool;
+use self::extra_files::ExtraFiles;
+pub use self::extra_files::{CarryError, CarryOptions, ExtraFile, OwnTool};
 use self::fill::Looked;
 pub(crate) use self::fill::tell_manifests;
 pub use self::forecast::{PackForecast, ProjectNeed, TargetNeeds, VolumeForecast};
@@ -25,14 +25,14 @@ pub use self::outcome::PackOutcome;
 pub(crate) use self::plan::with_files;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
+use crate::baseline::Baseline;
 use crate::batch::{
     Batch, TargetName, require_file_len, require_other, require_reachable, require_space,
     require_writable,
 };
 use crate::input::OpenInput;
-use crate::since::Since;
 use crate::written::{self, Checksums, Existing};
-use crate::{Context, Effect, Fewer, OpsError, base, inventory, platforms};
+use crate::{Context, Fewer, OpsError, RunMode, base, inventory, platforms};
 use hod_bundle::{Compression, Planned, PlannedFile, Signer};
 use hod_fsx::Durability;
 use hod_oci::{Digest, sum_len};
@@ -56,7 +56,7 @@ pub struct BundleTarget {
     /// written from start to end.
     pub output: PathBuf,
     /// Receipts, earlier bundles or stores of the target: their content is left out.
-    pub since: Vec<PathBuf>,
+    pub baseline: Vec<PathBuf>,
     pub compression: Compression,
     /// Maximum size of a volume in bytes; `None` for one volume of any length.
     pub volume_size: Option<u64>,
@@ -87,11 +87,11 @@ pub enum Reading {
 }
 
 impl BundleTarget {
-    /// A bundle in one volume, with no more than what every bundle has.
+    /// A bundle in one volume, with the default content only.
     pub fn new(output: PathBuf, compression: Compression, mtime: u64) -> Self {
         Self {
             output,
-            since: Vec::new(),
+            baseline: Vec::new(),
             compression,
             volume_size: None,
             only_volume: None,
@@ -107,7 +107,8 @@ impl BundleTarget {
         }
     }
 
-    /// Refuses images that cannot be packed, and reads of the others what the bundle says of them.
+    /// Refuses images that cannot be packed, and reads the data of the others that the index
+    /// requires.
     async fn narrow(
         &self,
         cx: &Context,
@@ -128,11 +129,11 @@ impl BundleTarget {
 
     /// Plans every byte of the bundle.
     async fn plan(&self, cx: &Context, batch: &Batch) -> Result<Planned, OpsError> {
-        let since = Since::read(cx, &self.since).await?;
+        let baseline = Baseline::read(cx, &self.baseline).await?;
         let carry = self.carry.clone();
-        let carried = hod_bridge::run(move || carried::gather(&carry)).await?;
-        warn_of_tool(cx, &carried);
-        plan::pack_plan(self, batch, (&since, &carried))
+        let extra = hod_bridge::run(move || extra_files::gather(&carry)).await?;
+        warn_of_tool(cx, &extra);
+        plan::pack_plan(self, batch, (&baseline, &extra))
     }
 
     /// The files that are to be written, or why they cannot be.
@@ -194,7 +195,7 @@ impl CopyTarget for BundleTarget {
         require_reachable(&self.output).await
     }
 
-    /// Offsets are planned before the first byte, and some of what is planned is read.
+    /// Offsets are planned before the first byte is written, which requires reading some content.
     async fn accept(&self, _: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
         if input.source.is_sequential() {
             return Err(input.refused("pack"));
@@ -219,7 +220,7 @@ impl CopyTarget for BundleTarget {
         let source = input.source.as_ref();
         let left_files = rest::warn_of_rest(cx, (source, input.path()), self);
         let planned = self.plan(cx, &batch).await?;
-        let inputs = strays::inputs((source, input.input().path()), self);
+        let inputs = stale_volumes::inputs((source, input.input().path()), self);
         let fewer = match options.from.list() {
             Some(_) => Fewer::List,
             None => Fewer::ListOfStore,
@@ -234,10 +235,10 @@ impl CopyTarget for BundleTarget {
         let made = (batch, planned, output);
         let mut looked = Looked::new((cx, self), made, (source, left_files, inputs));
         looked.needed = sum_len(files.iter().map(|file| file.len));
-        match (options.effect, refusal) {
-            (Effect::Real, Some(refusal)) => return Err(refusal),
-            (Effect::Real, None) => {}
-            (Effect::DryRun, refusal) => {
+        match (options.mode, refusal) {
+            (RunMode::Real, Some(refusal)) => return Err(refusal),
+            (RunMode::Real, None) => {}
+            (RunMode::DryRun, refusal) => {
                 looked.forecast(&input.source, (files, refusal)).await?;
             }
         }
@@ -263,9 +264,9 @@ fn refuse_manifests_as_blobs(cx: &Context, batch: &mut Batch) {
     });
 }
 
-/// Says that the bundle has no tool, where it should.
-fn warn_of_tool(cx: &Context, carried: &Carried) {
-    if let Some(problem) = carried.left {
+/// Warns that the bundle contains no tool.
+fn warn_of_tool(cx: &Context, extra: &ExtraFiles) {
+    if let Some(problem) = extra.left {
         cx.warn(&format!(
             "did not add this hod to the bundle: {problem}. Build a static one (`make dist`), or pass \
              `--tool FILE` or `--no-tool` to `hod pack`"

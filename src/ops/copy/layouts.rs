@@ -27,7 +27,7 @@ use crate::batch::{
     require_same_filesystem, require_space, require_writable,
 };
 use crate::input::OpenInput;
-use crate::{Context, Effect, Fewer, OpsError, OutputError, base};
+use crate::{Context, Fewer, OpsError, OutputError, RunMode, base};
 use hod_fsx::LinkMode;
 use hod_list::RenameRules;
 use hod_store::Store;
@@ -40,8 +40,7 @@ pub struct LayoutTarget {
     pub format: &'static dyn LayoutFormat,
     /// The name of the only image that is copied there.
     pub image: Option<ChosenImage>,
-    /// How blobs that are files are taken over; `None` for hardlinks where possible, otherwise
-    /// copies.
+    /// How to place blobs that are files; `None` means hardlinks where possible, otherwise copies.
     pub link: Option<LinkMode>,
     /// The time of every member of an archive, in seconds since 1970.
     pub mtime: u64,
@@ -92,9 +91,9 @@ impl CopyTarget for LayoutTarget {
         let link = self.link(input, &batch.plan)?;
         let needed = self.require_room(input, (&batch.plan, link))?;
         let at = (None, Visibility::Growing);
-        let would_move = match options.effect {
-            Effect::DryRun => Some(batch.forecast(source, at).await?),
-            Effect::Real => None,
+        let would_move = match options.mode {
+            RunMode::DryRun => Some(batch.forecast(source, at).await?),
+            RunMode::Real => None,
         };
         let looked = Looked {
             cx,
@@ -114,7 +113,7 @@ impl CopyTarget for LayoutTarget {
 }
 
 impl LayoutTarget {
-    /// How blobs are taken over; refuses links that were asked for and cannot be made.
+    /// Returns how to place blobs; refuses requested links that are impossible.
     fn link(&self, input: &OpenInput<'_>, plan: &Plan) -> Result<LinkChoice, OpsError> {
         let source = input.source.as_ref();
         if self.format.is_archive() || source.caps().keeping != Keeping::Files {

@@ -10,8 +10,8 @@ use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, PlatformChoice};
 use hod_report::amount::format_count;
 use hod_transfer::{IndexMode, Location, Resolved};
 
-/// Writes the images that were pulled as a list in which each line has its registry, its digest and
-/// all that decides what is carried of it.
+/// Writes the pulled images as a list: each line has the registry, the digest and everything that
+/// determines what is carried.
 pub(super) fn write(
     cx: &Context,
     path: &Path,
@@ -50,8 +50,7 @@ fn lock(entry: &ListEntry, image: &Resolved) -> ListEntry {
     locked
 }
 
-/// The digest that the registry can serve, how its index is treated if it is one, and the platforms
-/// taken of it.
+/// The digest that the registry can serve, the treatment of an index, and the carried platforms.
 fn pin(image: &Resolved) -> (&Digest, Option<IndexChoice>, &PlatformChoice) {
     let (top, wanted) = (image.top(), &image.wanted);
     if matches!(top.body(), ManifestBody::Image(_)) {

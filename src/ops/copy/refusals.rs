@@ -1,4 +1,4 @@
-//! What was found at the targets before anything is changed, all of which is told at once.
+//! Collects the findings at all targets before anything is changed.
 
 use super::CopyTarget;
 use crate::{OpsError, TargetsNotReady};

@@ -9,10 +9,12 @@ use futures_util::StreamExt as _;
 use super::CopyOptions;
 use super::target::{CopyTarget, Feed, Prepared};
 use crate::base;
-use crate::batch::{Batch, Standing, TargetName, WouldMove};
+use crate::batch::{Batch, TargetName, TargetState, WouldMove};
 use crate::input::OpenInput;
-use crate::preflight::{Early, Finding, Look, Present, require_no_proxy_cache, would_create};
-use crate::{BatchOutcome, Context, Effect, NotReady, OpsError, Preflight, ProjectReport};
+use crate::preflight::{
+    Early, Finding, PreflightCheck, Present, require_no_proxy_cache, would_create,
+};
+use crate::{BatchOutcome, Context, NotReady, OpsError, Preflight, ProjectReport, RunMode};
 use hod_list::RenameRules;
 use hod_oci::{Registry, RepositoryName, sum_len};
 use hod_registry::{Client, RegistryError, Repo};
@@ -26,7 +28,7 @@ const ASK_AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub struct RegistryTarget {
     pub registry: Registry,
-    /// What stands before every name there.
+    /// The prefix of all names there.
     pub prefix: Option<RepositoryName>,
     pub client: Client,
     pub preflight: Preflight,
@@ -35,7 +37,7 @@ pub struct RegistryTarget {
 }
 
 impl RegistryTarget {
-    /// A registry, and what stands before every name there.
+    /// A registry, and the prefix of all names there.
     pub fn new(
         (registry, prefix): (Registry, Option<RepositoryName>),
         client: Client,
@@ -52,10 +54,10 @@ impl RegistryTarget {
     }
 
     /// The client that asks for the rights which are needed.
-    fn client_for(&self, effect: Effect) -> Client {
-        match effect {
-            Effect::Real => self.client.for_push(),
-            Effect::DryRun => self.client.clone(),
+    fn client_for(&self, mode: RunMode) -> Client {
+        match mode {
+            RunMode::Real => self.client.for_push(),
+            RunMode::DryRun => self.client.clone(),
         }
     }
 
@@ -72,7 +74,7 @@ impl RegistryTarget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recheck {
     Skip,
-    /// Ask for every blob and manifest, and send what is missing or differs.
+    /// Checks every blob and manifest, and sends missing or different ones.
     All,
 }
 
@@ -102,11 +104,11 @@ impl CopyTarget for RegistryTarget {
     }
 
     /// Asks what depends on the names alone: so the round trips for it are those for the source.
-    async fn reach(&self, wanted: &[Wanted], effect: Effect) {
+    async fn reach(&self, wanted: &[Wanted], mode: RunMode) {
         if self.preflight == Preflight::Skip {
             return;
         }
-        self.client_for(effect).expect(&self.repos(wanted.iter()));
+        self.client_for(mode).expect(&self.repos(wanted.iter()));
         let early = Early::ask((&self.client, &self.registry), wanted).await;
         *self.early.lock().expect("no panic with the lock") = early;
     }
@@ -126,10 +128,10 @@ impl CopyTarget for RegistryTarget {
 struct Looked<'a> {
     cx: &'a Context,
     target: &'a RegistryTarget,
-    effect: Effect,
+    mode: RunMode,
     batch: Batch,
     sink: Arc<RegistrySink>,
-    look: Option<Look<'a>>,
+    check: Option<PreflightCheck<'a>>,
     would_move: Option<WouldMove>,
     projects: Vec<ProjectReport>,
 }
@@ -140,26 +142,26 @@ impl<'a> Looked<'a> {
         options: &CopyOptions,
         (input, target, batch): (&OpenInput<'_>, &'a RegistryTarget, Batch),
     ) -> Result<Self, OpsError> {
-        let (registry, effect) = (&target.registry, options.effect);
-        let client = target.client_for(effect);
+        let (registry, mode) = (&target.registry, options.mode);
+        let client = target.client_for(mode);
         let images = batch.plan.images.iter().map(|image| &image.wanted);
         client.expect(&target.repos(images));
-        let mut look = Box::pin(look(cx, target, effect, &batch.plan)).await;
+        let mut check = Box::pin(check(cx, target, mode, &batch.plan)).await;
         let origin = Arc::clone(&input.source);
         let sink = RegistrySink::new(client, registry.clone())
             .healing_from(origin, Arc::clone(&cx.reporter));
-        let compared = if look.as_ref().is_some_and(Look::is_hopeless) {
+        let compared = if check.as_ref().is_some_and(PreflightCheck::is_fatal) {
             Compared::nothing(batch, sink)
         } else {
-            compare((cx, options), (input, target), (&mut look, batch, sink)).await?
+            compare((cx, options), (input, target), (&mut check, batch, sink)).await?
         };
         Ok(Self {
             cx,
             target,
-            effect,
+            mode,
             batch: compared.batch,
             sink: Arc::new(compared.sink),
-            look,
+            check,
             would_move: compared.would_move,
             projects: Vec::new(),
         })
@@ -169,13 +171,13 @@ impl<'a> Looked<'a> {
 #[async_trait(?Send)]
 impl Prepared for Looked<'_> {
     fn not_ready(&mut self) -> Option<NotReady> {
-        let look = self.look.as_mut()?;
-        if let Err(not_ready) = look.go_on() {
+        let check = self.check.as_mut()?;
+        if let Err(not_ready) = check.require_none() {
             return Some(not_ready);
         }
-        self.projects = look.projects();
+        self.projects = check.projects();
         if let Preflight::Run { create: Some(new) } = self.target.preflight
-            && self.effect == Effect::DryRun
+            && self.mode == RunMode::DryRun
             && !self.projects.is_empty()
         {
             self.cx.note(&would_create(&self.projects, new));
@@ -185,12 +187,12 @@ impl Prepared for Looked<'_> {
 
     /// Creates the projects that are missing, if they are to be.
     async fn begin(&mut self) -> Result<(), OpsError> {
-        let Some(look) = &mut self.look else {
+        let Some(check) = &mut self.check else {
             return Ok(());
         };
-        look.create_projects().await;
-        look.go_on()?;
-        self.projects = look.projects();
+        check.create_projects().await;
+        check.require_none()?;
+        self.projects = check.projects();
         Ok(())
     }
 
@@ -242,17 +244,17 @@ impl Compared {
     }
 }
 
-/// Asks what the registry has, and looks at what it lacks.
+/// Compares the plan with the registry.
 async fn compare(
     (cx, options): (&Context, &CopyOptions),
     (input, target): (&OpenInput<'_>, &RegistryTarget),
-    (look, mut batch, sink): (&mut Option<Look<'_>>, Batch, RegistrySink),
+    (check, mut batch, sink): (&mut Option<PreflightCheck<'_>>, Batch, RegistrySink),
 ) -> Result<Compared, OpsError> {
     let (source, registry) = (input.source.as_ref(), &target.registry);
     cx.stage(&format!("comparing with {registry}"));
-    let answers = ask(&sink, &batch, (look.as_ref(), target.recheck)).await;
-    if let (Some(look), Some(error)) = (look.as_mut(), refused(&answers)) {
-        look.findings.push(Finding::of_error(registry, error));
+    let answers = ask(&sink, &batch, (check.as_ref(), target.recheck)).await;
+    if let (Some(check), Some(error)) = (check.as_mut(), refused(&answers)) {
+        check.findings.push(Finding::of_error(registry, error));
         return Ok(Compared::nothing(batch, sink));
     }
     let present: Vec<Present> = answers
@@ -276,27 +278,31 @@ async fn compare(
     };
     let unchanged = at_target(&[Present::Same, Present::SameToRecheck]);
     let sink = sink.rechecking(at_target(&[Present::SameToRecheck]));
-    if look.is_none() {
+    if check.is_none() {
         let repositories = unchanged.iter().map(|destination| &destination.repository);
         require_no_proxy_cache((&target.client, registry), repositories).await?;
     }
     let answers = answers.into_iter();
-    batch.settle(answers.map(|answer| answer.map(Standing::from)).collect());
+    batch.settle(
+        answers
+            .map(|answer| answer.map(TargetState::from))
+            .collect(),
+    );
     let renames = target.renames(&options.renames).unwrap_or_default();
-    let at = (&sink, &renames, look.as_ref());
+    let at = (&sink, &renames, check.as_ref());
     let awaited = base::await_at_registry((cx, source, input.path()), at, &mut batch).await;
     // Another finding may be the reason why the base is missing.
-    let is_clean = |look: &Look<'_>| look.findings.is_empty();
-    if look.as_ref().is_none_or(is_clean) {
+    let is_clean = |check: &PreflightCheck<'_>| check.findings.is_empty();
+    if check.as_ref().is_none_or(is_clean) {
         awaited?;
     }
     let mut would_move = None;
-    if options.effect == Effect::DryRun {
-        let rehearsed = rehearse(cx, source, (&sink, look.as_ref()), &mut batch);
-        would_move = Some(rehearsed.await);
+    if options.mode == RunMode::DryRun {
+        let forecast = forecast(cx, source, (&sink, check.as_ref()), &mut batch);
+        would_move = Some(forecast.await);
     }
-    if let Some(look) = look {
-        look.second(&sink, (&batch.plan, &present)).await;
+    if let Some(check) = check {
+        check.check_plan(&sink, (&batch.plan, &present)).await;
     }
     Ok(Compared {
         batch,
@@ -305,7 +311,7 @@ async fn compare(
     })
 }
 
-/// Why the registry refuses to say anything of any image, if it does.
+/// The reason if the registry refuses requests for all images.
 fn refused(answers: &[Result<Present, TransferError>]) -> Option<&RegistryError> {
     let refusal = |answer: &'_ Result<Present, TransferError>| match answer {
         Err(TransferError::Registry(error)) => {
@@ -323,27 +329,27 @@ fn refused(answers: &[Result<Present, TransferError>]) -> Option<&RegistryError>
 }
 
 /// The first look, unless it is not wanted.
-async fn look<'a>(
+async fn check<'a>(
     cx: &'a Context,
     target: &'a RegistryTarget,
-    effect: Effect,
+    mode: RunMode,
     plan: &Plan,
-) -> Option<Look<'a>> {
+) -> Option<PreflightCheck<'a>> {
     let Preflight::Run { create } = target.preflight else {
         return None;
     };
     let at = (&target.client, &target.registry);
     let early = std::mem::take(&mut *target.early.lock().expect("no panic with the lock"));
-    let look = Look::first(cx, at, (effect, create), (plan, early));
-    Some(Box::pin(look).await)
+    let check = PreflightCheck::of_registry(cx, at, (mode, create), (plan, early));
+    Some(Box::pin(check).await)
 }
 
-/// Finds out, for a dry run, which blobs would be sent and whether the source has them; images that
-/// would fail for one of them are noted.
-async fn rehearse(
+/// Determines, for a dry run, which blobs would be sent and whether the source has them; images
+/// that would fail for one of them are noted.
+async fn forecast(
     cx: &Context,
     source: &dyn Source,
-    (sink, look): (&RegistrySink, Option<&Look<'_>>),
+    (sink, check): (&RegistrySink, Option<&PreflightCheck<'_>>),
     batch: &mut Batch,
 ) -> WouldMove {
     let plan = Arc::clone(&batch.plan);
@@ -356,7 +362,7 @@ async fn rehearse(
             if blob.presence != Presence::Source {
                 return Ok(false);
             }
-            let names = base::destinations(plan, at, look);
+            let names = base::destinations(plan, at, check);
             let mut n_there = 0;
             for name in &names {
                 if sink.has_blob(name, &blob.descriptor).await? {
@@ -401,22 +407,22 @@ async fn rehearse(
 async fn ask(
     sink: &RegistrySink,
     batch: &Batch,
-    (look, recheck): (Option<&Look<'_>>, Recheck),
+    (check, recheck): (Option<&PreflightCheck<'_>>, Recheck),
 ) -> Vec<Result<Present, TransferError>> {
     futures_util::stream::iter(&batch.plan.images)
         .map(|image| async move {
             let destination = &image.wanted.destination;
-            if look.is_some_and(|look| !look.may_ask(destination)) {
+            if check.is_some_and(|check| !check.may_ask(destination)) {
                 return Ok(Present::Nothing);
             }
             let top = image.top();
-            let answered = look.and_then(|look| look.answer(destination, top));
+            let answered = check.and_then(|check| check.answer(destination, top));
             let present = if let Some(present) = answered {
                 present
             } else {
                 match sink.current(destination, top.digest()).await {
                     Ok(head) => Present::of(head.as_ref(), top),
-                    // It is there, or there would be nothing to hide; a PUT needs not read it.
+                    // It exists, otherwise the policy would not apply; a PUT does not read it.
                     Err(TransferError::Registry(error)) if error.is_hidden_by_policy() => {
                         Present::Hidden
                     }

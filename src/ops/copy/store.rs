@@ -18,17 +18,17 @@ use crate::batch::{Batch, TargetName, require_other, require_reachable, require_
 use crate::catalog::require_store_path;
 use crate::input::OpenInput;
 use crate::platforms::{self, Mismatch};
-use crate::{Context, Effect, Input, OpsError, OutputError, base, indirect};
+use crate::{Context, Input, OpsError, OutputError, RunMode, base, indirect};
 use hod_fsx::{Durability, LinkMode};
 use hod_list::RenameRules;
-use hod_store::{Kept, Store};
+use hod_store::{Retained, Store};
 use hod_transfer::{OnFailure, Plan, Visibility, publications};
 
 /// A store to copy to; it is created if it does not exist.
 #[derive(Debug)]
 pub struct StoreTarget {
     pub path: PathBuf,
-    /// How blobs that are files are taken over.
+    /// How to place blobs that are files.
     pub link: LinkMode,
     pub durability: Durability,
     pub visibility: Visibility,
@@ -65,14 +65,13 @@ impl StoreTarget {
         }
     }
 
-    /// The number of images that are not copied, which is told of a tree; refuses them unless they
-    /// may stay.
+    /// The number of other images in a tree, which is reported; refuses them unless they may stay.
     fn n_others(&self, plan: &Plan) -> Result<usize, OpsError> {
         let is_tree = self.durability == Durability::Deferred;
         let Some(tree) = existing(&self.path)?.filter(|_| is_tree) else {
             return Ok(0);
         };
-        let selected = Kept::of(&publications(plan));
+        let selected = Retained::of(&publications(plan));
         let images = tree.images()?;
         let others = images.images.iter().filter(|image| !selected.has(image));
         let n_others = others.count() + images.unreadable.len();
@@ -152,9 +151,9 @@ impl CopyTarget for StoreTarget {
         looked.needed = room::require((self, sharing), input, &looked.batch.plan).await?;
         let on_failure = self.on_failure(options);
         indirect::require_real(&self.path, &looked.batch.plan, on_failure).await?;
-        let is_dry = options.effect == Effect::DryRun;
+        let is_dry = options.mode == RunMode::DryRun;
         if self.others == Others::Remove {
-            let replacement = Replacement::new(cx, (self, options.effect), input).await?;
+            let replacement = Replacement::new(cx, (self, options.mode), input).await?;
             let replacement = looked.replacement.insert(replacement);
             if let (true, Some(tree)) = (is_dry, &store) {
                 replacement.survey(&looked.batch.plan, tree).await?;

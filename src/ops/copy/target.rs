@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::CopyOptions;
 use crate::batch::{Batch, TargetName};
 use crate::input::OpenInput;
-use crate::{BatchOutcome, Context, Effect, Input, NotReady, OpsError};
+use crate::{BatchOutcome, Context, Input, NotReady, OpsError, RunMode};
 use hod_list::RenameRules;
 use hod_oci::Registry;
 use hod_store::Store;
@@ -35,7 +35,7 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
         Some(rules.clone())
     }
 
-    /// The name that it gives an image, of which it then takes one.
+    /// The name for its only image.
     fn image(&self) -> Option<&ChosenImage> {
         None
     }
@@ -64,7 +64,7 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
 
     /// Asks it what does not depend on the source, while the images that go there by these names are
     /// resolved; what it learns is kept for [`CopyTarget::prepare`].
-    async fn reach(&self, _: &[Wanted], _: Effect) {}
+    async fn reach(&self, _: &[Wanted], _: RunMode) {}
 
     /// Looks at it, and changes nothing.
     #[expect(private_interfaces, reason = "only copy calls it")]
@@ -79,7 +79,7 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
 /// A target that was looked at.
 #[async_trait(?Send)]
 pub(crate) trait Prepared: Send {
-    /// What was found that stops the copy.
+    /// The findings that stop the copy.
     fn not_ready(&mut self) -> Option<NotReady> {
         None
     }
@@ -99,7 +99,7 @@ pub(crate) trait Prepared: Send {
     /// Moves and publishes what it lacks.
     async fn fill(&mut self, feed: Feed<'_>) -> Result<(), OpsError>;
 
-    /// What became of it.
+    /// The result.
     fn finish(self: Box<Self>) -> BatchOutcome;
 }
 
@@ -128,7 +128,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// The source itself, for what is read besides.
+    /// The source itself, for additional reads.
     pub(super) fn source(&self) -> &'a dyn Source {
         self.source.as_ref()
     }

@@ -11,7 +11,7 @@ use hod_registry::{Client, RegistryError, Repo};
 /// How many repositories are asked at once for their tags.
 const ASK_AT_ONCE: usize = 16;
 
-/// Lists the repositories of a registry, or of what is below a prefix, with their tags.
+/// Lists the repositories of a registry, or those below a prefix, with their tags.
 pub(crate) async fn tags<'a>(
     client: &'a Client,
     registry: &Registry,
@@ -47,8 +47,8 @@ pub(crate) fn no_catalog(registry: &Registry, error: RegistryError, undone: Undo
     }
 }
 
-/// Lists every tag of a registry, or of what is below a prefix, each to go where it is now. Tags of
-/// referrers are left out: they are carried with their images.
+/// Lists every tag of a registry, or of the repositories below a prefix; the destination of each is
+/// its name. Tags of referrers are left out: they are carried with their images.
 pub async fn registry_list(
     client: &Client,
     registry: &Registry,

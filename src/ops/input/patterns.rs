@@ -1,4 +1,4 @@
-//! Which tags the patterns of a list stand for, at registries.
+//! Resolves tag patterns of a list at registries.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -16,13 +16,13 @@ use hod_transfer::{TransferError, Unmatched};
 
 /// How many repositories are asked at once for their tags.
 const ASK_AT_ONCE: usize = 16;
-/// The most tags that one pattern may stand for: a list of more is most likely a mistake.
+/// Maximum number of tags of one pattern: more are most likely a mistake.
 const MATCHES_MAX: usize = 10_000;
 
 /// How many tags are named where none matches.
 const SHOWN_MAX: usize = 5;
 
-/// The images of a list, of which a pattern that stands for none fails alone.
+/// The images of a list; a pattern without matches fails alone.
 pub(super) type Images = Vec<Expanded<Arc<TransferError>>>;
 
 /// Asks registries for the tags of the repositories that patterns name, each once.
@@ -93,7 +93,7 @@ async fn tags(client: &Client, repos: &[Repo]) -> Result<Vec<Tag>, TransferError
     })
 }
 
-/// The tags that a pattern stands for: one at least, and not too many.
+/// The tags that match a pattern: at least one, and not too many.
 fn choose(line: &PatternLine, tags: &[Tag]) -> Result<Vec<Tag>, Unmatched> {
     let all = |limit| TagPattern {
         rule: TagRule::Any,

@@ -78,8 +78,7 @@ impl Registries {
         Ok(wanted)
     }
 
-    /// The images under the names that a push gives them: those of a registry without the prefix
-    /// that they are below.
+    /// The images under the names that a push gives them; those of a registry without its prefix.
     pub(super) fn surveyed(
         &self,
         images: &Images,
@@ -98,7 +97,7 @@ impl Registries {
         Ok(wanted)
     }
 
-    /// The same, with the tags that patterns stand for.
+    /// The same, with resolved patterns.
     pub(crate) async fn survey(
         &self,
         cx: &Context,
@@ -128,7 +127,7 @@ impl Registries {
         Ok(resolutions)
     }
 
-    /// Notes what is left of the pulls that registries count; all manifests are fetched by now.
+    /// Reports the remaining pulls of registries that count them, after all manifests are fetched.
     pub(super) fn note_budgets(&self, cx: &Context) {
         for (host, budget) in self.client.budgets() {
             cx.note(&format!("`{host}`: {budget}"));
@@ -136,7 +135,7 @@ impl Registries {
     }
 }
 
-/// The image that a line of a list names at its registry, to go where the list says.
+/// The image of a line at its registry, with the destination from the list.
 fn wanted(entry: &ListEntry, source: &Registry, carry: &Carry<'_>) -> Wanted {
     let reference = &entry.reference;
     let registry = reference.registry.clone().unwrap_or_else(|| source.clone());
@@ -167,7 +166,7 @@ fn wanted(entry: &ListEntry, source: &Registry, carry: &Carry<'_>) -> Wanted {
     }
 }
 
-/// A pattern that stands for no image, which fails in the place of its images.
+/// A pattern without matches, which fails in place of its images.
 fn unmatched(line: &PatternLine, error: &Arc<TransferError>, carry: &Carry<'_>) -> Wanted {
     let stored = line.stem.stored();
     let destination = Destination {
@@ -188,7 +187,7 @@ fn expect(client: &Client, wanted: &[Wanted]) {
     }));
 }
 
-/// Tells the client how many images are not known yet, each of which costs one manifest or more.
+/// Passes the number of unresolved images to the client; each costs at least one manifest.
 async fn expect_pulls(client: &Client, wanted: &[Wanted], known: Option<Store>) {
     let mut images: Vec<(Registry, Destination, Option<Digest>)> = Vec::new();
     for image in wanted {

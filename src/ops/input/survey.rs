@@ -19,7 +19,7 @@ pub(crate) struct Survey {
 }
 
 impl OpenInput<'_> {
-    /// Resolves every image. Those that cannot be read, or are missing, are a part of what is found.
+    /// Resolves every image. Unreadable and missing images are part of the result.
     pub(crate) async fn survey(
         &self,
         cx: &Context,

@@ -9,8 +9,8 @@ use hod_bundle::{Bundle, BundleImage, BundleManifest};
 use hod_oci::{Digest, ManifestBody, ReferrerTag, ReferrerTagKind, RepositoryName};
 use hod_transfer::{Location, Source};
 
-/// Takes stock of a bundle. Blocks, and reads nothing of it but, where an image does not say what
-/// it runs on, its configuration.
+/// Builds the inventory of a bundle. Blocks; reads only the configs of images whose platform is not
+/// stated.
 pub(super) fn read(
     kind: SourceKind,
     (source, document): (Arc<dyn Source>, &BundleManifest),
@@ -63,7 +63,7 @@ fn families(document: &BundleManifest) -> Vec<Family> {
                 let found = members.get(&(&image.repository, &subject));
                 found.into_iter().flatten().copied().collect()
             }
-            // The tag has not all of the digest.
+            // The tag contains a truncated digest.
             None => members
                 .iter()
                 .filter(|((name, digest), _)| *name == &image.repository && form.is_about(digest))
@@ -129,7 +129,7 @@ fn group(image: &BundleImage) -> Group {
     }
 }
 
-/// The number of referrers that an image stands for, by its tag: an index lists all except itself.
+/// The number of referrers that an image represents, by its tag: an index lists all except itself.
 fn n_referrers(image: &BundleImage) -> usize {
     let form = image.tag.as_ref().and_then(ReferrerTag::parse);
     match form.map(|form| form.kind) {

@@ -1,4 +1,4 @@
-//! What a registry says of destinations while the images that go there are still resolved.
+//! Early answers of a registry about destinations, while images are still resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 

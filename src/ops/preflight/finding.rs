@@ -127,7 +127,7 @@ impl Finding {
     }
 }
 
-/// A target that cannot take what is to be copied; nothing was.
+/// A target that cannot accept the copy; nothing was changed.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
 pub struct NotReady {
     #[serde(flatten)]
@@ -143,14 +143,14 @@ impl NotReady {
     }
 }
 
-/// Several targets that cannot take what is to be copied; nothing was, to any of them.
+/// Several targets that cannot accept the copy; nothing was changed at any of them.
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetsNotReady {
     pub targets: Vec<NotReady>,
 }
 
 impl TargetsNotReady {
-    /// Of what was found at each of two or more.
+    /// The findings at two or more targets.
     pub(crate) fn of(refused: Vec<(TargetName, OpsError)>) -> Self {
         let targets = refused.into_iter().map(|(target, error)| match error {
             OpsError::NotReady(not_ready) => *not_ready,

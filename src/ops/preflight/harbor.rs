@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 
 use super::super::batch::error_chain;
-use super::{Check, Finding, Look, Present, ProjectReport, proxy_cache};
+use super::{Check, Finding, PreflightCheck, Present, ProjectReport, proxy_cache};
 use hod_oci::{Registry, RepositoryName};
 use hod_registry::{Harbor, Project, ProjectKind, RegistryError, SystemInfo};
 use hod_transfer::{Destination, Plan, RegistrySink};
@@ -37,7 +37,7 @@ pub(super) struct HarborState {
 enum Presence {
     There,
     Created,
-    /// It is missing, and is created if there are no other findings.
+    /// It does not exist, and is created if there are no other findings.
     WouldBeCreated,
     Missing,
     /// This login may not know.
@@ -75,8 +75,8 @@ fn project_name(repository: &RepositoryName) -> Option<&str> {
     repository.as_str().split_once('/').map(|(name, _)| name)
 }
 
-impl Look<'_> {
-    pub(super) async fn look_at_harbor(&mut self, harbor: Harbor, plan: &Plan) {
+impl PreflightCheck<'_> {
+    pub(super) async fn check_harbor(&mut self, harbor: Harbor, plan: &Plan) {
         let mut projects = BTreeMap::new();
         for image in &plan.images {
             match check_name(self.registry, &image.wanted.destination.repository) {
@@ -97,9 +97,9 @@ impl Look<'_> {
         if let Err(error) = state.harbor.expect(projects).await {
             return self.find_error(&error);
         }
-        self.look_for_projects(&mut state, &Needs::of(plan)).await;
-        if !self.is_hopeless() {
-            self.look_for_rights(&mut state).await;
+        self.find_projects(&mut state, &Needs::of(plan)).await;
+        if !self.is_fatal() {
+            self.check_rights(&mut state).await;
         }
         self.harbor = Some(state);
     }
@@ -114,14 +114,14 @@ impl Look<'_> {
         self.find(Finding::of_error(self.registry, error));
     }
 
-    async fn look_for_projects(&mut self, state: &mut HarborState, needs: &Needs) {
+    async fn find_projects(&mut self, state: &mut HarborState, needs: &Needs) {
         let harbor = &state.harbor;
         let visible = harbor.visible_projects(state.projects.values().map(|(project, _)| project));
         let visible = match visible.await {
             Ok(visible) => visible,
             Err(error) => return self.find_error(&error),
         };
-        let mut unseen = Vec::new();
+        let mut unchecked = Vec::new();
         for (name, (project, presence)) in &mut state.projects {
             match visible.get(name) {
                 Some(ProjectKind::Own) => *presence = Presence::There,
@@ -129,10 +129,10 @@ impl Look<'_> {
                     *presence = Presence::Closed;
                     self.find(proxy_cache::finding(name));
                 }
-                None => unseen.push((project, presence)),
+                None => unchecked.push((project, presence)),
             }
         }
-        let answers: Vec<_> = futures_util::stream::iter(unseen)
+        let answers: Vec<_> = futures_util::stream::iter(unchecked)
             .map(|(project, presence)| async move {
                 let answer = harbor.has_project(project).await;
                 (project, presence, answer)
@@ -150,7 +150,8 @@ impl Look<'_> {
                 Err(error) => return self.find_error(&error),
             }
         }
-        // Either the API is not for this login, or the login is wrong; tokens tell.
+        // Either the login is not allowed to use the API, or it is wrong; requesting a token shows
+        // which.
         if let Some(project) = unknown
             && let Err(error) = self.client.check_token(project.repo()).await
         {
@@ -158,12 +159,12 @@ impl Look<'_> {
         }
         let is_complete = |(_, presence): &(Project, Presence)| matches!(presence, Presence::There);
         if !state.projects.values().all(is_complete) {
-            self.look_for_missing_projects(state, needs).await;
+            self.check_missing_projects(state, needs).await;
         }
     }
 
-    /// Requests Harbor's description of itself, once.
-    async fn look_at_system(&mut self, state: &mut HarborState) {
+    /// Requests Harbor's system information, once.
+    async fn check_system(&mut self, state: &mut HarborState) {
         let Some((project, _)) = state.projects.values().next() else {
             return;
         };
@@ -172,7 +173,7 @@ impl Look<'_> {
         }
         match state.harbor.system_info(project).await {
             Ok(info) => state.info = info,
-            Err(error) => self.unseen.push(format!(
+            Err(error) => self.unchecked.push(format!(
                 "whether `{}` is read-only ({})",
                 self.registry,
                 error_chain(&error)
@@ -193,8 +194,8 @@ impl Look<'_> {
         }
     }
 
-    /// Fetches the token of the run, and reads from it what may be done.
-    async fn look_for_rights(&mut self, state: &mut HarborState) {
+    /// Fetches the token of the run, and reads the granted rights from it.
+    async fn check_rights(&mut self, state: &mut HarborState) {
         let projects: Vec<Project> = state
             .projects
             .values()
@@ -217,7 +218,7 @@ impl Look<'_> {
                 continue;
             };
             let is_unknown = *presence == Presence::Unknown;
-            // Creating it tells which of the two it is.
+            // Creating it shows which of the two is true.
             if is_unknown && self.create.is_some() && !is_api_closed {
                 *presence = Presence::WouldBeCreated;
                 continue;
@@ -245,7 +246,7 @@ impl Look<'_> {
         }
     }
 
-    pub(super) async fn look_at_plan(
+    pub(super) async fn check_projects(
         &mut self,
         sink: &RegistrySink,
         (plan, present): (&Plan, &[Present]),
@@ -253,7 +254,7 @@ impl Look<'_> {
         let Some(mut state) = self.harbor.take() else {
             return;
         };
-        self.look_at_system(&mut state).await;
+        self.check_system(&mut state).await;
         let needs = Needs::of(plan);
         for (name, (project, presence)) in &state.projects {
             let Some(need) = needs.of_project(name) else {
@@ -261,7 +262,7 @@ impl Look<'_> {
             };
             match presence {
                 Presence::There | Presence::Unknown => {
-                    self.look_at_quota((&state.harbor, project), (sink, plan, need))
+                    self.check_quota((&state.harbor, project), (sink, plan, need))
                         .await;
                 }
                 Presence::Created
@@ -270,7 +271,7 @@ impl Look<'_> {
                 | Presence::Closed => {}
             }
         }
-        self.look_for_immutable_tags(&state, (sink, plan, present))
+        self.check_immutable_tags(&state, (sink, plan, present))
             .await;
         self.harbor = Some(state);
     }

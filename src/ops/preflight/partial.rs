@@ -1,14 +1,14 @@
 //! Indexes that list manifests which are not carried: a Harbor refuses them, as most registries do.
 
 use super::super::batch::error_chain;
-use super::{Check, Finding, Look};
+use super::{Check, Finding, PreflightCheck};
 use crate::platforms::{self, lacking};
 use hod_transfer::{Plan, RegistrySink, Resolved};
 
-impl Look<'_> {
+impl PreflightCheck<'_> {
     /// Looks whether the target has what indexes of the plan lack; a finding where it is sure to
     /// refuse them, a warning otherwise.
-    pub(super) async fn look_at_indexes(&mut self, sink: &RegistrySink, plan: &Plan) {
+    pub(super) async fn check_indexes(&mut self, sink: &RegistrySink, plan: &Plan) {
         let mut refused = Vec::new();
         for image in plan.images.iter().filter(|image| !image.absent.is_empty()) {
             if !self.has_all(sink, image).await {
@@ -54,7 +54,7 @@ impl Look<'_> {
                 Ok(true) => {}
                 Ok(false) => return false,
                 Err(error) => {
-                    self.unseen.push(format!(
+                    self.unchecked.push(format!(
                         "whether it has all manifests of the index of {destination} ({})",
                         error_chain(&error)
                     ));

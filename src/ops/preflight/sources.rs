@@ -38,7 +38,7 @@ pub enum SourceCheck {
 }
 
 impl SourceCheck {
-    /// As `--no-preflight` of a pull or a copy says it.
+    /// The value of `--no-preflight` of a pull or a copy.
     pub fn unless(no_preflight: bool) -> Self {
         if no_preflight { Self::Skip } else { Self::Run }
     }
@@ -53,7 +53,7 @@ impl SourceCheck {
     }
 }
 
-/// The work that was not done, since registries are not ready.
+/// The work that was not done because registries are not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Undone {
     Pull,
@@ -77,10 +77,10 @@ pub struct SourcesNotReady {
     /// The number of registries that the images come from.
     #[serde(skip)]
     n_sources: usize,
-    /// The work that was therefore not done.
+    /// The work that was not done.
     #[serde(skip)]
     undone: Undone,
-    /// Those of them that cannot be used.
+    /// The registries that cannot be used.
     #[serde(serialize_with = "as_texts")]
     pub registries: Vec<Registry>,
     pub findings: Vec<Finding>,
@@ -174,7 +174,7 @@ pub(crate) async fn check_repositories(
     check(cx, client, asked, undone).await
 }
 
-/// Asks the registries of which a receipt is to be made, with the images that it is to be asked for.
+/// Checks the registries of a receipt, with the images to look up.
 pub(crate) async fn check_source<'a>(
     cx: &Context,
     client: &Client,
@@ -210,7 +210,7 @@ pub(crate) fn require_access(
         let (wanted, error) = match resolution {
             Resolution::Resolved(image) => (&image.wanted, None),
             Resolution::Failed(wanted, error) => (wanted, Some(&**error)),
-            // As it stops at the first failure, it says so in few words.
+            // The message is short, because the check stops at the first failure.
             Resolution::NotTried(_) => return Ok(()),
         };
         let Locate::Remote { repos, .. } = &wanted.locate else {

@@ -18,7 +18,7 @@ const LOOKUPS_AT_ONCE: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Closure {
     pub(super) manifests: BTreeSet<Digest>,
-    /// Configs and layers with their lengths, as the manifests say.
+    /// Configs and layers with their lengths from the manifests.
     pub(super) blobs: BTreeMap<Digest, u64>,
 }
 
@@ -69,8 +69,7 @@ pub(super) async fn closure(
     Ok(found)
 }
 
-/// Signatures, attestations, SBOMs and the like of an image and of its parts, and the referrers of
-/// these in turn.
+/// The referrers (signatures, attestations, SBOMs) of an image and of its parts, recursively.
 pub(super) async fn about(
     client: &Client,
     finder: &ReferrerFinder,

@@ -47,8 +47,8 @@ pub(super) async fn hash_once(
     hash_rest(content, digest.into(), &cx.reporter).await.1
 }
 
-/// Hashes the rest of a blob; returns what was hashed before an error, and nothing after a wrong
-/// digest.
+/// Hashes the rest of a blob; returns the number of bytes hashed before an error, and none after a
+/// wrong digest.
 async fn hash_rest(
     content: BlobContent,
     mut hashed: Verifier,

@@ -1,6 +1,6 @@
-//! Verifies images one by one: those of registries, those that a list or platforms choose, and those
-//! of layouts, which have no separate verifier. Each is resolved, which reads its manifests, and
-//! each of its blobs is checked once in each place.
+//! Verifies images one by one: in registries, in layouts (which have no separate verifier), and
+//! those selected by a list or by platforms. Each is resolved, which reads its manifests, and each
+//! of its blobs is checked once in each place.
 
 use std::collections::HashSet;
 
@@ -32,7 +32,7 @@ struct Copy<'a> {
 enum State {
     /// Its bytes have the digest.
     Hashed,
-    /// A registry says that it has so many bytes under the digest.
+    /// The registry reports the expected length for the digest.
     Told,
     Wrong(String),
     /// It could not be checked.
@@ -64,13 +64,13 @@ pub(super) async fn verify(
     }
     add_gaps(&mut found, source, &batch.plan);
     leave_others(source, &mut batch, options.extent);
-    match source.turns(&batch.plan, &cx.reporter) {
-        Some(turns) => {
-            let turns = turns.into_iter().zip(&batch.plan.blobs);
-            let turns = turns.filter(|(_, blob)| blob.presence == Presence::Source);
-            let states = futures_util::future::join_all(turns.map(|(turn, blob)| async move {
+    match source.slots(&batch.plan, &cx.reporter) {
+        Some(slots) => {
+            let slots = slots.into_iter().zip(&batch.plan.blobs);
+            let slots = slots.filter(|(_, blob)| blob.presence == Presence::Source);
+            let states = futures_util::future::join_all(slots.map(|(slot, blob)| async move {
                 let digest = &blob.descriptor.digest;
-                let state = match turn.content().await {
+                let state = match slot.content().await {
                     Ok(content) => State::of(hash_once(cx, content, digest).await),
                     Err(error) => State::failed(&error),
                 };
@@ -107,8 +107,8 @@ pub(super) async fn verify_layouts(
     Ok(found)
 }
 
-/// Adds the images that could not be resolved. A registry may fail for reasons that say nothing of
-/// the image; in a local source, whatever cannot be read is wrong.
+/// Adds the images that could not be resolved. A registry can fail for reasons that are independent
+/// of the image; in a local source, everything unreadable is damaged.
 fn add_failures(found: &mut VerifyOutcome, batch: &Batch) {
     for report in batch.reports() {
         let ImageStatus::Failed { text, error, .. } = &report.status else {
@@ -126,8 +126,8 @@ fn add_failures(found: &mut VerifyOutcome, batch: &Batch) {
     }
 }
 
-/// Adds the children of indexes that are missing. A registry has all of them, unless it was made to
-/// accept less; a store may hold an index of which a part was kept.
+/// Adds the children of indexes that are missing. A registry has all of them, unless it accepts
+/// sparse indexes; a store may have a partly carried index.
 fn add_gaps(found: &mut VerifyOutcome, source: &dyn Source, plan: &Plan) {
     for image in &plan.images {
         if image.wanted.platforms != PlatformChoice::All {
@@ -233,8 +233,7 @@ impl State {
     }
 }
 
-/// Whether an error says that content is missing or wrong, and not only that a registry cannot be
-/// read now.
+/// Returns true if content is missing or wrong; false if a registry only cannot be read now.
 fn is_finding(error: &TransferError) -> bool {
     match error.class() {
         ErrorClass::Auth | ErrorClass::Network | ErrorClass::RateLimit | ErrorClass::Server => {
@@ -253,7 +252,7 @@ fn is_finding(error: &TransferError) -> bool {
 }
 
 impl VerifyOutcome {
-    /// Adds what was found out about one copy of a blob.
+    /// Adds the state of one copy of a blob.
     fn add(&mut self, plan: &Plan, blob: &PlannedBlob, state: State) {
         let len = blob.descriptor.size;
         let image = || plan.images[blob.images[0]].wanted.name.clone();

@@ -22,8 +22,8 @@ pub struct Removal {
     pub n_blobs: usize,
     /// The bytes of these blobs, which are free where they have no other name.
     pub len: u64,
-    /// Files that were not touched: those that do not occur in a finished tree, those of unreadable
-    /// tags, and those that were changed meanwhile.
+    /// Files that were left: unknown files, files of unreadable tags, and files that changed during
+    /// the run.
     pub left: Vec<PathBuf>,
     /// Whether it was stopped before the end.
     pub is_stopped: bool,
@@ -167,8 +167,8 @@ impl<'a> Aside<'a> {
     }
 }
 
-/// Puts back the blobs that a killed removal had set aside: the origin's copy may be gone by now,
-/// and then they are the last one. Blobs that have other names are not put back.
+/// Restores the blobs that a killed removal had set aside: they are the last copy if the origin has
+/// lost its own. Blobs with other names are not restored.
 pub(crate) fn restore(
     path: &Path,
     temp_dir: &Path,
@@ -255,7 +255,7 @@ fn remove_parts<'p>(
     Ok(dir.stat(top)?.is_none())
 }
 
-/// Removes the directories above `path` that are empty, as far as they are those of a tree.
+/// Removes the empty directories of the tree above `path`.
 fn remove_empty(
     dir: &PinnedDir,
     kept: &HashSet<RepositoryName>,

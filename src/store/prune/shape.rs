@@ -18,7 +18,7 @@ pub(super) enum TreeFile {
 }
 
 impl TreeFile {
-    /// Parses a path below `docker/registry/v2`; `None` when it is not that of such a file.
+    /// Parses a path below `docker/registry/v2`; `None` if a tree has no such file.
     pub(super) fn parse(path: &Path) -> Option<Self> {
         let parts: Vec<&str> = path.to_str()?.split('/').collect();
         let digest = |algorithm: &str, hex: &str| format!("{algorithm}:{hex}").parse().ok();
@@ -73,7 +73,7 @@ pub(super) enum TreeDir {
 }
 
 impl TreeDir {
-    /// Parses a path below `docker/registry/v2`; `None` when it is not that of such a directory.
+    /// Parses a path below `docker/registry/v2`; `None` if a tree has no such directory.
     pub(super) fn parse(path: &Path) -> Option<Self> {
         let parts: Vec<&str> = path.to_str()?.split('/').collect();
         match parts.as_slice() {

@@ -1,4 +1,4 @@
-//! Whether every image is complete, judged by what is linked in its repository.
+//! Checks that every image is complete, by the links of its repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -183,7 +183,7 @@ impl Check<'_> {
         let (mut n_present, mut n_absent, mut n_deleted) = (0, 0, 0);
         for child in index.children() {
             if links.revisions.contains(&child.digest) {
-                // Its bytes are looked for as those of a revision.
+                // Its bytes are checked as those of a revision.
                 n_present += 1;
                 self.size(index, child);
             } else if is_blob(child) && links.layers.contains(&child.digest) {
@@ -249,7 +249,7 @@ impl Check<'_> {
         self.size(manifest, blob);
     }
 
-    /// Checks the length that a manifest says another blob has.
+    /// Checks the length of a blob in a manifest.
     fn size(&mut self, manifest: &Manifest, blob: &Descriptor) {
         let Some(file) = self.blobs.get(&blob.digest) else {
             return;

@@ -1,4 +1,4 @@
-//! What is in the tree: every entry is one that a registry makes, or is reported.
+//! Reads the tree: entries that no registry creates are reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,12 +41,12 @@ pub(super) struct TagLinks {
 
 /// Files that do not belong to a registry and that registries ignore.
 #[derive(Debug, Default)]
-struct Strays {
+struct UnknownFiles {
     n_files: u64,
     first: PathBuf,
 }
 
-impl Strays {
+impl UnknownFiles {
     fn add(&mut self, path: &Path) {
         if self.n_files == 0 {
             path.clone_into(&mut self.first);
@@ -69,7 +69,7 @@ pub(super) fn scan_blobs(
     findings: &mut Findings,
 ) -> Result<BTreeMap<Digest, BlobFile>, StoreError> {
     let mut blobs = BTreeMap::new();
-    let mut strays = Strays::default();
+    let mut unknown_files = UnknownFiles::default();
     for entry in hod_fsx::walk(root, |_| true) {
         let WalkEntry { path, kind } = entry?;
         let components = components_below(root, &path);
@@ -91,10 +91,10 @@ pub(super) fn scan_blobs(
             (WalkKind::File, None) if components.last() == Some(&"data") => {
                 findings.problems.push(Problem::StrayData { path });
             }
-            (WalkKind::File, None) => strays.add(&path),
+            (WalkKind::File, None) => unknown_files.add(&path),
         }
     }
-    strays.note(findings);
+    unknown_files.note(findings);
     Ok(blobs)
 }
 
@@ -105,7 +105,7 @@ pub(super) fn scan_repositories(
 ) -> Result<BTreeMap<RepositoryName, RepositoryLinks>, StoreError> {
     let mut scan = Scan {
         repositories: BTreeMap::new(),
-        strays: Strays::default(),
+        unknown_files: UnknownFiles::default(),
         findings,
     };
     // Unfinished uploads belong to the registry alone.
@@ -114,13 +114,13 @@ pub(super) fn scan_repositories(
         let components = components_below(root, &entry.path);
         scan.visit(&entry, &components);
     }
-    scan.strays.note(scan.findings);
+    scan.unknown_files.note(scan.findings);
     Ok(scan.repositories)
 }
 
 struct Scan<'a> {
     repositories: BTreeMap<RepositoryName, RepositoryLinks>,
-    strays: Strays,
+    unknown_files: UnknownFiles,
     findings: &'a mut Findings,
 }
 
@@ -135,7 +135,7 @@ impl Scan<'_> {
         // A name cannot have a component that starts with `_`, so the first one ends it.
         let Some(at) = components.iter().position(|part| part.starts_with('_')) else {
             if entry.kind == WalkKind::File {
-                self.strays.add(path);
+                self.unknown_files.add(path);
             }
             return;
         };
@@ -211,7 +211,7 @@ impl Scan<'_> {
             }
             ["_manifests", "tags", _] => self.stray_tag(path),
             [.., "link"] => self.stray_link(path),
-            _ => self.strays.add(path),
+            _ => self.unknown_files.add(path),
         }
     }
 
@@ -274,7 +274,7 @@ impl Scan<'_> {
     }
 }
 
-/// The start of a link file: enough to tell whether it is right.
+/// The start of a link file: enough to validate it.
 fn link_bytes(path: &Path) -> Result<Vec<u8>, hod_fsx::Error> {
     let file = hod_fsx::open(path)?;
     let mut buffer = vec![0; LINK_LEN_MAX];

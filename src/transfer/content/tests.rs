@@ -1,4 +1,5 @@
-//! A blob that is opened while its upload begins: how often its source is asked, and what is sent.
+//! A blob that is opened while its upload starts: the number of requests to its source, and the
+//! sent bytes.
 
 #![expect(
     clippy::disallowed_methods,
@@ -23,7 +24,7 @@ struct Slow {
     opening: Duration,
     n_failures: usize,
     n_opened: AtomicUsize,
-    /// How many of what was opened are not closed.
+    /// The number of opened readers that are not closed.
     n_open: Arc<AtomicUsize>,
 }
 
@@ -84,15 +85,15 @@ struct Begin {
     is_refused: bool,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, PartialEq, Eq)]
 struct Came {
     is_begun: bool,
-    /// What is open after the upload was begun, or was not.
+    /// The number of open readers after the upload started or failed to start.
     n_open: usize,
     /// How often the source was asked in all, until the bytes were read.
     n_opened: usize,
-    /// What was sent.
+    /// The sent bytes.
     sent: Option<Vec<u8>>,
 }
 
@@ -107,14 +108,14 @@ async fn upload(slow: Slow, begin: Begin) -> Came {
         images: Vec::new(),
         presence: Presence::Source,
     };
-    let handover = Handover {
+    let task = BlobTask {
         source: &source,
         plan: &Plan::new(Vec::new()),
         blob: &blob,
         reporter: &reporter,
         retry: RetryPolicy::default(),
     };
-    let mut content = Content::new(handover, None);
+    let mut content = Content::new(task, None);
     let beginning = async {
         tokio::time::sleep(begin.after).await;
         if begin.is_refused { Err(()) } else { Ok(()) }
@@ -167,7 +168,7 @@ async fn a_blob_is_opened_once_however_the_upload_begins() {
         (ms(10), 0, refused(ms(50)), 0, 1, &None),
         (ms(50), 0, refused(ms(10)), 0, 1, &None),
         (ms(10), 0, refused(ms(60_000)), 0, 1, &None),
-        // What fails to open is opened again where its failure is told.
+        // Content that fails to open is opened again where the error can be reported.
         (ms(10), 1, ok(ms(50)), 0, 2, &whole),
         (ms(50), 1, ok(ms(10)), 0, 2, &whole),
         (ms(10), 2, ok(ms(50)), 0, 2, &None),

@@ -15,7 +15,7 @@ pub struct LocalReferrers {
     members: HashSet<Digest>,
     /// The tags that lead to referrers by their form.
     tagged: Vec<Tagged>,
-    /// Those of them that cannot be read: what they are about cannot be carried with them.
+    /// Unreadable referrers: their subjects cannot be carried with them.
     unreadable: Vec<Unreadable>,
     /// The subject of each manifest, and the place of the manifest.
     subjects: HashMap<Digest, (Digest, Location)>,
@@ -233,7 +233,7 @@ impl LocalReferrers {
         }
     }
 
-    /// The manifests that say they are about `subject`, with where each is.
+    /// The manifests with this `subject`, each with its location.
     pub(super) fn about(&self, subject: &Digest) -> impl Iterator<Item = (&Digest, &Location)> {
         let about = self.about.get(subject).into_iter().flatten();
         about.map(|digest| (digest, &self.subjects[digest].1))
@@ -263,7 +263,7 @@ impl LocalReferrers {
     /// Distinguishes referrers from images: returns the manifests that are carried with the images
     /// whose tops are `roots`, including referrers and their referrers.
     ///
-    /// A manifest whose subject is not in the repository is an image of its own.
+    /// A manifest whose subject is not in the repository counts as an image.
     pub fn carried_with(&self, roots: &HashSet<Digest>) -> HashSet<Digest> {
         let tops: HashSet<&Digest> = self.tagged.iter().map(|tagged| &tagged.digest).collect();
         let is_root = |digest: &&Digest| {

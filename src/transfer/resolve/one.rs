@@ -25,7 +25,7 @@ type Orphans = Vec<(Arc<Manifest>, Descriptor)>;
 #[derive(Default)]
 struct Below {
     offers: Vec<Offer>,
-    /// Those that do not say what they are for.
+    /// Children without a stated platform.
     unstated: Orphans,
     /// Indexes that were not found.
     lost: Orphans,

@@ -20,7 +20,7 @@ pub(super) struct Part<'a> {
     pub(super) referrers: ReferrerMode,
 }
 
-/// The part of an index that was taken so far.
+/// The part of an index that is selected so far.
 struct Taken<'a> {
     part: &'a Part<'a>,
     collected: Collected,
@@ -38,7 +38,7 @@ struct Taken<'a> {
 enum Why {
     /// Its platform is wanted, or all are.
     Wanted,
-    /// It says something of one that is wanted.
+    /// It describes a selected child.
     Attests,
     /// It may list something that is wanted.
     MayList,

@@ -1,4 +1,4 @@
-//! A sink that takes blobs in an order of its own.
+//! A sink that requires blobs in a given order.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,11 +17,11 @@ use crate::{
 use hod_oci::{ContentMismatch, Descriptor, ForeignLayers, Manifest, PlatformChoice};
 use hod_report::Silent;
 
-/// A remote source of images with one blob each, of which it has none.
+/// A remote source of images with one blob each; it has none of the blobs.
 #[derive(Debug)]
 struct Remote;
 
-/// The image whose blob has so many bytes.
+/// The image whose blob has this length.
 fn image(size: u8) -> Manifest {
     let digest = Digest::of(&[size]);
     let json = format!(
@@ -96,7 +96,7 @@ impl Sink for Ordered {
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
         let _alone = self.alone.try_lock().expect("one blob at a time");
         tokio::task::yield_now().await;
-        let blob = &content.handover.blob.descriptor;
+        let blob = &content.task.blob.descriptor;
         let (digest, size) = (blob.digest.clone(), blob.size);
         let n_before = {
             let mut handed = self.handed.lock().unwrap();

@@ -94,7 +94,7 @@ fn plan() -> Arc<Plan> {
     Arc::new(plan)
 }
 
-/// Two targets' views of one source that breaks off after so many chunks.
+/// The views of two targets of one source that fails after this number of chunks.
 fn two(breaks_after: usize) -> (Arc<Counting>, Arc<SharedFetch>, [TargetSource; 2]) {
     let counting = Arc::new(Counting {
         breaks_after,

@@ -119,7 +119,7 @@ impl BundleSink {
         hod_bridge::run_stoppable(put).await
     }
 
-    /// Ends the bundle, when all blobs and files are there.
+    /// Completes the bundle when all blobs and files are written.
     pub async fn finish(&self) -> Result<WriteOutcome, BundleError> {
         let inner = Arc::clone(&self.inner);
         let finish = move |stop: Stop| {
@@ -162,7 +162,7 @@ impl BundleSink {
         }
     }
 
-    /// Writes a blob as it comes; what came of one that is cut off is returned with the error.
+    /// Writes a streamed blob; if it is truncated, the received part is returned with the error.
     async fn put_stream(
         &self,
         digest: &Digest,
@@ -209,13 +209,13 @@ impl BundleSink {
         }
     }
 
-    /// The error of a blob; what is wrong with the bundle itself is kept.
+    /// The error of a blob; an error of the bundle itself is stored.
     fn error_of(&self, error: BundleError, content: &Content<'_>) -> TransferError {
-        let descriptor = &content.handover.blob.descriptor;
+        let descriptor = &content.task.blob.descriptor;
         match error {
-            // What was written to a stream cannot be written again.
+            // Output to a stream cannot be rewritten.
             BundleError::BlobDamaged { digest, actual }
-                if self.order.is_none() || !content.handover.source.is_remote() =>
+                if self.order.is_none() || !content.task.source.is_remote() =>
             {
                 TransferError::Content(ContentMismatch::Digest {
                     expected: digest,
@@ -244,7 +244,7 @@ impl BundleSink {
     }
 }
 
-/// Why a blob did not come to its place.
+/// Why a blob was not written.
 enum Cause {
     Source(TransferError),
     Bundle(BundleError),
@@ -257,7 +257,7 @@ impl Sink for BundleSink {
     }
 
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let digest = content.handover.blob.descriptor.digest.clone();
+        let digest = content.task.blob.descriptor.digest.clone();
         if !self.inner.needs(&digest) {
             return Ok(BlobRoute::Moved);
         }

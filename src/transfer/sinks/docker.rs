@@ -15,11 +15,11 @@ use hod_report::BlobRoute;
 /// Writes one archive, which appears when [`DockerSink::finish`] is called.
 #[derive(Debug)]
 pub struct DockerSink {
-    /// Those of the plan, in its order.
+    /// The images of the plan, in its order.
     images: Vec<DockerImage>,
     /// `None` when it is finished.
     writer: Arc<Mutex<Option<DockerWriter>>>,
-    /// Layers that unpack to something else than their images say.
+    /// Layers whose unpacked content does not have the diff ID of their image.
     wrong: Mutex<Vec<(DockerLayer, Arc<TransferError>)>>,
 }
 
@@ -30,7 +30,7 @@ impl Sink for DockerSink {
     }
 
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let blob = &content.handover.blob.descriptor;
+        let blob = &content.task.blob.descriptor;
         let layers = match &*writer(&self.writer) {
             Some(writer) => writer.layers_of(blob),
             None => return Err(TransferError::Stopped),
@@ -44,7 +44,7 @@ impl Sink for DockerSink {
             match self.write(content, layer.clone()).await {
                 Ok(()) => {}
                 Err(error @ TransferError::Layout(LayoutError::DiffIdMismatch { .. })) => {
-                    // The blob is sound: only the images fail that say so.
+                    // The blob is valid: only the images with the wrong diff ID fail.
                     let mut wrong = self.wrong.lock().expect("no panic with the lock");
                     wrong.push((layer, Arc::new(error)));
                 }
@@ -80,7 +80,7 @@ impl Sink for DockerSink {
 }
 
 impl DockerSink {
-    /// Starts an archive of these images, which are those of the plan in its order. Blocks.
+    /// Starts an archive of these images, in the order of the plan. Blocks.
     pub fn create(
         output: &Path,
         images: Vec<DockerImage>,
@@ -94,7 +94,7 @@ impl DockerSink {
         })
     }
 
-    /// Makes the archive appear, of which all layers were written. Blocks.
+    /// Publishes the archive after all layers were written. Blocks.
     pub fn finish(&self, durability: Durability) -> Result<(), LayoutError> {
         let taken = writer(&self.writer).take();
         if let Some(writer) = taken {

@@ -15,7 +15,7 @@ use hod_layout::{DirWriter, LayoutError};
 use hod_oci::{Descriptor, Digest, Manifest};
 use hod_report::BlobRoute;
 
-/// Writes each image as a layout at `<output>/<repository>:<tag>`, and what is about it beside it.
+/// Writes each image as a layout at `<output>/<repository>:<tag>`, with its referrers beside it.
 #[derive(Debug)]
 pub struct LayoutSink {
     output: PathBuf,
@@ -40,12 +40,12 @@ struct Parents(MadeDirs);
 
 impl Drop for Parents {
     fn drop(&mut self) {
-        // An empty directory more is no harm.
+        // An additional empty directory does no harm.
         let _ = self.0.remove_empty();
     }
 }
 
-/// A layout's name below the output directory, as skopeo's `sync` names it, and what is in it.
+/// The name of a layout below the output directory, as in `skopeo sync`, and its content.
 struct Layout {
     name: String,
     top: Manifest,
@@ -102,9 +102,9 @@ impl Layout {
 #[async_trait]
 impl Sink for LayoutSink {
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let digest = content.handover.blob.descriptor.digest.clone();
-        let handover = content.handover;
-        let writers = self.writers_of(handover.plan, &handover.blob.images, &digest);
+        let digest = content.task.blob.descriptor.digest.clone();
+        let task = content.task;
+        let writers = self.writers_of(task.plan, &task.blob.images, &digest);
         let Some(first) = writers.first().cloned() else {
             return Ok(BlobRoute::Present);
         };
@@ -113,7 +113,7 @@ impl Sink for LayoutSink {
         let route = if self.link.take_over(content, link).await? {
             BlobRoute::Linked
         } else {
-            let descriptor = content.handover.blob.descriptor.clone();
+            let descriptor = content.task.blob.descriptor.clone();
             let poured = content.pour(move |pieces| {
                 let mut writer = first.blob_writer(&descriptor)?;
                 pieces.each(|bytes| writer.write(bytes))?;
@@ -132,7 +132,7 @@ impl Sink for LayoutSink {
         for at in images {
             let layouts: Vec<(Arc<DirWriter>, Layout)> = {
                 let mut building = self.layouts.lock().expect("no panic while exporting");
-                // One that is gone was finished with another image.
+                // A missing writer was finished with another image.
                 let layouts = Layout::all(&plan.images[at]);
                 let take = |layout: Layout| Some((building.remove(&layout.name)?.writer, layout));
                 layouts.filter_map(take).collect()
@@ -150,8 +150,8 @@ impl Sink for LayoutSink {
 }
 
 impl LayoutSink {
-    /// A sink that writes below `output`, which is made here; files of `source` are taken over as
-    /// `link` says.
+    /// A sink that writes below `output`, which is created; `link` determines how files of `source`
+    /// are placed.
     pub fn create(
         output: &Path,
         link: LinkChoice,

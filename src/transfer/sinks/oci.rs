@@ -43,7 +43,7 @@ impl Sink for OciSink {
     }
 
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let descriptor = content.handover.blob.descriptor.clone();
+        let descriptor = content.task.blob.descriptor.clone();
         if let Target::Directory { writer, link, .. } = &self.target {
             let (writer, digest) = (shared(writer)?, descriptor.digest.clone());
             let place = move |source: &Path, mode| writer.link_blob(source, &digest, mode);
@@ -76,7 +76,7 @@ impl Sink for OciSink {
 }
 
 impl OciSink {
-    /// Fills a directory; files of `source` are taken over as `link` says.
+    /// Fills a directory; `link` determines how files of `source` are placed.
     pub fn directory(writer: OciDirWriter, link: LinkChoice, source: &Arc<dyn Source>) -> Self {
         Self::of(Target::Directory {
             writer: Mutex::new(Some(Arc::new(writer))),
@@ -146,7 +146,7 @@ impl OciSink {
         })
     }
 
-    /// Writes the manifests of an image whose blobs are there.
+    /// Writes the manifests of an image after its blobs.
     async fn add_image(&self, plan: &Arc<Plan>, at: usize) -> Result<(), TransferError> {
         // An archive had all manifests when it was started.
         if let Target::Directory {
@@ -172,13 +172,13 @@ fn shared<W>(writer: &Mutex<Option<Arc<W>>>) -> Result<Arc<W>, TransferError> {
     writer.clone().ok_or(TransferError::Stopped)
 }
 
-/// The writer, if nobody else has it.
+/// The writer, if it is not in use.
 fn take<W>(writer: &Mutex<Option<Arc<W>>>) -> Option<W> {
     let writer = writer.lock().expect("no panic while exporting").take();
     writer.and_then(Arc::into_inner)
 }
 
-/// All manifests of an image and of what is about it.
+/// All manifests of an image and of its referrers.
 fn manifests(image: &Resolved) -> impl Iterator<Item = Manifest> {
     placed_manifests(image).map(|(manifest, _)| manifest)
 }
@@ -193,7 +193,7 @@ fn placed_manifests(image: &Resolved) -> impl Iterator<Item = (Manifest, &[Locat
     }))
 }
 
-/// The entries of an image and of what is about it.
+/// The entries of an image and of its referrers.
 fn entries(image: &Resolved) -> impl Iterator<Item = OciEntry> {
     let destination = &image.wanted.destination;
     let own = OciEntry::new(

@@ -48,7 +48,7 @@ impl Sink for StoreSink {
 
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
         let route = self.put(content).await?;
-        let digest = &content.handover.blob.descriptor.digest;
+        let digest = &content.task.blob.descriptor.digest;
         Ok(match route {
             BlobRoute::Moved | BlobRoute::Linked if self.damaged().remove(digest) => {
                 BlobRoute::Replaced
@@ -115,7 +115,7 @@ impl StoreSink {
             return Ok(route);
         }
         let (store, options) = (self.store.clone(), self.options);
-        let descriptor = content.handover.blob.descriptor.clone();
+        let descriptor = content.task.blob.descriptor.clone();
         let poured = content.pour(move |pieces| {
             let mut writer = store.blob_writer(&descriptor)?;
             pieces.each(|bytes| writer.write(bytes))?;
@@ -140,8 +140,8 @@ impl StoreSink {
         mode: LinkMode,
     ) -> Result<BlobRoute, TransferError> {
         let store = self.store.clone();
-        let descriptor = content.handover.blob.descriptor.clone();
-        let holder = content.handover.source.caps().holder;
+        let descriptor = content.task.blob.descriptor.clone();
+        let holder = content.task.source.caps().holder;
         let is_new = hod_bridge::run(move || {
             let digest = &descriptor.digest;
             let absent = || TransferError::BlobAbsent {

@@ -1,4 +1,4 @@
-//! Taking over what is a file, by a link where that works.
+//! Places blobs that are files, by a link where possible.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use hod_layout::LayoutError;
 use hod_oci::{Digest, Manifest};
 use hod_store::Soundness;
 
-/// How blobs that are files are taken over into a layout.
+/// How to place blobs that are files in a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkChoice {
     /// In this way, or not at all.
@@ -34,8 +34,8 @@ impl LinkChoice {
         };
         // Opened first, so that a missing blob and a wrong length are named as such.
         content.open().await?;
-        let digest = content.handover.blob.descriptor.digest.clone();
-        let holder = content.handover.source.caps().holder;
+        let digest = content.task.blob.descriptor.digest.clone();
+        let holder = content.task.source.caps().holder;
         hod_bridge::run(move || {
             require_sound(&digest, &source, holder)?;
             match link(&source, mode) {
@@ -57,7 +57,7 @@ impl LinkChoice {
 pub struct ManifestFiles(Option<Arc<dyn Source>>);
 
 impl ManifestFiles {
-    /// Those of `source`, where its blobs are hardlinked; none otherwise.
+    /// The manifests of `source` if its blobs are hardlinked; otherwise none.
     pub fn of(source: &Arc<dyn Source>, link: LinkChoice) -> Self {
         let is_linked = matches!(
             link,
@@ -71,7 +71,7 @@ impl ManifestFiles {
         let source = self.0.as_ref()?;
         let at = |location| source.manifest_file(location, manifest.digest());
         let mut files = locations.iter().filter_map(at);
-        // One that cannot be read, or has other bytes, is no use; the manifest is at hand.
+        // An unreadable or different file is not used: the manifest is in memory.
         let file =
             files.find(|path| hod_fsx::has_content(path, manifest.bytes()).is_ok_and(|is| is))?;
         // A link of a link would lead elsewhere.

@@ -10,7 +10,7 @@ use crate::{BlobContent, Listed, Location, Source, SourceCaps, TransferError};
 use hod_bundle::Bundle;
 use hod_oci::{Descriptor, Digest, Manifest};
 
-/// Bundles of which each blob is read from the first that carries it.
+/// Bundles; each blob is read from the first bundle that contains it.
 #[derive(Debug, Clone)]
 pub struct BundlesSource(Vec<BundleSource>);
 
@@ -31,7 +31,7 @@ impl Source for BundlesSource {
         bundle::CAPS
     }
 
-    /// What each of them lists is for whoever puts them together.
+    /// The caller that merges them reads their indexes.
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {
         Ok(Vec::new())
     }

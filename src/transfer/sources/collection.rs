@@ -116,10 +116,10 @@ impl Source for CollectionSource {
         self.0.notes()
     }
 
-    fn turns(&self, plan: &Plan, reporter: &Arc<dyn Reporter>) -> Option<Vec<Turn>> {
+    fn slots(&self, plan: &Plan, reporter: &Arc<dyn Reporter>) -> Option<Vec<BlobSlot>> {
         self.0
             .is_sequential()
-            .then(|| sequential::turns_of_collection(&self.0, plan, reporter))
+            .then(|| sequential::slots_of_collection(&self.0, plan, reporter))
     }
 
     fn as_collection(&self) -> Option<&Arc<Collection>> {

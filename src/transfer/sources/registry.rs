@@ -43,7 +43,7 @@ impl Source for RegistrySource {
         let may_know = match (at, repos.as_slice()) {
             (ManifestRef::Digest(digest), repos) => {
                 let known = self.known(digest).await;
-                // Whatever the registry would say, these are the bytes.
+                // These are the right bytes, whatever the registry would return.
                 if let (Some(manifest), [repo]) = (&known, repos) {
                     return Ok((manifest.clone(), Location::Repo(repo.clone())));
                 }

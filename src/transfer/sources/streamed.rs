@@ -87,8 +87,8 @@ impl Source for StreamedBundle {
         Some(self.trust.standing(self.document.signed_by))
     }
 
-    fn turns(&self, plan: &Plan, _: &Arc<dyn Reporter>) -> Option<Vec<Turn>> {
-        Some(sequential::turns(self, plan))
+    fn slots(&self, plan: &Plan, _: &Arc<dyn Reporter>) -> Option<Vec<BlobSlot>> {
+        Some(sequential::slots(self, plan))
     }
 
     async fn end(&self) -> Ended {

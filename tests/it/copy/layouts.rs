@@ -101,7 +101,7 @@ fn every_layout_is_written_from_every_kind_of_source() {
                 assert_eq!(is_listed, PLAIN.contains(name), "{case}: {listed}");
                 let is_told = env
                     .read("r.json")
-                    .contains(&format!("so `{}` is not kept", image.digest()));
+                    .contains(&format!("so digest `{}` is lost", image.digest()));
                 assert_eq!(is_told, PLAIN.contains(name), "{case}: {name}");
             }
             env.run_line(&format!("verify {path}")).success();

@@ -224,8 +224,8 @@ fn names_that_harbor_does_not_allow() {
       name   a--b  is not a valid project name
       name   a__b  is not a valid project name
 
-    hint: Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` or
-          `-`: choose another with `--project` or `--rename`.
+    hint: A project name has lower-case letters and digits, joined by single `.`, `_` or `-`: choose
+          another name with `--project` or `--rename`.
     ");
 }
 
@@ -244,8 +244,7 @@ fn projects_that_are_not_there() {
       project  platform  does not exist
       project  tools     does not exist
 
-    hint: Create missing projects with `--create-projects`, or push into another project with
-          `--project`.
+    hint: Create missing projects with `--create-projects`, or push to another project with `--project`.
     ");
     // A robot of one project may never create another.
     assert_snapshot!(refused(&site, "--create-projects"), @r"
@@ -310,10 +309,10 @@ fn a_dry_run_says_which_projects_it_would_create() {
     --- stderr
     error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK  WHAT      PROBLEM
-      quota  platform  up to 6.5 KiB would be added, and 100 B of 100 B are free
-      quota  tools     up to 6.5 KiB would be added, and 100 B of 100 B are free
+      quota  platform  requires up to 6.5 KiB, but only 100 B of 100 B are free
+      quota  tools     requires up to 6.5 KiB, but only 100 B of 100 B are free
 
-    hint: Give new projects more with `--project-quota`.
+    hint: Set a larger quota for new projects with `--project-quota`.
     ");
     assert!(site.harbor.state().projects.is_empty());
 }
@@ -372,8 +371,8 @@ fn harbor_is_read_only() {
       CHECK      WHAT             PROBLEM
       read-only  harbor.corp:443  is in read-only mode and accepts no pushes
 
-    hint: Harbor is read-only during maintenance; an administrator ends it (Configuration, System
-          Settings).
+    hint: Wait until the maintenance ends, or ask an administrator to end read-only mode (Configuration,
+          System Settings).
     ");
     let site = Site::fresh();
     site.add("new/app:1", &app());
@@ -409,7 +408,7 @@ fn a_project_is_a_proxy_cache() {
       CHECK        WHAT     PROBLEM
       proxy cache  offline  is a proxy cache
 
-    hint: Nothing can be pushed into a proxy cache: choose another project with `--project`.
+    hint: A proxy cache accepts no pushes: choose another project with `--project`.
     ");
 }
 
@@ -454,9 +453,10 @@ fn a_quota_is_too_small() {
     --- stderr
     error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK  WHAT     PROBLEM
-      quota  offline  up to 2.0 MiB would be added, and 1.0 MiB of 1.0 MiB are free
+      quota  offline  requires up to 2.0 MiB, but only 1.0 MiB of 1.0 MiB are free
 
-    hint: Raise the quota (Administration, Project Quotas) or delete what the project no longer needs.
+    hint: Raise the quota (Administration, Project Quotas), or delete content that the project no longer
+          requires.
     ");
     // What is there already needs no room: only the tag is new.
     site.harbor
@@ -499,10 +499,10 @@ fn tags_are_immutable() {
     --- stderr
     error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
       CHECK      WHAT                   PROBLEM
-      immutable  offline/deep/er/app:1  is immutable, and names another image
+      immutable  offline/deep/er/app:1  is immutable and names another image
 
-    hint: Push under another tag (a list for `--only` with a second column: `NAME:1 NAME:1b`), or change
-          the project's rule (Policy, Tag Immutability).
+    hint: Push under another tag (with a second column in a list for `--only`: `NAME:1 NAME:1b`), or
+          change the rule of the project (Policy, Tag Immutability).
     ");
 }
 
@@ -532,16 +532,16 @@ fn all_is_found_at_once() {
       proxy cache  hub       is a proxy cache
       project      absent    does not exist
       push right   closed    `robot$offline+ci` cannot push to it
-      quota        small     up to 6.5 KiB would be added, and 10 B of 10 B are free
+      quota        small     requires up to 6.5 KiB, but only 10 B of 10 B are free
 
-    hint: Harbor's projects are named in lower-case letters and digits, joined by single `.`, `_` or
-          `-`: choose another with `--project` or `--rename`
-          nothing can be pushed into a proxy cache: choose another project with `--project`
-          create missing projects with `--create-projects`, or push into another project with
-          `--project`
+    hint: A project name has lower-case letters and digits, joined by single `.`, `_` or `-`: choose
+          another name with `--project` or `--rename`
+          a proxy cache accepts no pushes: choose another project with `--project`
+          create missing projects with `--create-projects`, or push to another project with `--project`
           give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories
-          raise the quota (Administration, Project Quotas) or delete what the project no longer needs.
+          raise the quota (Administration, Project Quotas), or delete content that the project no longer
+          requires.
     ");
     let output = site.push("--json").exits(5);
     let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();

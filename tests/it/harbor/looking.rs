@@ -29,7 +29,7 @@ fn doctor_takes_what_push_and_login_take() {
             "`offline` exists, and `robot$offline+ci` can push to it",
         ),
         ("/offline/app", 0, "`offline/app` can be read: 1 tag"),
-        ("/offline/none", 0, "`offline/none` has no images itself"),
+        ("/offline/none", 0, "`offline/none` has no images;"),
         ("/offline/deep/er", 0, "can push to it"),
         ("/theirs", 0, "`robot$offline+ci` cannot push to it"),
         ("/hub", 0, "`hub` is a proxy cache"),

@@ -83,7 +83,7 @@ fn a_robot_that_may_not_create_projects_learns_it_by_trying() {
     site.log_in("robot$sync", "pw");
     site.add("new/app:1", &app());
     let dry = site.push("--create-projects --dry-run").success();
-    let says = "whether it may create `new`";
+    let says = "whether it can create `new`";
     assert!(dry.stderr.contains(says), "{}", dry.stderr);
     assert_untouched(&site);
     let real = site.push("--create-projects").exits(5);
@@ -167,8 +167,8 @@ fn an_api_that_is_closed_is_named() {
     let words: Vec<&str> = output.stderr.split_whitespace().collect();
     let all = words.join(" ");
     for says in [
-        "it could not be created, since Harbor's API cannot be reached",
-        "let `/api/` through",
+        "it was not created, because Harbor's API cannot be reached",
+        "to pass `/api/`",
     ] {
         assert!(all.contains(says), "{}", output.stderr);
     }

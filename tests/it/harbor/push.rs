@@ -127,7 +127,7 @@ fn a_quota_is_given_to_new_projects() {
         .push("--create-projects --project-quota 5GiB")
         .success();
     assert_eq!(site.harbor.state().projects["new"].limit, None);
-    let told = "project `new` has no quota, not 5.0 GiB: Harbor lets only system administrators";
+    let told = "project `new` has no quota, not 5.0 GiB: Harbor allows only administrators";
     assert!(output.stderr.contains(told), "{}", output.stderr);
     // To robots it does not show it.
     for (kind, limit) in [

@@ -393,7 +393,11 @@ fn a_bundle_that_counts_on_its_target_is_refused() {
     let table = env.run_line("ls delta.tar").success().stdout;
     assert!(table.lines().next().unwrap().ends_with("BASE"), "{table}");
     let why = env.run_line(&format!("why {layer} delta.tar")).success();
-    assert!(why.stdout.contains("requires it"), "{}", why.stdout);
+    assert!(
+        why.stdout.contains("the target must have it"),
+        "{}",
+        why.stdout
+    );
     // A receipt claims what is there.
     let _ = env
         .run_line("receipt delta.tar --output have.json")

@@ -1,4 +1,4 @@
-//! Where `hod copy` copies to: words of the command line as targets of the operations.
+//! Parses the targets of `hod copy`.
 
 use std::path::{Path, PathBuf};
 
@@ -125,12 +125,13 @@ impl End {
         }
     }
 
-    /// Refuses two targets of which one is, or is in, the other.
+    /// Refuses two targets that are the same path, or of which one is inside the other.
     fn require_apart(&self, text: &str, (other, name): (&Self, &str)) -> Result<(), CommandError> {
         let is_same = match (self, other) {
             (Self::Registry(place), Self::Registry(other)) => place == other,
             (Self::Local { path, .. }, Self::Local { path: other, .. }) => {
-                // One that cannot be looked at is refused with what is found at the others.
+                // A target that cannot be checked is refused together with the findings of the
+                // others.
                 let identity = |path: &Path| Some(hod_fsx::try_stat(path).ok()??.identity);
                 let there = identity(path);
                 let is_one = there.is_some() && there == identity(other);
@@ -154,7 +155,7 @@ impl End {
     }
 }
 
-/// What a path without a transport is, to which images are added.
+/// The kind of an existing path without a transport, to which images are added.
 fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, CommandError> {
     let unclear = || TargetError::Unclear {
         text: path.display().to_string(),
@@ -174,7 +175,7 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
         }
         Err(OpsError::NoSource { .. }) => Ok(Transport::of_new(path).ok_or_else(unclear)?),
         Err(OpsError::UnknownSource { .. }) => Err(unclear().into()),
-        // Something is there, and its kind cannot be told.
+        // Something exists, but its kind is unknown.
         Err(error) if error.class() == ErrorClass::Verify => Err(unclear().into()),
         Err(error) => Err(error.into()),
     }

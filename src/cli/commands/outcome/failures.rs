@@ -48,8 +48,8 @@ pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
     by_reason(failed)
 }
 
-/// Puts together what failed for one reason: the reason, if there is more to it than the text, the
-/// image and the text of each.
+/// Groups failures by reason, which defaults to the text; each item has the reason, the image and
+/// the text.
 pub(in crate::cli::commands) fn by_reason<'a>(
     failed: impl Iterator<Item = (Option<String>, &'a str, &'a str)>,
 ) -> Vec<Group<'a>> {

@@ -1,4 +1,4 @@
-//! What `hod pack --dry-run` says.
+//! The output of `hod pack --dry-run`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use hod_report::amount::format_duration;
 /// Maximum number of projects named.
 const PROJECTS_MAX: usize = 5;
 
-/// Prints the files with their lengths in bytes, and says the rest to people.
+/// Prints the files with their lengths in bytes as the result, and the rest as messages.
 pub(super) fn print(
     session: &Session<'_>,
     forecast: &PackForecast,
@@ -54,7 +54,7 @@ fn summary(forecast: &PackForecast, output: &Path) -> String {
     let free = forecast.free_bytes;
     let free = free.map(|free| {
         let disk = output.display();
-        format!("{} free at `{disk}`", format_len(free))
+        format!("{} free on the disk of `{disk}`", format_len(free))
     });
     let parts: Vec<String> = [Some(what), time, free].into_iter().flatten().collect();
     parts.join("; ")

@@ -1,4 +1,4 @@
-//! What a program needs to run, as its ELF headers say it.
+//! Reads from ELF headers what a program requires to run.
 
 use std::path::Path;
 
@@ -94,7 +94,7 @@ struct Fields {
 }
 
 impl Class {
-    /// Of an executable for Linux, or for System V, which Linux programs mostly say.
+    /// The OS ABI of an executable for Linux, or System V, which most Linux programs have.
     fn of(head: &[u8]) -> Option<Self> {
         let class = match head.get(..8)? {
             [

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::try_join;
 
 use super::outcome::PackOutcome;
-use super::{BundleTarget, Output, PackForecast, Reading, strays};
+use super::{BundleTarget, Output, PackForecast, Reading, stale_volumes};
 use crate::batch::Batch;
 use crate::copy::target::{Feed, Prepared};
 use crate::{BatchOutcome, Context, OpsError, written};
@@ -19,7 +19,7 @@ use hod_oci::{Digest, sum_len};
 use hod_report::{BlobRoute, Event, Reporter};
 use hod_transfer::{BundleSink, ReadAll, Source};
 
-/// A bundle of which every byte is planned.
+/// A completely planned bundle.
 pub(super) struct Looked<'a> {
     pub(super) cx: &'a Context,
     pub(super) target: &'a BundleTarget,
@@ -37,7 +37,7 @@ pub(super) struct Looked<'a> {
     packed: Option<PackOutcome>,
 }
 
-/// What is known of a bundle before it is written.
+/// The known data of a bundle before it is written.
 pub(super) struct Facts {
     pub(super) n_images: usize,
     pub(super) n_blobs: usize,
@@ -116,13 +116,18 @@ impl<'a> Looked<'a> {
         filled.map(|_| ())
     }
 
-    /// Says what was written.
+    /// Returns the written files.
     async fn tell(&mut self, written: WriteOutcome) -> Result<(), OpsError> {
         let (cx, target) = (self.cx, self.target);
         tell_manifests(cx.reporter.as_ref(), &written.manifest);
         if self.output == Output::Files {
             let n_volumes = target.volume_size.map(|_| written.manifest.n_volumes);
-            strays::warn_of_strays(cx, (&target.output, n_volumes), &self.facts.inputs).await;
+            stale_volumes::warn_of_stale_volumes(
+                cx,
+                (&target.output, n_volumes),
+                &self.facts.inputs,
+            )
+            .await;
         }
         let output = (target.output.as_path(), target.checksums);
         let files = written::describe(&written, output, (cx.jobs, target.durability)).await?;
@@ -200,7 +205,7 @@ impl Prepared for Looked<'_> {
     }
 }
 
-/// Tells of every manifest that it was packed; the engine tells of the other blobs.
+/// Reports every manifest as packed; the engine reports the other blobs.
 pub(crate) fn tell_manifests(reporter: &dyn Reporter, packed: &BundleManifest) {
     for blob in packed.blobs.iter().filter(|blob| blob.is_manifest) {
         reporter.event(Event::BlobDone {

@@ -32,8 +32,8 @@ pub struct PackForecast {
     pub base_bytes: u64,
     /// Additional bytes that packing each image separately would cost.
     pub shared_bytes: u64,
-    /// About how long it would take until all is on the disk: a little of it was done. Not known
-    /// of a pipe, nor of what is fetched.
+    /// Estimated time until everything is on the disk, from a sample. Unknown for a pipe and for a
+    /// remote source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Bytes that are free where it would be written.
@@ -52,11 +52,11 @@ pub struct VolumeForecast {
     pub bytes: u64,
 }
 
-/// The space that the target needs.
+/// The space that the target requires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TargetNeeds {
-    /// Room for all volumes: they are pushed from where they lie, and one after the other if all
-    /// are more than there is room for.
+    /// Space for all volumes: they are pushed without unpacking, or one after the other if there is
+    /// not enough space.
     pub bundle_bytes: u64,
     /// Room in a registry, or for `hod unpack`: every blob once.
     pub registry_bytes: u64,

@@ -36,7 +36,7 @@ pub struct PackOutcome {
     pub tar_bytes: u64,
     /// Additional bytes that packing each image separately would have cost.
     pub shared_bytes: u64,
-    /// Files that the bundle it was made from carries besides images, and that were left in that.
+    /// Extra files of the source bundle that were not packed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
 }

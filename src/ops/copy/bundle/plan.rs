@@ -1,12 +1,12 @@
-//! What goes into a bundle, by what was resolved.
+//! Plans the content of a bundle from the resolved images.
 
 use std::collections::{BTreeSet, HashSet};
 
 use super::BundleTarget;
-use super::carried::Carried;
+use super::extra_files::ExtraFiles;
 use crate::OpsError;
+use crate::baseline::Baseline;
 use crate::batch::Batch;
-use crate::since::Since;
 use hod_bundle::{
     BundleError, BundleFile, BundleImage, Compression, Origin, PackBlob, PackPlan, Planned,
 };
@@ -17,7 +17,7 @@ use hod_transfer::{Referrer, Resolved};
 /// The name of a bundle that has none, and goes to a stream.
 const UNNAMED: &str = "bundle";
 
-/// The output's file name without its ending, and what that says.
+/// The file name of the output without its extension, and the kind that the extension states.
 fn file_kind(target: &BundleTarget) -> (String, BundleKind) {
     let name = target.output.file_name().unwrap_or_default();
     let name = name.to_string_lossy();
@@ -25,7 +25,7 @@ fn file_kind(target: &BundleTarget) -> (String, BundleKind) {
         .strip_suffix(".tar.zst")
         .or_else(|| name.strip_suffix(".tar"));
     let Some(stem) = stem else {
-        // A stream has no name; most likely its reader stores it under that of the bundle.
+        // A stream has no name; its reader most likely stores it under the name of the bundle.
         let name = target.name.as_deref().unwrap_or(UNNAMED);
         return (name.to_owned(), BundleKind::One);
     };
@@ -39,7 +39,7 @@ fn file_kind(target: &BundleTarget) -> (String, BundleKind) {
 pub(super) fn pack_plan(
     target: &BundleTarget,
     batch: &Batch,
-    (since, carried): (&Since, &Carried),
+    (baseline, extra): (&Baseline, &ExtraFiles),
 ) -> Result<Planned, OpsError> {
     let mut images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
     let mut tagged: BTreeSet<(RepositoryName, Tag)> = images
@@ -77,7 +77,7 @@ pub(super) fn pack_plan(
         size: blob.descriptor.size,
         is_manifest: false,
     }));
-    let divided = since.divide(blobs);
+    let divided = baseline.divide(blobs);
     let (stem, kind) = file_kind(target);
     let name = target.name.clone().unwrap_or_else(|| stem.clone());
     let mut list: Vec<String> = batch
@@ -104,9 +104,9 @@ pub(super) fn pack_plan(
         len,
         n_base,
         base: base_titles.clone(),
-        tools: carried.tools.clone(),
-        files: carried.files.clone(),
-        set: carried.set.clone(),
+        tools: extra.tools.clone(),
+        files: extra.files.clone(),
+        set: extra.set.clone(),
     };
     let own = [("images-list.txt", list.concat())];
     let plan = PackPlan {
@@ -122,13 +122,13 @@ pub(super) fn pack_plan(
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         signer: target.signer.clone(),
     };
-    let planned = with_files(&plan, kind, |kind| carried.files(&facts(kind), &own))?;
+    let planned = with_files(&plan, kind, |kind| extra.files(&facts(kind), &own))?;
     let bytes = |manifest: &Manifest| (manifest.digest().clone(), manifest.bytes().clone());
     Ok(planned.with_manifests(manifests.iter().map(bytes)))
 }
 
-/// Lays the plan out with the files that `files` returns for a kind of bundle, and the lists that
-/// `sha256sum -c` and the like read.
+/// Lays the plan out with the files that `files` returns for a kind of bundle, and the lists for
+/// `sha256sum -c`.
 ///
 /// The number of volumes depends on their content, which includes the texts that state it.
 pub(crate) fn with_files(

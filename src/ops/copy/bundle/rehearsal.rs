@@ -75,8 +75,8 @@ struct Rehearsal<'a> {
 }
 
 impl Rehearsal<'_> {
-    /// Copies the first bytes of the items, a few at a time, until it has taken long enough;
-    /// returns how long that was, of how many items, and of how many bytes.
+    /// Copies the first bytes of the items, a few at a time, until the sample is long enough;
+    /// returns the time, the number of items and the number of bytes.
     async fn run(&self, items: &[Item]) -> Result<(Duration, u64, u64), OpsError> {
         let start = Instant::now();
         let (mut n_done, mut len_done) = (0, 0);

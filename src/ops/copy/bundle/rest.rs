@@ -1,4 +1,4 @@
-//! What of a bundle is not packed again.
+//! The parts of a source bundle that are not packed again.
 
 use std::path::Path;
 

@@ -71,7 +71,7 @@ struct DirFiller(Option<LayoutSink>);
 
 #[async_trait(?Send)]
 impl Filler for DirFiller {
-    /// An image whose place is taken fails alone.
+    /// An image whose path is in use fails alone.
     async fn begin(&mut self, looked: &mut Looked<'_>) -> Result<(), OpsError> {
         if !looked.batch.plan.is_empty() {
             let dir = LayoutSink::create(&looked.target.path, looked.link, &looked.source)?;

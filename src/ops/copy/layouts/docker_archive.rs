@@ -1,4 +1,4 @@
-//! A `docker save` archive: the images that it can hold, and what becomes of them in it.
+//! A `docker save` archive: the images that it can contain, and how they change in it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,10 +22,10 @@ use hod_transfer::{DockerSink, Plan, Resolved, Source, TransferError, read_confi
 /// How many configurations are read at once.
 const READ_AT_ONCE: usize = 16;
 
-/// A tar for `docker load`, which is new.
+/// A new tar for `docker load`.
 ///
-/// Layers grow when they are decompressed, by an unknown amount, so it may take more of a disk than
-/// is told.
+/// Layers grow when they are decompressed, by an unknown amount, so it may require more space than
+/// is reported.
 #[derive(Debug)]
 pub struct DockerArchive;
 
@@ -121,7 +121,7 @@ async fn narrow(cx: &Context, source: &dyn Source, batch: &mut Batch) -> Configs
     configs
 }
 
-/// What is different about an image in the archive.
+/// Describes how an image differs in the archive.
 fn change(image: &Resolved) -> String {
     let digest = image.top().digest();
     let left = match image.n_referrers() {
@@ -132,7 +132,7 @@ fn change(image: &Resolved) -> String {
     format!("the archive contains no manifests, so digest `{digest}` is lost{left}")
 }
 
-/// The configuration of an image that such an archive can hold, as far as its manifest tells.
+/// Reads the config of an image, if its manifest shows that such an archive can contain it.
 async fn config(
     cx: &Context,
     source: &dyn Source,

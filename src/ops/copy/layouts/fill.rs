@@ -64,7 +64,7 @@ impl Prepared for Ready<'_> {
         }
         let filled = self.filler.fill(looked, &mut feed).await;
         if filled.is_err() {
-            // What was done for single images is not to be seen.
+            // Results of single images are not reported.
             looked.batch.withdraw();
             return filled;
         }

@@ -1,4 +1,4 @@
-//! What is particular to one format of images for other tools.
+//! The interface to one image format of other tools.
 
 use std::path::Path;
 
@@ -27,18 +27,17 @@ pub trait LayoutFormat: std::fmt::Debug + Send + Sync {
     /// Refuses a path where something is that the format does not add to.
     fn require_free(&self, cx: &Context, path: &Path) -> Result<(), OpsError>;
 
-    /// Refuses a path where this user can create nothing, or not replace what is there; as it stands,
-    /// that of a file.
+    /// Refuses a path where this user cannot create or replace a file; the default is for one file.
     fn require_writable(&self, path: &Path) -> Result<(), hod_fsx::Error> {
         hod_fsx::require_writable_file(path)
     }
 
-    /// Refuses images of which none can be written, since none of their places can be created.
+    /// Refuses images if none of their paths can be created.
     async fn require_places(&self, _: &Path, _: &Plan) -> Result<(), OpsError> {
         Ok(())
     }
 
-    /// Takes out the images that it cannot hold, and says which tools cannot read the others.
+    /// Removes images that the format cannot contain, and notes which tools cannot read the others.
     #[expect(private_interfaces, reason = "only copy calls it")]
     async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler>;
 

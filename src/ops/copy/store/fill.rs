@@ -34,7 +34,7 @@ pub(super) struct Looked<'a> {
     pub(super) would_move: Option<WouldMove>,
     pub(super) replacement: Option<Replacement<'a>>,
     store: Option<Store>,
-    /// What was created for a store that is filled as a whole or not at all.
+    /// The directories created for a store that is filled completely or not at all.
     made: Option<Made>,
     /// Files of the source that have no place in a store.
     left_files: Vec<String>,
@@ -112,7 +112,7 @@ impl<'a> Looked<'a> {
         Ok(())
     }
 
-    /// Shows all images, if all are there.
+    /// Publishes all images, if all are complete.
     async fn reveal(&self, source: &dyn Source, sink: &StoreSink) -> Result<(), OpsError> {
         if let Some(error) = self.batch.first_failure() {
             return Err(error.into());
@@ -139,7 +139,7 @@ impl<'a> Looked<'a> {
         ));
     }
 
-    /// Says what became of images that were there before.
+    /// Notes the images from earlier runs.
     fn tell_rest(&self, store: &Store) -> Result<(), OpsError> {
         if self.n_others == 0 {
             return Ok(());
@@ -209,7 +209,7 @@ pub(crate) fn files_besides(source: &dyn Source) -> Vec<String> {
         .collect()
 }
 
-/// Keeps the indexes of which only a part is carried, so that the next run need not fetch them.
+/// Stores the original indexes of partly carried images, so that the next run need not fetch them.
 async fn keep_originals(cx: &Context, store: &Store, plan: &Arc<Plan>) {
     let (store, plan) = (store.clone(), Arc::clone(plan));
     let result = hod_bridge::run(move || {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{StoreTarget, existing};
 use crate::batch::{Batch, error_chain};
 use crate::input::OpenInput;
-use crate::{BatchOutcome, Context, Effect, OpsError, RemovedImage};
+use crate::{BatchOutcome, Context, OpsError, RemovedImage, RunMode};
 use hod_fsx::DirLock;
 use hod_report::amount::{format_count, format_len};
-use hod_store::{Kept, Store, Surplus};
+use hod_store::{Retained, Store, Surplus};
 use hod_transfer::{Plan, publications};
 
 /// Maximum number of files named in a line.
@@ -16,12 +16,12 @@ const SHOWN_MAX: usize = 5;
 
 /// The removal of images that are not copied.
 ///
-/// Refused, with nothing changed, when the store that is copied from does not have all of an image
-/// that would go: what is removed can be copied again. Nothing is removed when an image failed.
+/// Refused, with nothing changed, if the source store does not have all of an image to remove, so
+/// that removed images can be copied again. Nothing is removed if an image failed.
 pub(super) struct Replacement<'a> {
     cx: &'a Context,
     target: &'a StoreTarget,
-    effect: Effect,
+    mode: RunMode,
     origin: Origin,
     surplus: Option<Surplus>,
     removed: Vec<RemovedImage>,
@@ -40,7 +40,7 @@ impl<'a> Replacement<'a> {
     /// Refuses a source that is not a store, and one that is the tree itself.
     pub(super) async fn new(
         cx: &'a Context,
-        (target, effect): (&'a StoreTarget, Effect),
+        (target, mode): (&'a StoreTarget, RunMode),
         input: &OpenInput<'_>,
     ) -> Result<Self, OpsError> {
         let Some(store) = input.source.as_store().cloned() else {
@@ -53,7 +53,7 @@ impl<'a> Replacement<'a> {
         Ok(Self {
             cx,
             target,
-            effect,
+            mode,
             origin: Origin {
                 path,
                 store,
@@ -75,7 +75,7 @@ impl<'a> Replacement<'a> {
     pub(super) async fn survey(&mut self, plan: &Plan, tree: &Store) -> Result<(), OpsError> {
         require_apart(&self.origin.path, &self.target.path)?;
         self.cx.stage("comparing the tree with the store");
-        let kept = Kept::of(&publications(plan));
+        let kept = Retained::of(&publications(plan));
         let (tree, origin) = (tree.clone(), self.origin.store.clone());
         let survey = move |stop: hod_bridge::Stop| tree.surplus(&kept, &origin, &stop);
         let surplus = hod_bridge::run_stoppable(survey).await?;
@@ -90,7 +90,7 @@ impl<'a> Replacement<'a> {
         Ok(())
     }
 
-    /// Removes the surplus, or says what would be removed, unless an image failed.
+    /// Removes the surplus, or reports what would be removed, unless an image failed.
     pub(super) async fn finish(&mut self, batch: &Batch) -> Result<(), OpsError> {
         let Some(surplus) = self.surplus.take() else {
             return Ok(());
@@ -100,7 +100,7 @@ impl<'a> Replacement<'a> {
             return Ok(());
         }
         self.describe(&surplus);
-        if self.effect == Effect::DryRun {
+        if self.mode == RunMode::DryRun {
             return Ok(());
         }
         self.cx.stage("removing other images");
@@ -122,20 +122,20 @@ impl<'a> Replacement<'a> {
         Ok(())
     }
 
-    /// Adds what was removed to what became of the images.
+    /// Adds the removed images to the outcome.
     pub(super) fn add_to(self, outcome: &mut BatchOutcome) {
         outcome.removed = self.removed;
         outcome.left_files = self.left_files;
     }
 
-    /// Says that nothing goes since an image failed.
+    /// Warns that nothing is removed because an image failed.
     fn tell_kept(&self, surplus: &Surplus) {
         if surplus.images().is_empty() {
             return;
         }
-        let verb = match self.effect {
-            Effect::Real => "was",
-            Effect::DryRun => "would be",
+        let verb = match self.mode {
+            RunMode::Real => "was",
+            RunMode::DryRun => "would be",
         };
         self.cx.warn(&format!(
             "nothing {verb} removed from `{}`: some images failed",
@@ -143,14 +143,14 @@ impl<'a> Replacement<'a> {
         ));
     }
 
-    /// Says which images go, and what stays that is not an image.
+    /// Reports the images to remove, and the files that stay.
     fn describe(&mut self, surplus: &Surplus) {
         let path = self.target.path.display();
         let images = surplus.images();
         if !images.is_empty() {
-            let verb = match self.effect {
-                Effect::Real => "removing",
-                Effect::DryRun => "would remove",
+            let verb = match self.mode {
+                RunMode::Real => "removing",
+                RunMode::DryRun => "would remove",
             };
             let mut text = format!(
                 "{verb} {} from `{path}`:",
@@ -195,7 +195,7 @@ impl<'a> Replacement<'a> {
     }
 }
 
-/// The first of some names, and how many there are besides.
+/// The first names, and the number of others.
 fn some(names: &[String]) -> String {
     let shown = names.len().min(SHOWN_MAX);
     let text = names[..shown].join(", ");

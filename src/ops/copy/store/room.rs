@@ -1,4 +1,4 @@
-//! Whether a store has room for what is copied to it.
+//! Checks that a store has enough space for the copy.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(super) enum Sharing {
     Possible,
 }
 
-/// Refuses links that cannot be made, and copies for which there is no space. Returns how many bytes
-/// the copies take; if the disk is not shared, the most that they may take.
+/// Refuses impossible links, and copies without enough space. Returns the bytes that the copies
+/// take; if the disk is not shared, the maximum.
 pub(super) async fn require(
     (target, sharing): (&StoreTarget, Sharing),
     input: &OpenInput<'_>,
@@ -51,7 +51,7 @@ pub(super) async fn require(
     let parts = parts(input.source.as_ref(), target.visibility);
     let (path, plan) = (target.path.clone(), Arc::clone(plan));
     hod_bridge::run(move || {
-        // Where all of it fits, what is there already need not be looked for.
+        // If everything fits, existing blobs need not be looked up.
         let all = taken_by(&plan, (None, parts))?;
         if sharing == Sharing::None && require_space(&to, all, fewer).is_ok() {
             return Ok(all);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 
-use super::super::{Check, Finding, Look, Present};
+use super::super::{Check, Finding, PreflightCheck, Present};
 use super::{ASK_AT_ONCE, HarborState, project_name};
 use hod_oci::{Digest, ReferrerTagKind, RepositoryName, Tag};
 use hod_transfer::{Destination, Plan, RegistrySink, Resolved};
@@ -20,8 +20,8 @@ enum Names {
 /// A tag to ask about.
 type Asked<'p> = (&'p RepositoryName, &'p Tag, Names);
 
-impl Look<'_> {
-    pub(super) async fn look_for_immutable_tags(
+impl PreflightCheck<'_> {
+    pub(super) async fn check_immutable_tags(
         &mut self,
         state: &HarborState,
         (sink, plan, present): (&RegistrySink, &Plan, &[Present]),
@@ -70,13 +70,14 @@ impl Look<'_> {
                 }
             }
             if is_hidden {
-                self.unseen.push(format!("the immutable tags of `{name}`"));
+                self.unchecked
+                    .push(format!("the immutable tags of `{name}`"));
             }
         }
     }
 }
 
-/// The tag of an image that names another one now.
+/// The tag of an image, if it currently names another image.
 fn own_tag<'a>(image: &'a Resolved, present: &Present) -> Option<Asked<'a>> {
     let destination = &image.wanted.destination;
     let tag = destination.tag.as_ref()?;
@@ -89,7 +90,7 @@ fn cosign_tags(image: &Resolved) -> impl Iterator<Item = (&Tag, Digest)> {
     own.map(|referrer| (&referrer.tag, referrer.top().digest().clone()))
 }
 
-/// The tags of cosign that exist and name something else than what is to be pushed.
+/// The existing tags of cosign that name another manifest than the pushed one.
 async fn changed_signatures<'p>(
     sink: &RegistrySink,
     images: &[(&'p Resolved, &Present)],

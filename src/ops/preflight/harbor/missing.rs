@@ -1,22 +1,18 @@
-//! Missing projects: whether the login may create them is checked first, and they are created last,
-//! if there are no other findings.
+//! Missing projects: checks that the login can create them, and creates them last, if there are no
+//! other findings.
 
-use super::super::super::Effect;
+use super::super::super::RunMode;
 use super::super::super::batch::error_chain;
-use super::super::{Check, Finding, Look, ProjectReport};
+use super::super::{Check, Finding, PreflightCheck, ProjectReport};
 use super::quota::{Needs, over_quota};
 use super::{HarborState, Presence};
 use hod_registry::{Created, Creator, Harbor, NewProject, Project, ProjectAccess};
 use hod_report::amount::format_len;
 
-impl Look<'_> {
+impl PreflightCheck<'_> {
     /// Decides how to treat the projects that are not known to exist; changes nothing.
-    pub(super) async fn look_for_missing_projects(
-        &mut self,
-        state: &mut HarborState,
-        needs: &Needs,
-    ) {
-        self.look_at_system(state).await;
+    pub(super) async fn check_missing_projects(&mut self, state: &mut HarborState, needs: &Needs) {
+        self.check_system(state).await;
         let creation = state.info.as_ref().and_then(|info| info.creation);
         for (project, presence) in state.projects.values_mut() {
             if *presence == Presence::There {
@@ -48,7 +44,7 @@ impl Look<'_> {
             }
             let creator = match state.harbor.creator(project, creation).await {
                 Ok(creator) => creator,
-                // Creating it tells.
+                // Creating the project shows it.
                 Err(_) => Creator::Unknown,
             };
             let user = self.client.username(project.repo()).unwrap_or_default();
@@ -57,19 +53,20 @@ impl Look<'_> {
                 continue;
             }
             *presence = Presence::WouldBeCreated;
-            if creator == Creator::Unknown && self.effect == Effect::DryRun {
+            if creator == Creator::Unknown && self.mode == RunMode::DryRun {
                 let name = &project.name;
-                self.unseen.push(format!("whether it can create `{name}`"));
+                self.unchecked
+                    .push(format!("whether it can create `{name}`"));
             }
         }
     }
 
-    /// Creates the missing projects; to be called when there are no findings.
+    /// Creates the missing projects; call it if there are no findings.
     pub(crate) async fn create_projects(&mut self) {
         let (Some(mut state), Some(new)) = (self.harbor.take(), self.create) else {
             return;
         };
-        if self.effect == Effect::Real && self.findings.is_empty() {
+        if self.mode == RunMode::Real && self.findings.is_empty() {
             self.create_missing(&mut state, new).await;
         }
         self.harbor = Some(state);
@@ -85,7 +82,7 @@ impl Look<'_> {
                 Ok(Created::Now) => {
                     *presence = Presence::Created;
                     created.push(project.name.clone());
-                    self.look_at_new_quota((&state.harbor, project), new).await;
+                    self.check_new_quota((&state.harbor, project), new).await;
                 }
                 Ok(Created::Before) => *presence = Presence::There,
                 Err(error) => {
@@ -111,8 +108,8 @@ impl Look<'_> {
         }
     }
 
-    /// Whether a new project got the requested quota, since Harbor may ignore it.
-    async fn look_at_new_quota(&self, (harbor, project): (&Harbor, &Project), new: NewProject) {
+    /// Checks that a new project has the requested quota: Harbor may ignore it.
+    async fn check_new_quota(&self, (harbor, project): (&Harbor, &Project), new: NewProject) {
         let Some(wanted) = new.storage_limit else {
             return;
         };

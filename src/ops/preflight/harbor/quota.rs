@@ -1,11 +1,11 @@
-//! Whether the quota of a project has room for what is to be pushed.
+//! Checks that the push fits into the quota of a project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt as _;
 
 use super::super::super::batch::error_chain;
-use super::super::{Check, Finding, Look};
+use super::super::{Check, Finding, PreflightCheck};
 use super::{ASK_AT_ONCE, project_name};
 use hod_oci::RepositoryName;
 use hod_registry::{Harbor, Project};
@@ -64,9 +64,10 @@ fn projects_of<'p>(plan: &'p Plan, blob: &PlannedBlob) -> BTreeSet<&'p str> {
     names.filter_map(project_name).collect()
 }
 
-impl Look<'_> {
-    /// Compares the quota with what is to be pushed, less what the project is seen to have.
-    pub(super) async fn look_at_quota(
+impl PreflightCheck<'_> {
+    /// Compares the quota with the size of the push, minus the content that the project already
+    /// has.
+    pub(super) async fn check_quota(
         &mut self,
         (harbor, project): (&Harbor, &Project),
         (sink, plan, need): (&RegistrySink, &Plan, u64),
@@ -74,10 +75,10 @@ impl Look<'_> {
         let name = &project.name;
         let quota = match harbor.quota(project).await {
             Ok(Some(quota)) => quota,
-            Ok(None) => return self.unseen.push(format!("the quota of `{name}`")),
+            Ok(None) => return self.unchecked.push(format!("the quota of `{name}`")),
             Err(error) => {
-                let unseen = format!("the quota of `{name}` ({})", error_chain(&error));
-                return self.unseen.push(unseen);
+                let unchecked = format!("the quota of `{name}` ({})", error_chain(&error));
+                return self.unchecked.push(unchecked);
             }
         };
         if need <= quota.free() {
@@ -187,14 +188,14 @@ async fn has_blob(sink: &RegistrySink, name: &RepositoryName, blob: &PlannedBlob
     answer.unwrap_or(false)
 }
 
-/// Where content that the project may already have was looked for.
+/// The repositories that were searched for content that the project already has.
 #[derive(Debug, Clone, Copy)]
 enum Counted {
-    /// In the repositories that are pushed to, since the others cannot be listed.
+    /// Only the destinations, because the other repositories cannot be listed.
     Destinations,
-    /// In some of the others too.
+    /// Also some of the other repositories.
     Part,
-    /// In all of them.
+    /// All repositories.
     Project,
 }
 

@@ -35,7 +35,7 @@ impl std::fmt::Debug for SampleSink {
 #[async_trait]
 impl Sink for SampleSink {
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let digest = content.handover.blob.descriptor.digest.clone();
+        let digest = content.task.blob.descriptor.digest.clone();
         // A blob that another bundle has in several volumes is not in one file, and not measured.
         if let (Some(&sample), BlobContent::File(mut range)) =
             (self.samples.get(&digest), content.open().await?)

@@ -1,5 +1,5 @@
-//! Publishing at a registry: children by digest, then the image under its tag; and what is done
-//! when the registry has lost a part that it had.
+//! Publishes at a registry: children by digest, then the image under its tag; and restores parts
+//! that the registry has lost.
 //!
 //! Registries remember what they had: a blob that was collected as garbage may still be there for
 //! a HEAD, and missing for its manifest (facts A7). At a Harbor with several replicas, what one has
@@ -15,7 +15,7 @@ use hod_oci::{Descriptor, Digest, Manifest};
 use hod_registry::{Evidence, ManifestRef, RegistryError, Repo, UploadStart};
 use hod_retry::Failure;
 
-/// A manifest, where it goes, and what stands ready for it.
+/// A manifest, its destination, and the content for it.
 #[derive(Clone, Copy)]
 struct Put<'a> {
     plan: &'a Plan,
@@ -86,8 +86,8 @@ impl RegistrySink {
                 };
                 self.put_once(put, &mut put_already).await?;
             }
-            // Referrers stand between the image and its tag: registries may refuse what is about
-            // nothing, and nobody should find the image unsigned.
+            // Referrers are put after the image and before its tag: registries may refuse referrers
+            // without a subject, and the image must not be visible unsigned.
             if destination.tag.is_none() || !image.referrers.is_empty() {
                 self.put_once(put, &mut put_already).await?;
             }
@@ -104,8 +104,8 @@ impl RegistrySink {
         Ok(())
     }
 
-    /// Puts those manifests of an image that is there by name which are not there, and what is
-    /// about it. Its tag is right, and stays untouched.
+    /// Puts the missing manifests and referrers of an image whose tag exists. The tag is right, and
+    /// is not changed.
     async fn put_missing(&self, put: Put<'_>, at: usize) -> Result<(), TransferError> {
         let image = &put.plan.images[at];
         for manifest in self.missing_manifests(put.repo, image).await? {
@@ -138,7 +138,7 @@ impl RegistrySink {
             let name = ManifestRef::Digest(manifest.digest().clone());
             let is_there = match self.client.head_manifest(repo, &name).await {
                 Ok(head) => head.is_some_and(|head| head.evidence(manifest) == Evidence::Present),
-                // It is there, or there would be nothing to hide.
+                // It exists, otherwise the policy would not apply.
                 Err(error) if error.is_hidden_by_policy() => true,
                 Err(error) => return Err(error.into()),
             };
@@ -149,7 +149,7 @@ impl RegistrySink {
         Ok(missing)
     }
 
-    /// Whether every manifest of an image, and what is about it, is there.
+    /// Returns true if every manifest of an image and every referrer exists.
     pub async fn has_manifests(&self, image: &Resolved) -> Result<bool, TransferError> {
         let repo = self.repo(&image.wanted.destination.repository);
         let missing = self.missing_manifests(&repo, image).await?;
@@ -189,7 +189,7 @@ impl RegistrySink {
                     };
                     lost = self.remedy(put, &error);
                     let failure = match error.failure() {
-                        // What is brought again may be enough.
+                        // The restored blobs may be enough.
                         Failure::Lasting if lost.is_some() => {
                             Failure::Passing { retry_after: None }
                         }
@@ -222,7 +222,7 @@ impl RegistrySink {
         if named.is_empty() && put.lacking().next().is_some() {
             return None;
         }
-        // An index that names children which are not carried is refused for good.
+        // The refusal of an index with children that are not carried is permanent.
         let is_carried = |digest: &&Digest| {
             put.children.iter().any(|child| child.digest() == *digest)
                 || put.manifest.blobs().any(|blob| blob.digest == **digest)
@@ -267,14 +267,14 @@ impl RegistrySink {
         let (Some(blob), Some((source, reporter))) = (planned, &self.origin) else {
             return Ok(());
         };
-        let handover = Handover {
+        let task = BlobTask {
             source,
             plan: put.plan,
             blob,
             reporter,
             retry: self.client.retry_policy(),
         };
-        let mut content = Content::new(handover, None);
+        let mut content = Content::new(task, None);
         match self
             .client
             .start_upload(put.repo, &blob.descriptor, None)

@@ -8,11 +8,11 @@ use crate::{Referrer, Resolved, TransferError};
 use hod_oci::{Digest, Manifest, ManifestBody, ReferrerTagKind, with_referrers};
 use hod_registry::{Evidence, ManifestRef, Repo, SubjectSupport};
 
-/// How often an index of referrers is made anew that somebody else changed meanwhile.
+/// Number of times that an index of referrers is rebuilt after a concurrent change.
 const ATTEMPTS_MAX: usize = 4;
 
 impl RegistrySink {
-    /// Asks whether all that is about an image is there and can be found.
+    /// Checks that all referrers of an image exist and can be found.
     pub async fn has_referrers(&self, image: &Resolved) -> Result<bool, TransferError> {
         let repo = self.repo(&image.wanted.destination.repository);
         for referrer in &image.referrers {
@@ -38,8 +38,8 @@ impl RegistrySink {
         Ok(true)
     }
 
-    /// Whether a repository has a referrer by its digest, where a policy lets nobody read it: then
-    /// too the registry tells what is there from what is not.
+    /// Checks that a repository has a referrer by its digest, even if a policy forbids reading it:
+    /// the registry's answers still differ.
     async fn has_hidden(&self, repo: &Repo, referrer: &Referrer) -> Result<bool, TransferError> {
         let at = ManifestRef::Digest(referrer.top().digest().clone());
         match self.client.head_manifest(repo, &at).await {
@@ -67,8 +67,8 @@ impl RegistrySink {
         Ok(entries.iter().all(|entry| listed.contains(entry.digest())))
     }
 
-    /// Puts what is about a manifest, in the way in which it will be looked for; once a run. The
-    /// caller has the repository for itself.
+    /// Puts the referrers of a manifest so that clients find them; once per run. The caller has
+    /// locked the repository.
     pub(super) async fn put_referrer(
         &self,
         repo: &Repo,
@@ -87,7 +87,7 @@ impl RegistrySink {
         Ok(())
     }
 
-    /// Puts manifests that say what they are about; where no API will lead to them, the tag does.
+    /// Puts manifests with a subject; without the referrers API, also the tag that finds them.
     async fn put_about(&self, repo: &Repo, referrer: &Referrer) -> Result<(), TransferError> {
         let mut needs_tag = false;
         let listed = self.referrers.finder.ask(repo, &referrer.subject).await?;

@@ -68,7 +68,7 @@ impl std::fmt::Debug for RegistrySink {
 }
 
 impl RegistrySink {
-    /// Sends to `registry`; what is known of its limits by now is heeded.
+    /// Sends to `registry`, within its known limits.
     pub fn new(client: Client, registry: Registry) -> Self {
         let uploads = client.uploads_at_once_max(&registry).map(Semaphore::new);
         Self {
@@ -84,15 +84,15 @@ impl RegistrySink {
         }
     }
 
-    /// Asks for every part of the images at these destinations, which have them already, and sends
-    /// what is missing or differs.
+    /// Checks every part of the images at these destinations, which already have them, and sends
+    /// missing or different parts.
     #[must_use]
     pub fn rechecking(mut self, destinations: BTreeSet<Destination>) -> Self {
         self.rechecked = destinations;
         self
     }
 
-    /// Whether the image at a destination is there, and asked for in all its parts.
+    /// Returns true if a destination already has its image and every part of it is checked.
     pub fn rechecks(&self, destination: &Destination) -> bool {
         self.rechecked.contains(destination)
     }
@@ -144,19 +144,19 @@ impl RegistrySink {
     /// take it, an upload is begun.
     pub(super) async fn spread(
         &self,
-        handover: Handover<'_>,
+        task: BlobTask<'_>,
         (first, others): (&RepositoryName, &[&RepositoryName]),
     ) -> Result<Vec<UploadStart>, TransferError> {
-        let blob = &handover.blob.descriptor;
+        let blob = &task.blob.descriptor;
         let places = others.iter().map(|name| {
-            let images: Vec<usize> = handover.images_in(name).collect();
+            let images: Vec<usize> = task.images_in(name).collect();
             (self.repo(name), images)
         });
         let places: Vec<(Repo, Vec<usize>)> = places.collect();
         let starts = futures_util::stream::iter(places)
             .map(|(repo, images)| async move {
                 let is_rechecked = images.iter().any(|&at| {
-                    let destination = &handover.plan.images[at].wanted.destination;
+                    let destination = &task.plan.images[at].wanted.destination;
                     self.rechecks(destination)
                 });
                 if is_rechecked && self.ask(&repo.name, blob).await? == Evidence::Present {
@@ -276,7 +276,7 @@ impl RegistrySink {
                 expected: blob.size,
                 actual: len,
             }),
-            // Another replica may not know of it yet; the manifest's PUT will tell.
+            // Another replica may not have it yet; the PUT of the manifest shows it.
             Evidence::Present | Evidence::Absent | Evidence::Unknown => Ok(()),
         }
     }
@@ -314,7 +314,7 @@ impl RegistrySink {
         content: &mut Content<'_>,
     ) -> Result<(), TransferError> {
         let _slot = self.upload_slot(content).await;
-        let blob = content.handover.blob;
+        let blob = content.task.blob;
         let body = content.upload_body().await?;
         let uploaded = self.client.upload_blob(session, &blob.descriptor, body);
         let Err(error) = uploaded.await else {

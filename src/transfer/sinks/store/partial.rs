@@ -1,4 +1,4 @@
-//! Large blobs that come over a network: what a cut or a kill leaves of them is gone on with.
+//! Resumes large blobs from a network after a lost connection or a kill.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use hod_oci::ContentMismatch;
 use hod_report::{BlobRoute, Event};
 use hod_store::{Partial, PartialBlob, Store, StoreError};
 
-/// Smaller blobs are fetched again, which costs less than looking whether something is there.
+/// Smaller blobs are fetched again, which costs less than checking for a partial file.
 const KEPT_LEN_MIN: u64 = 1024 * 1024;
-/// How long another run that fetches the same blob is waited for while nothing comes of it.
+/// Maximum time to wait for another run that fetches the same blob without progress.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Whether a part of the content would be of use to a later attempt.
 pub(super) fn is_worth_keeping(content: &Content<'_>) -> bool {
-    content.is_resumable() && content.handover.blob.descriptor.size >= KEPT_LEN_MIN
+    content.is_resumable() && content.task.blob.descriptor.size >= KEPT_LEN_MIN
 }
 
-/// Puts a blob, from where the last attempt or run ended; `None` where nothing can be kept, or
-/// another run holds it and does not get on.
+/// Puts a blob, resuming after the last attempt or run; `None` if no partial file can be kept, or
+/// if another run holds it without progress.
 ///
-/// A failed attempt leaves what came with the content; dropping the content leaves it to the next
-/// run. Bytes that turn out to be wrong are thrown away.
+/// A failed attempt keeps the received part with the content; dropping the content keeps it for the
+/// next run. Wrong bytes are discarded.
 pub(super) async fn put(
     store: &Store,
     content: &mut Content<'_>,
@@ -53,7 +53,7 @@ pub(super) async fn put(
                 let kept = std::mem::take(&mut content.kept);
                 content.lost(len - kept);
                 if kept > 0 {
-                    let reporter = content.handover.reporter;
+                    let reporter = content.task.reporter;
                     reporter.event(Event::KeptLost { len: kept });
                 }
                 content.progress = 0;
@@ -63,10 +63,10 @@ pub(super) async fn put(
     }
 }
 
-/// Opens what is there, waiting for another run that is at it.
+/// Opens the partial file, waiting for another run that uses it.
 async fn open(store: &Store, content: &mut Content<'_>) -> Result<Partial, TransferError> {
-    let descriptor = &content.handover.blob.descriptor;
-    let reporter = content.handover.reporter;
+    let descriptor = &content.task.blob.descriptor;
+    let reporter = content.task.reporter;
     let mut last_seen: Option<(u64, Instant)> = None;
     loop {
         let (store, blob) = (store.clone(), descriptor.clone());
@@ -105,7 +105,7 @@ async fn open(store: &Store, content: &mut Content<'_>) -> Result<Partial, Trans
     }
 }
 
-/// Fetches what is missing; what came is kept with the content when not all came.
+/// Fetches the rest; on failure, the received part is kept with the content.
 async fn fetch(
     content: &mut Content<'_>,
     mut partial: Box<PartialBlob>,
@@ -117,7 +117,7 @@ async fn fetch(
             return Err(error);
         }
     };
-    let reporter = std::sync::Arc::clone(content.handover.reporter);
+    let reporter = std::sync::Arc::clone(content.task.reporter);
     let on_bytes = move |len| reporter.event(Event::BytesMoved { len });
     let poured = opened.pour(on_bytes, move |pieces| {
         let result = pieces.each(|bytes| partial.write(bytes));

@@ -1,4 +1,4 @@
-//! What is published of the images of a plan.
+//! The publications of the images of a plan.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -73,7 +73,7 @@ fn of_image(image: &Resolved) -> Publication {
     }
 }
 
-/// `manifests` are those of the referrer, the one that its tag names last.
+/// `manifests` are those of the referrer; the last one is named by its tag.
 fn of_referrer(image: &Resolved, referrer: &Referrer, manifests: &[Manifest]) -> Publication {
     let top = manifests.last();
     Publication {

@@ -1,4 +1,4 @@
-//! `pack --since`: what the target has already, as receipts and earlier bundles tell it.
+//! `pack --since`: what the target already has, from receipts, earlier bundles and stores.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ use hod_oci::{Digest, ReferrerMode, RepositoryName};
 /// again.
 const REPOSITORIES_MAX: usize = 8;
 
-/// Who has what.
+/// The holders of blobs.
 #[derive(Debug, Default)]
-pub(super) struct Since {
+pub(super) struct Baseline {
     had: Vec<Had>,
 }
 
@@ -42,13 +42,13 @@ pub(super) struct Divided {
     pub(super) origins: Vec<Origin>,
 }
 
-impl Since {
+impl Baseline {
     /// Reads receipts, bundles (any one of several volumes) and stores.
     ///
     /// A bundle has the blobs that it contains, in any volume; those that it requires itself are
     /// not proven by it.
     pub(super) async fn read(cx: &Context, paths: &[PathBuf]) -> Result<Self, OpsError> {
-        let mut since = Self::default();
+        let mut baseline = Self::default();
         for path in paths {
             let (from, reading) = (path.clone(), cx.reading.clone());
             let had = hod_bridge::run(move || read_file(&from, &reading)).await?;
@@ -72,13 +72,13 @@ impl Since {
                     what: What::Receipt(Box::new(found.receipt)),
                 }
             };
-            // Two volumes of one bundle say the same.
+            // Two volumes of one bundle have the same index.
             let is_same = |other: &Had| other.origin.id.is_some() && other.origin == had.origin;
-            if !since.had.iter().any(is_same) {
-                since.had.push(had);
+            if !baseline.had.iter().any(is_same) {
+                baseline.had.push(had);
             }
         }
-        Ok(since)
+        Ok(baseline)
     }
 
     /// Leaves out the configs and layers that a holder has; manifests are always packed.

@@ -21,7 +21,7 @@ const RUNNING: &str = "/proc/self/exe";
 #[derive(Debug, Clone, Default)]
 pub struct CarryOptions {
     /// Files and directories, and where they go.
-    pub files: Vec<CarriedFile>,
+    pub files: Vec<ExtraFile>,
     /// Static hods, one an architecture.
     pub tools: Vec<PathBuf>,
     pub own_tool: OwnTool,
@@ -33,13 +33,13 @@ pub struct CarryOptions {
 
 /// A file or directory to carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CarriedFile {
+pub struct ExtraFile {
     pub source: PathBuf,
     /// The path in the bundle; with a slash at its end, the directory to put it in.
     pub destination: String,
 }
 
-/// Whether the hod that packs is carried.
+/// Whether the hod that packs is extra.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnTool {
     /// Where it is static, and no other of its architecture is given.
@@ -48,7 +48,7 @@ pub enum OwnTool {
     Leave,
 }
 
-/// Something that cannot be carried.
+/// Something that cannot be extra.
 #[derive(Debug, thiserror::Error)]
 pub enum CarryError {
     #[error("`{}` cannot be carried as a tool: {problem}", path.display())]
@@ -113,13 +113,13 @@ impl Hint for CarryError {
 
 /// The files found, and the facts about them that texts need.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct ExtraFiles {
     found: BTreeMap<String, Found>,
     pub(super) tools: Vec<ToolFacts>,
     pub(super) files: Vec<FileFacts>,
     pub(super) templates: Vec<Template>,
     pub(super) set: BTreeMap<String, String>,
-    /// Why the running hod is not carried, although it should be.
+    /// Why the running hod is not extra, although it should be.
     pub(super) left: Option<NotATool>,
 }
 
@@ -134,29 +134,29 @@ struct Found {
 }
 
 /// Finds and hashes all that is to be carried; blocking.
-pub(super) fn gather(options: &CarryOptions) -> Result<Carried, crate::OpsError> {
-    let mut carried = Carried {
+pub(super) fn gather(options: &CarryOptions) -> Result<ExtraFiles, crate::OpsError> {
+    let mut extra = ExtraFiles {
         set: options.set.clone(),
-        ..Carried::default()
+        ..ExtraFiles::default()
     };
-    carried.gather_tools(options)?;
+    extra.gather_tools(options)?;
     for file in &options.files {
-        carried.gather_file(file)?;
+        extra.gather_file(file)?;
     }
     if let Some(dir) = &options.template_dir {
-        carried.gather_templates(dir)?;
+        extra.gather_templates(dir)?;
     }
-    let unused = hod_template::unused_settings(options.set.keys(), &carried.templates);
+    let unused = hod_template::unused_settings(options.set.keys(), &extra.templates);
     if let Some((unused, known)) = unused
         && let Some(key) = unused.first()
     {
         let (key, known) = ((*key).clone(), known.into_iter().collect());
         return Err(CarryError::Setting { key, known }.into());
     }
-    Ok(carried)
+    Ok(extra)
 }
 
-impl Carried {
+impl ExtraFiles {
     fn gather_tools(&mut self, options: &CarryOptions) -> Result<(), crate::OpsError> {
         let mut arches: BTreeMap<&'static str, PathBuf> = BTreeMap::new();
         for path in &options.tools {
@@ -189,7 +189,7 @@ impl Carried {
         Ok(())
     }
 
-    fn gather_file(&mut self, file: &CarriedFile) -> Result<(), crate::OpsError> {
+    fn gather_file(&mut self, file: &ExtraFile) -> Result<(), crate::OpsError> {
         let source = &file.source;
         let stat = hod_fsx::try_stat(source)?;
         let nothing = || CarryError::Nothing {
@@ -300,7 +300,7 @@ impl Carried {
         Ok(())
     }
 
-    /// All files of the bundle: what was found, and the texts that `facts` give.
+    /// All extra files of the bundle: those that were found, and the texts rendered from `facts`.
     pub(super) fn files(
         &self,
         facts: &hod_template::Facts,

@@ -19,7 +19,7 @@ pub(super) fn inputs(
         None => Vec::new(),
     };
     let carried = target.carry.files.iter().map(|file| &file.source);
-    let others = target.since.iter().chain(carried).cloned();
+    let others = target.baseline.iter().chain(carried).cloned();
     let own = volumes.into_iter().chain(path).map(Path::to_owned);
     own.chain(others).collect()
 }
@@ -29,7 +29,7 @@ pub(super) fn inputs(
 ///
 /// Readers of the bundle ignore them because of their id, but people copy them along. They are
 /// neither removed nor is their removal advised: hod does not know who owns them.
-pub(crate) async fn warn_of_strays(
+pub(crate) async fn warn_of_stale_volumes(
     cx: &Context,
     (output, n_volumes): (&Path, Option<u32>),
     inputs: &[PathBuf],
@@ -42,12 +42,12 @@ pub(crate) async fn warn_of_strays(
         return;
     }
     let name = |path: &PathBuf| format!("`{}`", path.display());
-    let shown: Vec<String> = strays.iter().take(SHOWN_MAX).map(name).collect();
-    let more = match strays.len() - shown.len() {
+    let shown: Vec<String> = stale.iter().take(SHOWN_MAX).map(name).collect();
+    let more = match stale.len() - shown.len() {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    let are = match strays.len() {
+    let are = match stale.len() {
         1 => "is a volume",
         _ => "are volumes",
     };
