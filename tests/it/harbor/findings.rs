@@ -253,8 +253,8 @@ fn projects_that_are_not_there() {
     --- stderr
     error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
       CHECK    WHAT      PROBLEM
-      project  platform  does not exist, and `robot$offline+ci` may not create it
-      project  tools     does not exist, and `robot$offline+ci` may not create it
+      project  platform  does not exist, and `robot$offline+ci` cannot create it
+      project  tools     does not exist, and `robot$offline+ci` cannot create it
 
     hint: `robot$offline+ci` is a robot of one project and cannot create others: create the project on
           Harbor's web pages, or log in as a user or a system robot.
@@ -268,12 +268,12 @@ fn projects_that_are_not_there() {
     --- stderr
     error: `harbor.corp:443` is not ready: 3 problems, and nothing was changed
       CHECK       WHAT      PROBLEM
-      project     platform  does not exist, and `dev` may not create it
-      project     tools     does not exist, and `dev` may not create it
+      project     platform  does not exist, and `dev` cannot create it
+      project     tools     does not exist, and `dev` cannot create it
       push right  offline   `dev` cannot push to it
 
-    hint: At this Harbor only administrators create projects: ask one to create it, or to allow everyone
-          to (Configuration, Project Creation)
+    hint: Only administrators can create projects in this Harbor: ask one to create it, or to allow
+          everyone to create projects (Configuration, Project Creation)
           give the user the project's role Developer or, to a robot, the permissions to pull and push
           repositories.
     ");
