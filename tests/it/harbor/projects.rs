@@ -17,7 +17,7 @@ fn assert_untouched(site: &Site) {
 #[test]
 fn a_dry_run_promises_what_the_real_run_does() {
     use Kind::{Admin, OidcUser, ProjectCreator, ProjectRobot, SystemRobot, User};
-    let nobody_else = "nly administrators can create projects";
+    let nobody_else = "administrators can create projects in this Harbor";
     // Who, whether creation is for administrators only, and what is said where it is refused.
     let cases: [(Kind, &str, bool, Option<&str>); 11] = [
         (Admin, "boss", true, None),
