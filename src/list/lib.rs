@@ -51,7 +51,7 @@ pub use write::write_lines;
 
 use hod_oci::Registry;
 
-/// Whether a text, like a line of a list, has a pattern in the place of a tag.
+/// Returns true if a text, in the syntax of a line, has a pattern in place of a tag.
 pub fn has_pattern(text: &str) -> bool {
     let first = text.split_whitespace().next();
     first.is_some_and(|first| pattern::split(first).is_some())

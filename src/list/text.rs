@@ -57,7 +57,7 @@ pub(super) fn parse_line(line: &str) -> Result<Line<'_>, LineProblem> {
     }
 }
 
-/// Adds what was likely meant.
+/// Adds a suggestion.
 fn explain(code: &str, mut bad: LineProblem) -> LineProblem {
     if bad.fix.is_some() {
         return bad;
@@ -165,7 +165,7 @@ fn parse_columns(code: &str) -> Result<ImageLine, LineProblem> {
     })
 }
 
-/// What is wrong with a reference, or with a pattern in it that is none of ours.
+/// The problem with a reference, or with an unknown pattern in it.
 fn bad_name(first: &str, error: &ReferenceError) -> LineProblem {
     LineProblem {
         fix: pattern::meant(first).filter(|fix| is_image(fix)),
@@ -178,7 +178,7 @@ fn is_image(code: &str) -> bool {
     parse_columns(code).is_ok()
 }
 
-/// Takes `--platform=X` or `--platform X` off the front, where scripts around `docker pull` have it.
+/// Removes a leading `--platform=X` or `--platform X`, as in scripts for `docker pull`.
 fn leading_platform<'c, 'a>(
     columns: &'c [&'a str],
 ) -> Result<(LineOptions, &'c [&'a str]), LineProblem> {

@@ -15,7 +15,7 @@ use super::state::Server;
 use super::{blobs, listing, manifests, referrers, uploads};
 use hod_report::Event;
 
-/// Answers a request, or says why it was not admitted.
+/// Answers a request, or returns why it was not admitted.
 pub(super) async fn respond(
     server: &Arc<Server>,
     parts: &Parts,

@@ -54,7 +54,7 @@ impl Server {
         match self.options.access {
             Access::Push => Err(ApiError::new(
                 Code::Unsupported,
-                "this registry deletes nothing: it was started without `--allow-delete`",
+                "this registry accepts no deletes: it was started without `--allow-delete`",
             )),
             Access::ReadOnly | Access::PushAndDelete => self.store(),
         }

@@ -18,7 +18,7 @@ use super::reply::{
     DOCKER_UPLOAD_UUID, Parameters, ascii, content_length, created, empty, header_text,
 };
 use super::route::parse_digest;
-use super::session::{Session, Turn};
+use super::session::{Session, SessionGuard};
 use super::state::Server;
 
 /// `POST …/blobs/uploads/`: mounts, takes the whole blob, or opens a session.

@@ -11,7 +11,7 @@ use hod_fsx::{DirLock, LockMode, MadeDirs};
 #[derive(Debug)]
 pub struct Made {
     lock_path: PathBuf,
-    /// The store's directory and its state, made before its lock could be taken.
+    /// The directories that were created before the lock was acquired.
     outer: MadeDirs,
     /// The directories of the tree, made under the lock.
     inner: MadeDirs,
@@ -32,8 +32,8 @@ impl Made {
         };
         self.inner.remove_empty()?;
         if self.outer.contains(state) {
-            // The lock file is removed last: a process that waited for it sees that it is gone and
-            // starts again.
+            // The lock file is removed last: a process that waits for it detects this and starts
+            // again.
             hod_fsx::remove_file(&self.lock_path)?;
         }
         self.outer.remove_empty()?;
@@ -42,12 +42,12 @@ impl Made {
 }
 
 impl Store {
-    /// Opens the store at `path` for reading and writing, creating what is missing of it.
+    /// Opens the store at `path` for reading and writing, and creates it if necessary.
     ///
-    /// Several processes may have it open so. The first of them removes the temporary files of
-    /// those that were killed. Fails, and touches nothing, when `.hod` or a directory in it is not
-    /// a real directory of this user's, or a directory of the tree is a symbolic link; `path` itself
-    /// may be one.
+    /// Several processes can have it open. The first one removes the temporary files of killed
+    /// processes. Fails, and touches nothing, when `.hod` or a directory in it is not a real
+    /// directory of this user's, or a directory of the tree is a symbolic link; `path` itself may
+    /// be one.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::create_new(path)?.0)
     }
@@ -77,7 +77,7 @@ impl Store {
         match Self::open_for_writing(path, sharing, &mut made) {
             Ok(store) => Ok((store, made)),
             Err(error) => {
-                // The original error is returned, not that of cleaning up.
+                // The original error is returned, not the error of the clean-up.
                 let _ = made.discard();
                 Err(error)
             }
@@ -121,7 +121,7 @@ enum Sharing {
     Alone,
 }
 
-/// The lock of a store, as it was got.
+/// A lock of a store.
 enum HeldLock {
     /// No other process has the store open.
     Alone(DirLock),

@@ -9,33 +9,33 @@
 //! away, which is undone when the origin's copy has disappeared meanwhile. Files that do not occur
 //! in a finished tree are never touched.
 
-mod kept;
 mod lost;
 mod planned;
 mod proof;
 mod removal;
+mod retained;
 mod shape;
 mod surplus;
 
-pub use kept::Kept;
 pub use lost::{Lost, WhyLost};
 pub use removal::Removal;
 pub(super) use removal::restore;
+pub use retained::Retained;
 pub use surplus::Surplus;
 
 use super::{Store, StoreError};
 use hod_fsx::TempDir;
 
-/// Prefix of the directories that tell a tree from its origin.
+/// Prefix of the directories that show whether a tree is its origin.
 const PROBE: &str = "probe-";
 
 impl Store {
-    /// Refuses a tree that is `origin` under another name, which its devices and inodes may not
-    /// tell (network mounts, overlays): what is made in one must not be seen in the other.
+    /// Refuses a tree that is `origin` under another name, which devices and inodes may not show
+    /// (network mounts, overlays): a file created in one must not appear in the other.
     pub fn require_apart(&self, origin: &Self) -> Result<(), StoreError> {
         let dirs = |store: &Self| [store.tree().blobs(), store.tree().repositories()];
         for (ours, theirs) in dirs(self).into_iter().zip(dirs(origin)) {
-            // Those of runs that were killed.
+            // Directories of killed runs.
             for name in hod_fsx::read_dir_names(&ours)? {
                 if name.as_encoded_bytes().starts_with(PROBE.as_bytes()) {
                     hod_fsx::remove_dir_if_empty(&ours.join(name))?;

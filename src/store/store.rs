@@ -49,7 +49,7 @@ impl Store {
     /// process that holds it exclusively. `None` when the store has no lock file: hod has never
     /// written to it.
     pub fn hold(&self) -> Result<Option<DirLock>, StoreError> {
-        // Of the inside of a tree, it is that of the store around it.
+        // Inside a tree, the lock is that of the surrounding store.
         let root = if self.path() == self.tree().root() {
             self.path().join("../../..")
         } else {
@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// Fails if this user cannot write to the store at `path`, or cannot create it there; changes
-    /// nothing. A single blob or repository may have an owner of its own all the same.
+    /// nothing. A single blob or repository can still have another owner.
     pub fn require_writable(path: &Path) -> Result<(), hod_fsx::Error> {
         Tree::below(path).require_writable(path)
     }

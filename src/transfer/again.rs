@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{
-    Attempts, BlobContent, BlobStream, Handover, Location, Origins, Source, TransferError,
+    Attempts, BlobContent, BlobStream, BlobTask, Location, Origins, Source, TransferError,
 };
 use hod_oci::Descriptor;
 use hod_registry::{Reopen, UploadStream};

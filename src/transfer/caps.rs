@@ -6,14 +6,14 @@ pub struct SourceCaps {
     pub reach: Reach,
     pub order: ReadOrder,
     pub keeping: Keeping,
-    /// What has the blobs, and so what to do about one that is damaged.
+    /// The container of the blobs, which determines the advice about a damaged one.
     pub holder: BlobHolder,
     pub indexes: Indexes,
 }
 
 #[cfg(test)]
 impl SourceCaps {
-    /// Those of the sources that tests make up.
+    /// Capabilities of test sources.
     pub(crate) const FAR: Self = Self {
         reach: Reach::Remote,
         order: ReadOrder::Any,
@@ -55,7 +55,7 @@ pub enum Keeping {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     Local,
-    /// Over a network, where one attempt says little.
+    /// Over a network, where one failure may be transient.
     Remote,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::{BlobContent, Handover, Location, Origins, Pieces, Presence, TransferError, again};
+use super::{BlobContent, BlobTask, Location, Origins, Pieces, Presence, TransferError, again};
 use hod_registry::UploadBody;
 use hod_report::Event;
 use hod_store::PartialBlob;

@@ -18,5 +18,5 @@ impl OnFailure {
     }
 }
 
-/// What became of the image at the same position of the plan.
+/// The outcome of the image at the same position of the plan.
 pub type ImageOutcome = Result<(), Arc<TransferError>>;

@@ -9,7 +9,7 @@ pub struct Referrer {
     /// The manifest that they refer to.
     pub subject: Digest,
     pub kind: ReferrerTagKind,
-    /// The tag that leads to them; for an index only where there is no referrers API.
+    /// The tag that finds them; an index of referrers is used only without the referrers API.
     pub tag: Tag,
     /// Every manifest to carry, once, children before parents. Of cosign's, the last has the tag;
     /// an index is not among them, since each place may need another.
@@ -49,7 +49,7 @@ impl Referrer {
         }
     }
 
-    /// The manifests that say they are about the subject, as an index lists them.
+    /// The manifests with this subject, as listed in an index.
     pub fn entries(&self) -> Vec<ReferrerEntry> {
         let is_about =
             |manifest: &&Manifest| manifest.subject().is_some_and(|s| s.digest == self.subject);

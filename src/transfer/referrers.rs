@@ -26,8 +26,8 @@ use hod_report::{Event, Reporter};
 /// Number of concurrent look-ups for one image.
 const LOOKUPS_AT_ONCE: usize = 8;
 
-/// Joins what images of one repository have about the same manifest, so that a tag is put once
-/// and means one thing, wherever they came from. Returns what to tell the user.
+/// Joins the referrers that images of one repository have for the same manifest, so that each tag
+/// is put once and has one meaning, regardless of their sources. Returns notes for the user.
 pub fn join(images: &mut [Resolved]) -> Vec<String> {
     let mut known: BTreeMap<(RepositoryName, Tag), (usize, usize)> = BTreeMap::new();
     let mut notes = Vec::new();

@@ -20,7 +20,7 @@ pub struct RegistrySource {
     pub look: Option<Looked>,
 }
 
-/// The manifests that were read from registries, each of which is fetched once.
+/// The manifests that were read from registries; each is fetched once.
 #[derive(Debug, Clone, Default)]
 pub struct Looked(Arc<Mutex<HashMap<(Repo, Digest), Cell>>>);
 
@@ -49,11 +49,11 @@ impl RegistrySource {
             return false;
         };
         let repository = destination.repository.clone();
-        // A store that cannot be read is no help, and is complained of where it is written.
+        // An unreadable store is ignored here, and reported when it is written to.
         hod_bridge::run(move || matches!(store.resolve_tag(&repository, &tag), Ok(Some(_)))).await
     }
 
-    /// Fetches a manifest, or takes it from what was read before.
+    /// Fetches a manifest, or returns the one that was already read.
     pub(super) async fn fetch(
         &self,
         repo: &Repo,
@@ -77,7 +77,7 @@ impl RegistrySource {
     }
 
     /// Finds a manifest in one repository; it is fetched unless a HEAD, which Docker Hub does not
-    /// count, says that it is at hand.
+    /// count, shows that a local copy is current.
     pub(super) async fn look_for(
         &self,
         (repo, at): (&Repo, &ManifestRef),

@@ -27,7 +27,8 @@ pub struct Resolved {
     pub original_manifest: Option<Manifest>,
     /// Referrers of the image or its parts that are carried with it.
     pub referrers: Vec<Referrer>,
-    /// Whether the original, which is left behind, has referrers, which are left behind with it.
+    /// Whether the original index, which is not carried, has referrers, which are not carried
+    /// either.
     pub leaves_referrers: bool,
     /// Whether its destination has all of it already, so that only its referrers are to be put.
     pub is_in_place: bool,
@@ -54,7 +55,8 @@ impl Resolved {
         self.manifests.iter().chain(referrers)
     }
 
-    /// Every blob to carry, with where it may be; those of referrers may be the image's too.
+    /// Every blob to carry, with its possible locations; blobs of referrers may also belong to the
+    /// image.
     pub fn all_blobs(&self) -> impl Iterator<Item = (&Descriptor, &[Location])> {
         let own = std::slice::from_ref(&self.location);
         let blobs = self.blobs.iter().map(move |blob| (blob, own));
@@ -80,7 +82,7 @@ impl Resolved {
         self.referrers.iter().map(Referrer::n_referrers).sum()
     }
 
-    /// The platforms that the carried children of an index say they are for, or its own.
+    /// The platforms of the carried children of an index, or the platform of a single manifest.
     pub fn platforms(&self) -> Vec<Platform> {
         let carried: BTreeSet<&Digest> = self.manifests.iter().map(Manifest::digest).collect();
         let mut platforms: Vec<Platform> = self

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use super::{
-    Attempts, Batching, BlobContent, Content, Handover, ImageOutcome, OnFailure, Plan, PlannedBlob,
+    Attempts, Batching, BlobContent, BlobTask, Content, ImageOutcome, OnFailure, Plan, PlannedBlob,
     Presence, Sink, Source, Timings, TransferError, Visibility, sizes,
 };
 use hod_oci::Digest;

@@ -19,9 +19,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Batching, BlobContent, BlobStream, Content, Ended, Found, ImageOutcome, Listed, LocalReferrers,
-    Locate, Location, Origins, Placed, Plan, PlannedBlob, RegistrySource, Sink, Sought, Source,
-    SourceCaps, TransferError, Turn, Visibility, Wanted,
+    Batching, BlobContent, BlobSlot, BlobStream, Content, Ended, Found, ImageOutcome, Listed,
+    LocalReferrers, Locate, Location, Origins, Placed, Plan, PlannedBlob, RegistrySource, Sink,
+    Sought, Source, SourceCaps, TransferError, Visibility, Wanted,
 };
 use hod_bundle::{Bundle, BundleManifest, Signed};
 use hod_layout::Collection;

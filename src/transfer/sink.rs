@@ -1,4 +1,4 @@
-//! Sinks: where images go. A blob is put once, and an image published when all of it is there. The
+//! Sinks: where images go. A blob is put once, and an image is published when it is complete. The
 //! adapters are in `sinks`.
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::caps::{Reach, ReadOrder};
-use super::sequential::Turn;
+use super::sequential::BlobSlot;
 use super::{
     BlobContent, Ended, Found, Listed, LocalReferrers, Locate, Location, Origins, Placed, Plan,
     PlannedBlob, RegistrySource, SizeClaim, Sought, SourceCaps, TransferError, Wanted,

@@ -81,7 +81,7 @@ impl std::fmt::Display for Destination {
 pub enum IndexMode {
     /// One platform: its manifest takes the index's place. Several: as [`IndexMode::Rewrite`].
     Fitting,
-    /// The index is written anew with the carried children only, and has a new digest.
+    /// The index is rewritten with only the carried children, and has a new digest.
     Rewrite,
     /// The index keeps its bytes and names children that are not carried.
     Keep,

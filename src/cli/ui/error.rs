@@ -12,7 +12,7 @@ const HINT_WIDTH: usize = 100;
 
 /// Renders an error with its causes and, after a blank line, its hint; no line break at the end.
 ///
-/// A cause that says nothing new (its text is the end of a line above it) is left out.
+/// A cause that adds nothing (its text is the end of a line above it) is left out.
 pub fn render_error(error: &dyn Error, hint: Option<&str>) -> String {
     render(error, hint, Colour::Plain)
 }

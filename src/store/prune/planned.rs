@@ -9,7 +9,7 @@ use crate::StoreError;
 use hod_fsx::{FileStat, PinnedDir};
 use hod_oci::{Digest, ReferrerTag, RepositoryName, Tag};
 
-/// A file that is to be removed, as it was found.
+/// A file to remove, with its status when it was found.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) file: TreeFile,
@@ -23,8 +23,8 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Looks at a file; `None` when it is gone, or is not a regular file that is reached without a
-    /// link.
+    /// Returns the status of a file; `None` if it does not exist, is not a regular file, or is
+    /// reached through a link.
     pub(super) fn new(
         file: TreeFile,
         path: &Path,
@@ -108,7 +108,7 @@ impl Copy {
         }
     }
 
-    /// Whether the file is still there as it was.
+    /// Returns true if the file is unchanged.
     pub(super) fn stands(&self) -> Result<bool, hod_fsx::Error> {
         let stat = hod_fsx::try_stat_link(&self.path)?;
         Ok(stat.is_some_and(|stat| {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::kept::Kept;
 use super::lost::{Lost, WhyLost};
 use super::planned::{Planned, open_tree};
 use super::proof::{Prover, Verdict};
+use super::retained::Retained;
 use super::shape::{TreeDir, TreeFile};
 use crate::{Store, StoreError, StoredImage, UnreadableTag};
 use hod_bridge::Stop;
@@ -44,8 +44,8 @@ impl Surplus {
         self.untagged.contains(&image.digest)
     }
 
-    /// The images of which the origin does not have everything, sorted: with any of them, nothing
-    /// may be removed.
+    /// The images that are not complete in the origin, sorted: if there are any, nothing may be
+    /// removed.
     pub fn lost(&self) -> &[Lost] {
         &self.lost
     }
@@ -68,12 +68,17 @@ impl Surplus {
 }
 
 impl Store {
-    /// Lists what the tree has besides what it is to hold, and proves that `origin` has it, too.
+    /// Lists the surplus of the tree, and checks that `origin` has it, too.
     ///
-    /// Fails with [`StoreError::Indirect`] or [`StoreError::IndirectFile`] where a symbolic link is in
-    /// the place of a directory or file of the tree. Changes nothing but stamps. Hashes the origin's
+    /// Fails with [`StoreError::Indirect`] or [`StoreError::IndirectFile`] if a symbolic link is in
+    /// place of a directory or file of the tree. Changes nothing but stamps. Hashes the origin's
     /// copies that are not known to be right.
-    pub fn surplus(&self, kept: &Kept, origin: &Self, stop: &Stop) -> Result<Surplus, StoreError> {
+    pub fn surplus(
+        &self,
+        kept: &Retained,
+        origin: &Self,
+        stop: &Stop,
+    ) -> Result<Surplus, StoreError> {
         let root = self.tree().root();
         if root == self.path() {
             let path = root.to_owned();
@@ -166,9 +171,9 @@ struct Listing {
     empty_dirs: BTreeSet<PathBuf>,
 }
 
-/// Walks the tree at `root`, which is in `dir`; fails at a symbolic link in the place of a directory
-/// or file of the tree.
-fn list(root: &Path, kept: &Kept, dir: &PinnedDir) -> Result<Listing, StoreError> {
+/// Walks the tree at `root`, which is in `dir`; fails at a symbolic link in place of a directory or
+/// file of the tree.
+fn list(root: &Path, kept: &Retained, dir: &PinnedDir) -> Result<Listing, StoreError> {
     let mut found = Vec::new();
     let mut left = Vec::new();
     let mut empty_dirs = BTreeSet::new();
@@ -210,7 +215,7 @@ fn list(root: &Path, kept: &Kept, dir: &PinnedDir) -> Result<Listing, StoreError
 
 /// State of the survey of a tree's blobs.
 struct Survey<'a> {
-    kept: &'a Kept,
+    kept: &'a Retained,
     manifests: HashMap<Digest, Option<Manifest>>,
     /// The blobs that are not kept.
     surplus: HashSet<Digest>,

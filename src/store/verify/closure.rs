@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hod_oci::{
     Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, MediaTypeKind, ReferrerTag, RepositoryName,
 };
+use hod_report::amount::{format_count, format_len};
 
 use super::problem::{Findings, Problem};
 use super::tree::{BlobFile, RepositoryLinks};

@@ -39,7 +39,7 @@ struct Inner {
     output: Output,
     cache: Arc<dyn VerificationCache>,
     reporter: Arc<dyn Reporter>,
-    /// Blobs of which a part has come, and that are resumed.
+    /// Partly received blobs, which are resumed.
     begun: Mutex<HashMap<Digest, IncomingBlob>>,
     failure: Mutex<Option<BundleError>>,
 }
@@ -349,7 +349,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no panic with the lock")
 }
 
-/// Every blob is read, and what is learned is kept.
+/// Every blob is read, and its digest is recorded.
 pub struct ReadAll(pub Arc<dyn VerificationCache>);
 
 impl std::fmt::Debug for ReadAll {

@@ -18,16 +18,16 @@ pub use target::RegistrySink;
 #[async_trait]
 impl Sink for RegistrySink {
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let handover = content.handover;
-        let blob = &handover.blob.descriptor;
+        let task = content.task;
+        let blob = &task.blob.descriptor;
         let mut names: Vec<&RepositoryName> = Vec::new();
-        for &at in &handover.blob.images {
-            let name = &handover.plan.images[at].wanted.destination.repository;
+        for &at in &task.blob.images {
+            let name = &task.plan.images[at].wanted.destination.repository;
             if !names.contains(&name) {
                 names.push(name);
             }
         }
-        if let Presence::Target(there) = &handover.blob.presence {
+        if let Presence::Target(there) = &task.blob.presence {
             return self.mount(blob, there, &names).await;
         }
         let Some((first, others)) = names.split_first() else {
@@ -37,16 +37,14 @@ impl Sink for RegistrySink {
         let mut route = BlobRoute::Present;
         let seen = self.ask(first, blob).await?;
         if seen != Evidence::Present {
-            // What is damaged, or may be, would only be mounted again.
+            // A possibly damaged blob must not be mounted again.
             let is_sound = seen == Evidence::Absent && self.rechecked.is_empty();
             let from = self.elsewhere(&blob.digest);
-            let from = from
-                .or_else(|| self.own(handover.blob))
-                .filter(|_| is_sound);
+            let from = from.or_else(|| self.own(task.blob)).filter(|_| is_sound);
             let start = self.client.start_upload(&repo, blob, from.as_ref());
             let start = match from {
                 None if self.may_upload() => content.open_during(start).await?,
-                // What is likely to be mounted need not be opened, nor what has to wait.
+                // A blob that will probably be mounted, or that has to wait, is not opened.
                 _ => start.await?,
             };
             match start {
@@ -57,12 +55,12 @@ impl Sink for RegistrySink {
                 }
             }
             self.require_arrival(&repo, blob, seen).await?;
-            self.note_sent(handover.images_in(first));
+            self.note_sent(task.images_in(first));
         }
         // Sequential sources can serve only the first repository; the rest must be mounts.
         // Begun uploads are not left waiting for long, which some registries would forget.
         for others in others.chunks(MOUNTS_AT_ONCE) {
-            for start in self.spread(handover, (first, others)).await? {
+            for start in self.spread(task, (first, others)).await? {
                 match start {
                     UploadStart::Mounted if route == BlobRoute::Present => {
                         route = BlobRoute::Mounted;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::blob_content::open_range;
-use crate::sequential::{self, Turn};
+use crate::sequential::{self, BlobSlot};
 use crate::{
     BlobContent, BlobHolder, Destination, Indexes, Keeping, Listed, LocalReferrers, Locate,
     Location, Placed, Plan, Reach, ReadOrder, Source, SourceCaps, TransferError,

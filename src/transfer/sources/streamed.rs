@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::bundle::listed;
-use crate::sequential::{self, Turn};
+use crate::sequential::{self, BlobSlot};
 use crate::{
     BlobContent, BlobHolder, Ended, Indexes, Keeping, Listed, LocalReferrers, Location, Placed,
     Plan, Reach, ReadOrder, Source, SourceCaps, StreamedBundle, TransferError,

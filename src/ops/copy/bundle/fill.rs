@@ -30,7 +30,7 @@ pub(super) struct Looked<'a> {
     /// Until it is written.
     pub(super) planned: Option<Planned>,
     pub(super) cache: Arc<dyn VerificationCache>,
-    /// What the bundle says, and how it is packed.
+    /// The content of the bundle, and how it is packed.
     pub(super) facts: Facts,
     pub(super) forecast: Option<PackForecast>,
     sink: Option<Arc<BundleSink>>,

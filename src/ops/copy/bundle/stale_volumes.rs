@@ -37,8 +37,8 @@ pub(crate) async fn warn_of_stale_volumes(
     // The bundle is written already, so errors here are ignored.
     let (output, inputs) = (output.to_owned(), inputs.to_owned());
     let find = move || hod_bundle::stale_volumes(&output, n_volumes, &inputs);
-    let strays = hod_bridge::run(find).await.unwrap_or_default();
-    if strays.is_empty() {
+    let stale = hod_bridge::run(find).await.unwrap_or_default();
+    if stale.is_empty() {
         return;
     }
     let name = |path: &PathBuf| format!("`{}`", path.display());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::target::RegistrySink;
 use crate::absent::role;
-use crate::{Content, Handover, Plan, Resolved, TransferError};
+use crate::{BlobTask, Content, Plan, Resolved, TransferError};
 use hod_oci::{Descriptor, Digest, Manifest};
 use hod_registry::{Evidence, ManifestRef, RegistryError, Repo, UploadStart};
 use hod_retry::Failure;
@@ -231,7 +231,8 @@ impl RegistrySink {
         (named.is_empty() || !carried.is_empty()).then_some(carried)
     }
 
-    /// Brings `missing` again, whatever the registry says of it; with none named, asks for each.
+    /// Sends `missing` again, even if the registry reports it as present; if none is named, checks
+    /// each.
     async fn bring_again(&self, put: Put<'_>, missing: &[Digest]) -> Result<(), TransferError> {
         let own = put.manifest.children();
         for child in put.children {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Content, Destination, Handover, Location, PlannedBlob, Source, TransferError};
+use crate::{BlobTask, Content, Destination, Location, PlannedBlob, Source, TransferError};
 use hod_oci::{Descriptor, Digest, Registry, RepositoryName, Tag};
 use hod_registry::{
     Client, Evidence, HeadManifest, ManifestRef, ReferrerFinder, RegistryError, Repo,
@@ -25,15 +25,15 @@ pub struct RegistrySink {
     pub(super) client: Client,
     pub(super) registry: Registry,
     /// Manifests of one repository are put one after another, and none twice: Harbor's database
-    /// trips over itself otherwise (facts D9). What is locked are the digests put already.
+    /// fails otherwise. The lock holds the digests that were already put.
     pub(super) repositories:
         Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<HashSet<Digest>>>>>,
     /// The uploads that the registry may be given at once, where there is a limit.
     pub(super) uploads: Option<Semaphore>,
-    /// Where blobs are had again that the registry has lost; and whom to tell.
+    /// The source of blobs that the registry has lost, and the reporter.
     pub(super) origin: Option<(Arc<dyn Source>, Arc<dyn Reporter>)>,
     pub(super) referrers: ReferrersThere,
-    /// Destinations that have their image already, and of which every part is asked for.
+    /// Destinations that already have their image, of which every part is checked.
     pub(super) rechecked: BTreeSet<Destination>,
     /// Images of the plan for which something was sent.
     pub(super) sent: Mutex<HashSet<usize>>,
@@ -41,7 +41,7 @@ pub struct RegistrySink {
     pub(super) elsewhere: Mutex<HashMap<Digest, RepositoryName>>,
 }
 
-/// What is known of the referrers at the target.
+/// The known referrers at the target.
 #[derive(Debug)]
 pub(super) struct ReferrersThere {
     pub(super) finder: ReferrerFinder,

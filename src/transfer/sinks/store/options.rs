@@ -6,7 +6,7 @@ use hod_fsx::{Durability, LinkMode};
 /// How a store takes images.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreSinkOptions {
-    /// How blobs that are files are taken over; `None` copies and verifies them.
+    /// How to place blobs that are files; `None` copies and verifies them.
     pub link: Option<LinkMode>,
     pub durability: Durability,
     pub visibility: Visibility,
@@ -16,8 +16,8 @@ pub struct StoreSinkOptions {
 /// What the tags list that lead to referrers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferrerTags {
-    /// What is carried, and what the store has about the same manifest already.
+    /// The carried referrers, joined with those that the store has for the same manifest.
     Joined,
-    /// What is carried and no more.
+    /// Only the carried referrers.
     Carried,
 }

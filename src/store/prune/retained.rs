@@ -8,7 +8,7 @@ use hod_oci::{Digest, RepositoryName, Tag};
 
 /// The content that the tree is to keep.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct Retained {
     pub(super) repositories: HashMap<RepositoryName, KeptLinks>,
     /// Blobs and manifests of all repositories.
     pub(super) blobs: HashSet<Digest>,
@@ -21,7 +21,7 @@ pub(super) struct KeptLinks {
     layers: HashSet<Digest>,
 }
 
-impl Kept {
+impl Retained {
     /// All that publishing these images puts into a tree.
     pub fn of(images: &[Publication]) -> Self {
         let mut kept = Self::default();

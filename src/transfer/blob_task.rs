@@ -7,28 +7,28 @@ use hod_oci::RepositoryName;
 use hod_report::Reporter;
 use hod_retry::RetryPolicy;
 
-/// One blob on its way: where it is, who waits for it, and whom to tell.
+/// One blob in flight: its location, its images and its reporter.
 #[derive(Clone, Copy)]
-pub struct Handover<'a> {
+pub struct BlobTask<'a> {
     pub(super) source: &'a Arc<dyn Source>,
     pub(super) plan: &'a Plan,
     pub(super) blob: &'a PlannedBlob,
     pub(super) reporter: &'a Arc<dyn Reporter>,
-    /// How what failed is tried again.
+    /// The retry policy.
     pub(super) retry: RetryPolicy,
 }
 
-impl std::fmt::Debug for Handover<'_> {
+impl std::fmt::Debug for BlobTask<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { source, blob, .. } = self;
-        f.debug_struct("Handover")
+        f.debug_struct("BlobTask")
             .field("source", source)
             .field("blob", blob)
             .finish_non_exhaustive()
     }
 }
 
-impl<'a> Handover<'a> {
+impl<'a> BlobTask<'a> {
     /// The images that need the blob in a repository, by position in the plan.
     pub(super) fn images_in(
         &self,
