@@ -9,9 +9,9 @@ use hod_transfer::{Destination, IndexMode, Locate, ReferrerMode, Wanted};
 /// The options on the command line, which apply to all images.
 #[derive(Debug, Clone, Copy)]
 pub struct Carry<'a> {
-    /// All that the source has when there are none.
+    /// Everything that the source has, if there are none.
     pub platforms: Option<&'a PlatformChoice>,
-    /// Without it, an index is narrowed where platforms are chosen and kept where they are not.
+    /// Without it, an index is rewritten if platforms are selected, and kept otherwise.
     pub index: Option<IndexMode>,
     pub referrers: ReferrerMode,
     pub foreign_layers: ForeignLayers,

@@ -1,4 +1,4 @@
-//! What a local source holds, whatever kind it is, and how a list's lines are found in it.
+//! The images of a local source of any kind, and the lookup of list lines in it.
 
 mod near;
 mod wanted;
@@ -17,7 +17,7 @@ pub(super) use wanted::{landed, require_apart};
 pub struct Catalog {
     path: PathBuf,
     opened: Opened,
-    /// The only image that is meant.
+    /// The only selected image.
     image: Option<ChosenImage>,
 }
 
@@ -151,7 +151,7 @@ impl From<OpenError> for OpsError {
     }
 }
 
-/// The names of the images at a path, each as a list that finds it there has it.
+/// The names of the images at a path, as a list would write them.
 pub async fn image_names(source: &Path, reading: &ReadOptions) -> Result<Vec<String>, OpsError> {
     let (path, reading) = (source.to_owned(), reading.clone());
     let catalog = hod_bridge::run(move || Catalog::open(&path, &reading)).await?;

@@ -47,7 +47,7 @@ pub struct CopyOptions {
     pub referrers: ReferrerMode,
     pub mode: RunMode,
     pub on_failure: OnFailure,
-    /// Where to write the list with every digest, of images that a list names at registries.
+    /// The path of the lock, for images that a list names at registries.
     pub lock: Option<PathBuf>,
 }
 
@@ -175,9 +175,9 @@ fn name_one(target: &dyn CopyTarget, wanted: &mut [Wanted]) -> Result<(), OpsErr
     Ok(())
 }
 
-/// Begins and fills all targets at once.
+/// Starts and fills all targets at once.
 ///
-/// What stops a target as a whole fails its images, where there are others.
+/// With several targets, an error of a whole target fails its images.
 async fn fill(
     input: &OpenInput<'_>,
     prepared: &mut [Box<dyn Prepared + '_>],

@@ -1,4 +1,4 @@
-//! `diff`: what differs between two sources, and what a delta between them would weigh.
+//! `diff`: the differences between two sources, and the size of a delta between them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub struct DiffOutcome {
 }
 
 impl DiffOutcome {
-    /// Whether the two hold the same images.
+    /// Whether both have the same images.
     pub fn is_same(&self) -> bool {
         let is_none = |count: &Option<BlobCount>| count.is_none_or(|count| count.blobs == 0);
         self.images.is_empty() && is_none(&self.added) && is_none(&self.removed)
@@ -85,7 +85,7 @@ pub struct DiffSide {
     /// Number of those whose content does not verify.
     #[serde(skip)]
     pub n_unverified: usize,
-    /// Images that were named and are in neither source, so that they are not compared.
+    /// Named images that are in neither source.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<DamagedImage>,
 }
@@ -109,7 +109,7 @@ pub struct ImageChange {
     pub old_digest: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_digest: Option<Digest>,
-    /// Bytes of its configs and layers that are nowhere in the old.
+    /// Bytes of its configs and layers that OLD does not have.
     pub new_bytes: u64,
     /// The line of a list that it comes from, `file:line`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! `ls`: what a source holds, and what each image costs.
+//! `ls`: the images of a source and their sizes.
 
 use serde::Serialize;
 
@@ -21,11 +21,11 @@ pub struct ImageFacts {
     /// Bytes of blobs and manifests that no other image here has, including referrers: the saving
     /// if the image is left out.
     pub own_bytes: u64,
-    /// Bytes that other images here have too.
+    /// Bytes that other images here also have.
     pub shared_bytes: u64,
     /// The number of its blobs that a bundle does not contain, but requires at its target.
     pub base_blobs: usize,
-    /// Their bytes, which are neither own nor shared.
+    /// Their bytes, which count neither as own nor as shared.
     pub base_bytes: u64,
 }
 
@@ -71,7 +71,7 @@ pub struct VolumeFacts {
 pub struct DamagedImage {
     pub image: String,
     pub error: String,
-    /// Equal for images that cannot be read for one cause, where the errors differ.
+    /// The reason: equal for images that fail with the same cause but different errors.
     #[serde(skip)]
     pub reason: Option<String>,
 }
@@ -86,7 +86,7 @@ pub enum ImageOrder {
 
 /// Lists the images of a source.
 ///
-/// Of a bundle nothing is verified but its own list; of a registry, no layer is asked for.
+/// Verifies only the index of a bundle; requests no layers from a registry.
 pub async fn images(
     cx: &Context,
     look: &Look,

@@ -1,4 +1,4 @@
-//! Refusing to write through symbolic links, or where this user may not, before anything is changed.
+//! Refuses, before anything is changed, to write through symbolic links or without permission.
 
 use std::path::Path;
 

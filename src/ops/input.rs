@@ -1,4 +1,4 @@
-//! Inputs: what a verb reads images from, as the user names it.
+//! Inputs: the sources of images, as the user names them.
 
 mod listing;
 mod patterns;
@@ -21,7 +21,7 @@ use hod_list::{Expanded, ImageList, ListEntry, RenameRules};
 use hod_store::Store;
 use hod_transfer::{Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted};
 
-/// What a verb reads.
+/// The input of a verb that moves images.
 #[derive(Debug)]
 pub enum Input {
     /// A store, bundle or layout, or the images of it that a list names.
@@ -34,7 +34,7 @@ pub enum Input {
     Registries(Box<Registries>),
 }
 
-/// What a verb that only looks reads.
+/// The input of a verb that only reads.
 #[derive(Debug)]
 pub struct Look {
     pub input: Input,
@@ -42,7 +42,7 @@ pub struct Look {
 }
 
 impl Input {
-    /// The list that chooses the images, if there is one.
+    /// The list that selects the images, if any.
     pub fn list(&self) -> Option<&ImageList> {
         match self {
             Self::Local { list, .. } => list.as_ref(),
@@ -58,7 +58,7 @@ impl Input {
         }
     }
 
-    /// What the user named.
+    /// The source as the user named it.
     pub fn word(&self) -> &Path {
         match self {
             Self::Local { path, .. } => path,
@@ -79,7 +79,7 @@ impl Input {
 pub(super) struct OpenInput<'a> {
     pub(super) source: Arc<dyn Source>,
     input: &'a Input,
-    /// What the list names, if the input is of registries.
+    /// The images of the list, if the input is registries.
     images: patterns::Images,
     /// Of a local input.
     catalog: Option<Catalog>,
@@ -143,7 +143,7 @@ impl<'a> OpenInput<'a> {
         }
     }
 
-    /// What a local input is.
+    /// The kind of a local input.
     pub(super) fn catalog(&self) -> Option<&Catalog> {
         self.catalog.as_ref()
     }
@@ -215,7 +215,7 @@ impl<'a> OpenInput<'a> {
         platforms::check(cx, self.source.as_ref(), batch, mismatch).await;
     }
 
-    /// The error of what cannot be done with it.
+    /// The error of an operation that it does not support.
     pub(super) fn refused(&self, verb: &'static str) -> OpsError {
         match &self.catalog {
             Some(catalog) => OpsError::WrongSource {
@@ -227,8 +227,8 @@ impl<'a> OpenInput<'a> {
         }
     }
 
-    /// The path of a local input, for messages about what it lacks; registries lack nothing that
-    /// they list.
+    /// The path of a local input, for messages about missing content; registries have everything
+    /// that they list.
     pub(super) fn path(&self) -> &Path {
         self.input.path().unwrap_or(Path::new(""))
     }

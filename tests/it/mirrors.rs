@@ -72,7 +72,7 @@ fn a_mirror_serves_what_it_has() {
     let output = site.pull("").success();
     site.assert_pulled();
     let note = format!(
-        "note: images of `{}` come from mirror `{}/cache`",
+        "note: pulling images of `{}` from mirror `{}/cache`",
         site.primary.host(),
         site.mirror.host()
     );
@@ -117,7 +117,7 @@ fn a_mirror_that_fails_gives_way() {
         site.mirror.fail(Fault::on("*", any_path).does(effect));
         let output = site.pull("").success();
         site.assert_pulled();
-        let is_told = output.stderr.contains("is left out from here on");
+        let is_told = output.stderr.contains("is no longer used");
         assert_eq!(is_told, is_named, "{shown}: {}", output.stderr);
     }
     // Only its blobs: what was begun there is finished elsewhere.
@@ -143,7 +143,7 @@ fn a_mirror_that_is_not_there_is_asked_once_and_told() {
     ));
     let output = site.pull("").success();
     site.assert_pulled();
-    let told = format!("mirror `{gone}` of `{host}` is left out from here on");
+    let told = format!("mirror `{gone}` of `{host}` is no longer used");
     assert_eq!(output.stderr.matches(&told).count(), 1, "{}", output.stderr);
     // The insecure one is spoken to in the clear, since it has no TLS.
     assert!(site.mirror.count("GET", blob_path) > 0);

@@ -75,7 +75,7 @@ pub(crate) fn require_space_of_all(needs: &[(PathBuf, u64)]) -> Result<(), OpsEr
     Ok(())
 }
 
-/// Refuses a file of `len` bytes where `path` is to be when the file system has none so long.
+/// Refuses a file of `len` bytes at `path` if the file system does not support this length.
 pub(crate) fn require_file_len(path: &Path, len: u64) -> Result<(), OpsError> {
     match hod_fsx::file_len_max(existing_ancestor(path)?)? {
         Some(max) if len > max => Err(OutputError::FileTooLong {

@@ -31,7 +31,7 @@ pub struct WouldMove {
     pub bytes: u64,
 }
 
-/// What a target is called.
+/// The name of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetName {
@@ -49,7 +49,7 @@ impl fmt::Display for TargetName {
 }
 
 impl Batch {
-    /// Notes what the destination of each image of the plan named before.
+    /// Records the previous manifest of each destination in the plan.
     pub(crate) fn set_targets(&mut self, found: Vec<Option<(Target, Option<Digest>)>>) {
         for (&position, found) in self.positions.iter().zip(found) {
             if let Some((target, replaces)) = found {

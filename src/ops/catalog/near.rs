@@ -11,8 +11,8 @@ const ABOVE_MAX: usize = 2;
 /// Maximum number of directories below a path that are examined.
 const BELOW_MAX: usize = 1000;
 
-/// Finds the directory that should have been named for `path`: one above it, where it is a part of
-/// a tree, or the only one below it that has a tree, as `/data/registry` of a Harbor.
+/// Finds the directory to suggest instead of `path`: one above it, if it is part of a tree, or the
+/// only one below it that has a tree, such as `/data/registry` of a Harbor.
 pub(super) fn tree_near(path: &Path) -> Result<Option<PathBuf>, OpsError> {
     if !hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_dir) {
         return Ok(None);

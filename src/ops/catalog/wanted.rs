@@ -111,7 +111,7 @@ impl Catalog {
         })
     }
 
-    /// All of it under its own names.
+    /// Everything under its own names.
     pub async fn survey_all(&self) -> Result<Surveyed, OpsError> {
         let everything = PlatformOptions::default();
         let carry = Carry::local(&everything, ReferrerMode::Carry);
@@ -204,7 +204,7 @@ impl Catalog {
         Ok(expanded.await?)
     }
 
-    /// The images that are meant without a list: the one that was chosen, or all.
+    /// The images without a list: the selected one, or all.
     pub(super) async fn images(&self) -> Result<Vec<Found>, OpsError> {
         let mut images = self.all_images().await?;
         let Some(chosen) = &self.image else {
@@ -267,7 +267,7 @@ impl Catalog {
     }
 }
 
-/// Where an image goes by the rules, and how that is compared with others.
+/// The destination of an image by the rules, and its key for comparison.
 pub(crate) fn landed(
     rules: &RenameRules,
     (name, digest): (&str, Option<Digest>),
@@ -300,7 +300,7 @@ pub(crate) fn require_apart(landings: &[Landing]) -> Result<(), OpsError> {
 fn names(entry: &ListEntry) -> Vec<Sought> {
     let stored = entry.stored();
     let names = repositories(entry);
-    // What a rewritten index was made of is at its registry only.
+    // The original of a rewritten index is only at its registry.
     let digest = match &entry.options.index {
         Some(IndexChoice::Rewrite(Some(rewritten))) => Some(rewritten),
         _ => entry.reference.digest.as_ref(),

@@ -40,8 +40,8 @@ use hod_transfer::{Resolved, TransferError};
 
 /// A bundle to write.
 ///
-/// A blob is hashed on the way unless a store has it as verified and it was not written since, so
-/// that a damaged store is detected here and not at the customer's. The file appears when it is
+/// A blob is hashed while it is copied, unless the store has verified it and it was not changed
+/// since, so that a damaged store is detected here and not at the site. The file appears when it is
 /// complete; equal input gives equal bytes. Unlike a store, which later runs trust, a bundle is
 /// verified by all its readers, so syncing is optional.
 ///
@@ -52,8 +52,8 @@ use hod_transfer::{Resolved, TransferError};
 /// bundle when it fails.
 #[derive(Debug, Clone)]
 pub struct BundleTarget {
-    /// The file, or what the names of volumes are made from; `-` for stdout. A pipe or a device is
-    /// written from start to end.
+    /// The file, or the base of the volumes' names; `-` for stdout. A pipe or a device is written
+    /// from start to end.
     pub output: PathBuf,
     /// Receipts, earlier bundles or stores of the target: their content is left out.
     pub baseline: Vec<PathBuf>,
@@ -62,7 +62,7 @@ pub struct BundleTarget {
     pub volume_size: Option<u64>,
     /// Of all volumes, write this one only.
     pub only_volume: Option<u32>,
-    /// The name in the bundle; the output's file name when there is none.
+    /// The name of the bundle; by default the output's file name.
     pub name: Option<String>,
     pub version: Option<String>,
     /// The signer, if the bundle is to be signed.
@@ -171,7 +171,7 @@ impl BundleTarget {
     }
 }
 
-/// What a bundle is written to.
+/// The kind of output of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Output {
     Files,
@@ -274,7 +274,7 @@ fn warn_of_tool(cx: &Context, extra: &ExtraFiles) {
     }
 }
 
-/// Refuses when a file that is to be written is longer than any where `output` is.
+/// Refuses a file that is longer than the file system of `output` supports.
 pub(crate) fn require_lens(output: &Path, files: &[PlannedFile]) -> Result<(), OpsError> {
     let longest = files.iter().map(|file| file.len).max();
     require_file_len(output, longest.unwrap_or(0))

@@ -1,5 +1,5 @@
-//! Layouts and archives of other tools as targets: what they have in common. Each format is one
-//! file, and one [`LayoutFormat`].
+//! Layouts and archives of other tools as targets. Each format is one file and one
+//! [`LayoutFormat`].
 
 mod archive;
 mod dir;
@@ -33,7 +33,7 @@ use hod_list::RenameRules;
 use hod_store::Store;
 use hod_transfer::{ChosenImage, Keeping, LinkChoice, Plan, Visibility};
 
-/// A layout or archive to copy to; only what no other tool could take for its own is replaced.
+/// A layout or archive to copy to; files that another tool may own are not replaced.
 #[derive(Debug)]
 pub struct LayoutTarget {
     pub path: PathBuf,
@@ -136,7 +136,7 @@ impl LayoutTarget {
         Ok(LinkChoice::Only(LinkMode::Copy))
     }
 
-    /// Refuses what does not fit on the disk; returns how many bytes it takes.
+    /// Refuses content that does not fit on the disk; returns the required bytes.
     fn require_room(
         &self,
         input: &OpenInput<'_>,
@@ -156,7 +156,7 @@ impl LayoutTarget {
     }
 }
 
-/// Refuses a path where something is that the format does not add to.
+/// Refuses an existing path to which the format cannot add images.
 fn require_free(
     cx: &Context,
     format: &'static dyn LayoutFormat,

@@ -1,4 +1,4 @@
-//! One registry as a target: what it has, what would stop the copy, and filling it.
+//! One registry as a target: checks it and fills it.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use hod_registry::{Client, RegistryError, Repo};
 use hod_report::amount::format_count;
 use hod_transfer::{Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted};
 
-/// How many destinations are asked at once what they have.
+/// Number of destinations that are checked at once.
 const ASK_AT_ONCE: usize = 16;
 
 /// A registry to copy to.
@@ -226,7 +226,7 @@ impl Prepared for Looked<'_> {
     }
 }
 
-/// What a registry lacks.
+/// The part of a plan that a registry lacks.
 struct Compared {
     batch: Batch,
     sink: RegistrySink,
@@ -403,7 +403,7 @@ async fn forecast(
     would_move
 }
 
-/// Asks the registry what the destination of every image names, and which of its referrers exist.
+/// Asks the registry for the current manifest of every destination, and for the existing referrers.
 async fn ask(
     sink: &RegistrySink,
     batch: &Batch,
@@ -445,8 +445,8 @@ async fn ask(
         .await
 }
 
-/// Whether a destination that has the manifests of an image has the foreign layers of the source,
-/// too: a registry takes a manifest without them.
+/// Returns true if a destination with the manifests of an image also has the foreign layers of the
+/// source: a registry accepts manifests without them.
 async fn has_foreign_layers(sink: &RegistrySink, image: &Resolved) -> Result<bool, TransferError> {
     let repository = &image.wanted.destination.repository;
     for layer in image.blobs.iter().filter(|blob| blob.is_foreign()) {

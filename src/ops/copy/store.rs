@@ -38,10 +38,10 @@ pub struct StoreTarget {
 /// How to treat images in a tree that are not copied to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
-    /// The copy is refused where there are any.
+    /// The copy is refused if there are any.
     Refuse,
     Keep,
-    /// They are removed, where the store that is copied from has them as well.
+    /// They are removed if the source store has them as well.
     Remove,
 }
 
@@ -90,7 +90,7 @@ impl CopyTarget for StoreTarget {
         TargetName::Path(self.path.clone())
     }
 
-    /// A layout could not be read any more where there is a store, too.
+    /// A layout could not be read any more if a store were beside it.
     async fn check(&self) -> Result<(), OpsError> {
         require_reachable(&self.path).await?;
         let path = self.path.clone();
@@ -106,7 +106,8 @@ impl CopyTarget for StoreTarget {
         hod_bridge::run(move || existing(&path)).await
     }
 
-    /// Of what must be whole, all that is not a blob is looked at before anything is created.
+    /// If the source must be complete, everything except blobs is checked before anything is
+    /// created.
     async fn accept(&self, _: &Context, input: &OpenInput<'_>) -> Result<(), OpsError> {
         let path = self.path.clone();
         hod_bridge::run(move || require_writable(&path, Store::require_writable(&path))).await?;
@@ -123,7 +124,7 @@ impl CopyTarget for StoreTarget {
         self.visibility == Visibility::AllOrNothing
     }
 
-    /// Every configuration is here when it is filled, and costs a request before.
+    /// The configs are local after filling; before, each costs a request.
     fn checks_platforms(&self, input: &Input) -> bool {
         let is_remote = matches!(input, Input::Registries(_));
         is_remote && input.platforms().mismatch == Mismatch::Warn
@@ -180,14 +181,14 @@ fn existing(path: &Path) -> Result<Option<Store>, OpsError> {
     Ok(None)
 }
 
-/// Refuses what a store cannot be made in: a file, and a layout.
+/// Refuses a path where a store cannot be created: a file or a layout.
 fn require_no_layout(path: PathBuf) -> Result<(), OpsError> {
     require_store_path(&path)?;
     if Store::detect(&path)? {
         return Ok(());
     }
     let kind = match hod_layout::kind_of_one(&path)? {
-        // What cannot be looked into, such as `lost+found` of a disk, holds nothing up.
+        // Unreadable entries, such as `lost+found`, are ignored.
         None if matches!(hod_layout::detect(&path), Ok(true)) => {
             Some("a directory of `dir:` layouts")
         }

@@ -1,4 +1,4 @@
-//! What a target of a copy is: a kind of end that can be looked at, and filled.
+//! The interface of copy targets: check them, then fill them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use hod_oci::Registry;
 use hod_store::Store;
 use hod_transfer::{ChosenImage, SharedFetch, Sink, Source, Wanted};
 
-/// Where images are copied to: one implementation for each kind of end.
+/// A target of a copy: one implementation for each kind of endpoint.
 #[async_trait(?Send)]
 pub trait CopyTarget: std::fmt::Debug + Send + Sync {
-    /// What it is called where there are several.
+    /// Its name, if there are several targets.
     fn name(&self) -> TargetName;
 
     /// The registry that it is, if it is one.
@@ -51,7 +51,7 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether it takes all images, or none.
+    /// Whether it takes all images or none.
     fn is_whole(&self) -> bool {
         false
     }
@@ -62,8 +62,8 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// Asks it what does not depend on the source, while the images that go there by these names are
-    /// resolved; what it learns is kept for [`CopyTarget::prepare`].
+    /// Makes requests that do not depend on the source, while the images for these names are
+    /// resolved; the answers are kept for [`CopyTarget::prepare`].
     async fn reach(&self, _: &[Wanted], _: RunMode) {}
 
     /// Looks at it, and changes nothing.
@@ -84,26 +84,26 @@ pub(crate) trait Prepared: Send {
         None
     }
 
-    /// The bytes that it takes of a disk, and where.
+    /// The bytes that it requires, and the disk.
     fn space(&self) -> Option<(&Path, u64)> {
         None
     }
 
-    /// Creates what must be there before anything moves.
+    /// Creates what must exist before anything moves.
     async fn begin(&mut self) -> Result<(), OpsError> {
         Ok(())
     }
 
     fn batch(&mut self) -> &mut Batch;
 
-    /// Moves and publishes what it lacks.
+    /// Moves the missing blobs and publishes the images.
     async fn fill(&mut self, feed: Feed<'_>) -> Result<(), OpsError>;
 
     /// The result.
     fn finish(self: Box<Self>) -> BatchOutcome;
 }
 
-/// Where a target is filled from, alone or with others.
+/// The source of a target, which may be shared with others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Feed<'a> {
     source: &'a Arc<dyn Source>,
@@ -133,12 +133,12 @@ impl<'a> Feed<'a> {
         self.source.as_ref()
     }
 
-    /// The same, for a sink that takes over its files.
+    /// The same, for a sink that links its files.
     pub(super) fn origin(&self) -> &'a Arc<dyn Source> {
         self.source
     }
 
-    /// The ends of one run of the engine. What a second run reads is not shared.
+    /// The source and sink of one run of the engine. Reads of a second run are not shared.
     pub(super) fn ends(&mut self, sink: Arc<dyn Sink>) -> (Arc<dyn Source>, Arc<dyn Sink>) {
         match self.shared.take() {
             Some((shared, at)) => shared.for_target(at, sink),

@@ -1,4 +1,4 @@
-//! What a registry has, as a list.
+//! Lists the content of a registry.
 
 use futures_util::{Stream, StreamExt as _};
 

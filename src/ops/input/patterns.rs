@@ -19,7 +19,7 @@ const ASK_AT_ONCE: usize = 16;
 /// Maximum number of tags of one pattern: more are most likely a mistake.
 const MATCHES_MAX: usize = 10_000;
 
-/// How many tags are named where none matches.
+/// Number of tags to suggest if none matches.
 const SHOWN_MAX: usize = 5;
 
 /// The images of a list; a pattern without matches fails alone.
@@ -48,7 +48,7 @@ pub(super) async fn expand(cx: &Context, from: &Registries) -> Result<Images, Op
     });
     let tags: HashMap<_, _> = tags.buffer_unordered(ASK_AT_ONCE).collect().await;
     let (list, source) = (from.list.clone(), from.source.clone());
-    // A hostile registry has as many tags as fit, and regular expressions take their time.
+    // A hostile registry can return very many tags, and regular expressions are slow.
     let expanded = hod_bridge::run(move || {
         list.expand(&source, |line| match &tags[&repos(line, &source)] {
             Ok(tags) => choose(line, tags).map_err(|error| Arc::new(error.into())),

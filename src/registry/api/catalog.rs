@@ -55,7 +55,7 @@ impl Client {
                 }
                 Ok(_) => {}
                 Err(error) => self.reporter().event(Event::Warning {
-                    text: &format!("{registry}: left out of its repositories: {error}"),
+                    text: &format!("{registry}: ignored an invalid repository name: {error}"),
                 }),
             }
         }

@@ -70,7 +70,7 @@ impl Client {
                     Ok(tag) => tags.push(tag),
                     // distribution lists any stray file as a tag.
                     Err(error) => self.reporter().event(Event::Warning {
-                        text: &format!("{repo}: left out of its tags: {error}"),
+                        text: &format!("{repo}: ignored an invalid tag: {error}"),
                     }),
                 }
             }

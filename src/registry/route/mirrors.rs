@@ -306,7 +306,10 @@ impl Client {
         }
         drop(served);
         if let Some(mirror) = &place.mirror {
-            let text = format!("images of `{}` come from mirror `{mirror}`", repo.registry);
+            let text = format!(
+                "pulling images of `{}` from mirror `{mirror}`",
+                repo.registry
+            );
             if self.mirrors().is_first(&text) {
                 self.reporter().event(Event::Note { text: &text });
             }
@@ -320,7 +323,7 @@ impl Client {
         }
         lock(&self.mirrors().down).insert(mirror.to_owned());
         let registry = &repo.registry;
-        let text = format!("mirror `{mirror}` of `{registry}` is left out from here on: {error}");
+        let text = format!("mirror `{mirror}` of `{registry}` is no longer used: {error}");
         if self.mirrors().is_first(mirror) {
             self.reporter().event(Event::Warning { text: &text });
         }

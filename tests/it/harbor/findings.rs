@@ -385,8 +385,8 @@ fn harbor_is_read_only() {
       CHECK      WHAT             PROBLEM
       read-only  harbor.corp:443  is in read-only mode and accepts no pushes
 
-    hint: Harbor is read-only during maintenance; an administrator ends it (Configuration, System
-          Settings).
+    hint: Wait until the maintenance ends, or ask an administrator to end read-only mode (Configuration,
+          System Settings).
     ");
 }
 

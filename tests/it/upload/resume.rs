@@ -88,7 +88,7 @@ fn a_push_that_is_killed_between_chunks_goes_on_there() {
 
     // What is held comes to nothing, as its client is gone; another relay, the same registry.
     let output = env.run_line(&line).success();
-    let said = "goes on after 2.0 MiB of 4.5 MiB";
+    let said = " after 2.0 MiB of 4.5 MiB";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     // What the first run sent is not counted as moved again.
     let said = "2.0 MiB resumed";
@@ -227,6 +227,6 @@ fn without_a_place_for_sessions_all_else_works() {
     command.args(line.split_whitespace());
     command.env("XDG_STATE_HOME", "/proc/nowhere");
     let output = hod_testkit::env::finish(&mut command).success();
-    let said = "uploads cannot be continued by the next run";
+    let said = "the next run cannot resume uploads";
     assert_eq!(output.stderr.matches(said).count(), 1, "{}", output.stderr);
 }

@@ -226,7 +226,7 @@ mod tests {
         check(&program(9999, &[(1, 0, 0)]), Err(NotATool::UnknownMachine));
         check(b"#!/bin/sh\necho hod\n", Err(NotATool::NotLinux));
         check(b"", Err(NotATool::NotLinux));
-        // Tables that lead nowhere.
+        // Tables with invalid offsets.
         let whole = program(62, &[(1, 0, 0)]);
         check(&whole[..60], Err(NotATool::NotLinux));
         let mut far = whole;

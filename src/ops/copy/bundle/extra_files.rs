@@ -11,7 +11,7 @@ use hod_oci::{Algorithm, Digest};
 use hod_report::Hint;
 use hod_template::{FileFacts, Template, ToolFacts};
 
-/// The longest template, in bytes, and how many there may be.
+/// Maximum length of a template in bytes, and maximum number of templates.
 const TEMPLATE_LEN_MAX: u64 = 1 << 20;
 const N_TEMPLATES_MAX: usize = 1000;
 /// The running program, even if its file was replaced or removed.
@@ -20,12 +20,12 @@ const RUNNING: &str = "/proc/self/exe";
 /// Files to carry in addition to images.
 #[derive(Debug, Clone, Default)]
 pub struct CarryOptions {
-    /// Files and directories, and where they go.
+    /// Files and directories, and their destinations.
     pub files: Vec<ExtraFile>,
     /// Static hods, one an architecture.
     pub tools: Vec<PathBuf>,
     pub own_tool: OwnTool,
-    /// Templates in place of the built-in ones, and besides them.
+    /// Templates that replace or extend the built-in ones.
     pub template_dir: Option<PathBuf>,
     /// The values of `set.KEY` in templates.
     pub set: BTreeMap<String, String>,
@@ -42,7 +42,7 @@ pub struct ExtraFile {
 /// Whether the hod that packs is extra.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnTool {
-    /// Where it is static, and no other of its architecture is given.
+    /// If it is static, and no other of its architecture is given.
     #[default]
     Carry,
     Leave,
@@ -126,7 +126,7 @@ pub(super) struct ExtraFiles {
 #[derive(Debug)]
 struct Found {
     path: EntryPath,
-    /// The path it is read from; it is not kept open, since there may be any number.
+    /// The path to read; it is not kept open, because there can be many.
     source: PathBuf,
     len: u64,
     digest: Digest,

@@ -24,7 +24,7 @@ pub(super) struct Looked<'a> {
     pub(super) cx: &'a Context,
     pub(super) target: &'a BundleTarget,
     pub(super) batch: Batch,
-    /// The bytes that it writes; where it is compressed, at most.
+    /// The number of bytes that it writes; for a compressed bundle, the maximum.
     pub(super) needed: u64,
     pub(super) output: Output,
     /// Until it is written.

@@ -1,5 +1,5 @@
-//! `pack --dry-run`: what packing would write, how long it would take, and what the target will
-//! need.
+//! `pack --dry-run`: what packing would write, how long it would take, and the space that the
+//! target requires.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub struct PackForecast {
     /// remote source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// Bytes that are free where it would be written.
+    /// Free bytes at the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
     pub target: TargetNeeds,
@@ -62,8 +62,8 @@ pub struct TargetNeeds {
     pub registry_bytes: u64,
     /// The largest blob, which every proxy before the registry must let pass.
     pub largest_blob_bytes: u64,
-    /// Room by project, where quotas are set; a blob counts in every project that has it, so that
-    /// one that the target has elsewhere counts too.
+    /// Space by project, because quotas apply to projects; a blob counts in every project that has
+    /// it, even if the target has it elsewhere.
     pub projects: Vec<ProjectNeed>,
 }
 
@@ -157,7 +157,7 @@ fn target_needs(manifest: &BundleManifest, bundle_bytes: u64) -> TargetNeeds {
     }
 }
 
-/// Whether any holder has the blob in this project.
+/// Returns true if any holder has the blob in this project.
 fn is_held(blob: &BaseBlob, project: &str) -> bool {
     let mut names = blob.held.iter().flat_map(|held| &held.repositories);
     names.any(|name| name.as_str().split('/').next() == Some(project))

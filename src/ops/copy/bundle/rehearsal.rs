@@ -1,4 +1,4 @@
-//! How long writing a bundle will take: a little of it is done, and measured.
+//! Estimates the time to write a bundle from a measured sample.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ const ENOUGH: Duration = Duration::from_millis(700);
 type Item = (CopyItem, u64);
 
 impl Looked<'_> {
-    /// Estimates how long filling takes until all is on the disk, by copying samples in the same
-    /// way into a temporary file next to the output. Takes a second or two.
+    /// Estimates the time until everything is on the disk, by copying samples in the same way into
+    /// a temporary file beside the output. Takes a second or two.
     pub(super) async fn rehearse(
         &self,
         source: &Arc<dyn Source>,

@@ -40,7 +40,7 @@ pub(super) fn warn_of_rest(
     left
 }
 
-/// The first names, and how many there are besides.
+/// The first names, and the number of others.
 fn shown(names: &[String]) -> String {
     let first = &names[..names.len().min(NAMES_SHOWN_MAX)];
     match names.len() - first.len() {

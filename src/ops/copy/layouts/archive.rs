@@ -57,7 +57,7 @@ impl<A: Archiver> Filler for A {
     }
 }
 
-/// Refuses a path where a file is.
+/// Refuses an existing file.
 pub(super) fn require_no_file(cx: &Context, path: &Path) -> Result<(), OpsError> {
     if !hod_fsx::try_stat(path)?.is_some_and(|stat| stat.is_file) {
         return Ok(());

@@ -88,8 +88,8 @@ impl Configs {
     }
 }
 
-/// Reads the configurations of the images of a batch, and takes out those images that a `docker
-/// save` archive cannot hold. Says of each of the others what it becomes.
+/// Reads the configs of the images of a batch, and removes images that a `docker save` archive
+/// cannot contain. Records how each of the others changes.
 async fn narrow(cx: &Context, source: &dyn Source, batch: &mut Batch) -> Configs {
     let read = futures_util::stream::iter(&batch.plan.images)
         .map(|image| config(cx, source, image))

@@ -22,10 +22,10 @@ pub(super) struct Looked<'a> {
     pub(super) link: LinkChoice,
 }
 
-/// How a format is filled, and what it keeps for that.
+/// Fills a format.
 #[async_trait(?Send)]
 pub(super) trait Filler: Send {
-    /// Creates what must be there before anything moves.
+    /// Creates the directories that must exist before anything moves.
     async fn begin(&mut self, _: &mut Looked<'_>) -> Result<(), OpsError> {
         Ok(())
     }
@@ -38,7 +38,7 @@ pub(super) trait Filler: Send {
 pub(super) struct Ready<'a> {
     pub(super) looked: Looked<'a>,
     pub(super) filler: Box<dyn Filler>,
-    /// The bytes of the disk that it takes.
+    /// The bytes that it takes on the disk.
     pub(super) needed: u64,
     pub(super) would_move: Option<WouldMove>,
 }

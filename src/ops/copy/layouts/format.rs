@@ -24,7 +24,7 @@ pub trait LayoutFormat: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Refuses a path where something is that the format does not add to.
+    /// Refuses an existing path to which the format cannot add images.
     fn require_free(&self, cx: &Context, path: &Path) -> Result<(), OpsError>;
 
     /// Refuses a path where this user cannot create or replace a file; the default is for one file.
@@ -41,8 +41,8 @@ pub trait LayoutFormat: std::fmt::Debug + Send + Sync {
     #[expect(private_interfaces, reason = "only copy calls it")]
     async fn look(&self, cx: &Context, source: &dyn Source, batch: &mut Batch) -> Box<dyn Filler>;
 
-    /// How many bytes it takes of a disk with these images, as copies; `mtime` is the time of every
-    /// member of an archive.
+    /// The bytes that these images take on the disk, as copies; `mtime` is the time of every member
+    /// of an archive.
     fn len(&self, plan: &Plan, _mtime: u64) -> u64 {
         plan.len()
     }

@@ -27,9 +27,9 @@ pub(super) struct Looked<'a> {
     pub(super) target: &'a StoreTarget,
     pub(super) options: &'a CopyOptions,
     pub(super) batch: Batch,
-    /// The bytes of the disk that it takes; at most, if it is the only target.
+    /// The bytes that it takes on the disk; the maximum, if it is the only target.
     pub(super) needed: u64,
-    /// How many images there are not copied.
+    /// The number of other images in the store.
     pub(super) n_others: usize,
     pub(super) would_move: Option<WouldMove>,
     pub(super) replacement: Option<Replacement<'a>>,

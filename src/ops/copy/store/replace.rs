@@ -1,4 +1,4 @@
-//! Replacing what a tree has: afterwards it holds the copied images and no others.
+//! Replaces the content of a tree: afterwards it has only the copied images.
 
 use std::path::{Path, PathBuf};
 

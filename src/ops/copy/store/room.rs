@@ -13,10 +13,10 @@ use hod_oci::{Digest, sum_len};
 use hod_store::Store;
 use hod_transfer::{Keeping, Plan, Presence, Resolved};
 
-/// What a file takes of a disk at least, as its data or as a link file of the store.
+/// The minimum space of a file on a disk: its data, or a link file of the store.
 const BLOCK_LEN: u64 = 4096;
 
-/// Whether other targets may take of the same disk.
+/// Whether other targets may use the same disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sharing {
     None,
@@ -64,12 +64,12 @@ pub(super) async fn require(
     .await
 }
 
-/// A length rounded up to blocks; one that no disk has stays as it is, and does not fit.
+/// A length rounded up to blocks; saturates.
 fn whole_blocks(len: u64) -> u64 {
     len.checked_next_multiple_of(BLOCK_LEN).unwrap_or(len)
 }
 
-/// What the plan takes of the disk beside what `store` has: files take whole blocks, and each blob
+/// The space that the plan requires in addition to `store`: files take whole blocks, and each blob
 /// has link files.
 fn taken_by(plan: &Plan, (store, parts): (Option<&Store>, Parts)) -> Result<u64, OpsError> {
     // Whether it can be trusted is seen when its turn comes.
@@ -93,7 +93,7 @@ fn taken_by(plan: &Plan, (store, parts): (Option<&Store>, Parts)) -> Result<u64,
     for manifest in plan.images.iter().flat_map(Resolved::all_manifests) {
         let size = manifest.bytes().len() as u64;
         if !has(manifest.digest(), size)? {
-            // The revision, the tag and what the tag had before.
+            // The links of the revision, the tag and its history.
             len = sum_len([len, whole_blocks(size), 3 * BLOCK_LEN]);
         }
     }

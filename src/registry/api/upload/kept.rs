@@ -162,7 +162,7 @@ impl Kept {
 
     fn warn<T>(&self, error: &hod_fsx::Error, reporter: &Arc<dyn Reporter>) -> Option<T> {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            let text = format!("uploads cannot be continued by the next run: {error}");
+            let text = format!("the next run cannot resume uploads: {error}");
             reporter.event(Event::Warning { text: &text });
         }
         None
@@ -411,6 +411,6 @@ mod tests {
         }
         let lines = recorder.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("cannot be continued by the next run"));
+        assert!(lines[0].contains("the next run cannot resume uploads"));
     }
 }

@@ -183,7 +183,7 @@ impl Upload<'_> {
                 self.client.reporter().event(event);
                 self.move_to(has, location);
                 let text = format!(
-                    "{}: blob {} goes on after {} of {}",
+                    "{}: resuming blob {} after {} of {}",
                     self.repo,
                     self.blob.digest.short(),
                     format_len(has),
