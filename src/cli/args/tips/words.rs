@@ -30,8 +30,8 @@ pub(super) const VERBS: &[Tip] = &[
         &[
             "inspect", "list", "images", "show", "info", "manifest", "digest",
         ],
-        "`hod ls SRC` lists the images of a registry, store or bundle, and `hod why DIGEST SRC` what \
-         uses a blob",
+        "`hod ls SRC` lists the images of a registry, store or bundle, and `hod why DIGEST SRC` shows \
+         what uses a blob",
     ),
     tip(
         &["list-tags", "tags", "search", "catalog", "repositories"],
@@ -44,8 +44,8 @@ pub(super) const VERBS: &[Tip] = &[
     ),
     tip(
         &["delete", "rm", "rmi", "remove", "prune", "gc"],
-        "hod removes no images from a store; `hod select LIST --store STORE --output TREE` makes a \
-         tree without them, and with `--replace` removes them from a tree that is there",
+        "hod does not remove images from a store; `hod select LIST --store STORE --output TREE` makes \
+         a tree without them, and `--replace` removes them from an existing tree",
     ),
     tip(
         &["save", "archive", "bundle-create", "create", "build"],
@@ -55,7 +55,7 @@ pub(super) const VERBS: &[Tip] = &[
     tip(
         &["load", "import", "extract"],
         "`hod unpack FILE --output STORE` makes a store of a bundle or an archive, and `hod push` \
-         reads it as it is",
+         pushes it without unpacking",
     ),
     tip(
         &["merge"],
@@ -72,7 +72,7 @@ pub(super) const VERBS: &[Tip] = &[
     ),
     tip(
         &["ping", "status", "config", "whoami"],
-        "`hod doctor REGISTRY` shows how a registry is reached, and with which login and files",
+        "`hod doctor REGISTRY` shows how hod reaches a registry, and with which login and files",
     ),
     tip(
         &["start", "run", "registry"],
@@ -87,11 +87,7 @@ pub(super) const FLAGS: &[Tip] = &[
         &["-o", "--output", "--dest", "-d", "--dir"],
         "`--store DIR` names the store to pull into",
     ),
-    after(
-        &["pull", "select", "pack"],
-        &["-s"],
-        "the store is named in full: `--store DIR`",
-    ),
+    after(&["pull", "select", "pack"], &["-s"], "write `--store DIR`"),
     after(
         &["unpack", "select"],
         &["--tree"],
@@ -121,7 +117,7 @@ pub(super) const FLAGS: &[Tip] = &[
             "--all-platforms",
             "--all-arch",
         ],
-        "every platform is copied unless `--platform` chooses some: leave the flag out",
+        "every platform is copied unless you pass `--platform`: leave the flag out",
     ),
     tip(
         &["--remove-signatures"],
@@ -149,7 +145,7 @@ pub(super) const FLAGS: &[Tip] = &[
     after(
         &["push", "export", "verify", "ls"],
         &["--store", "-i", "--input"],
-        "the source is the first argument, without a flag; `--only LIST` chooses its images",
+        "the source is the first argument, without a flag; `--only LIST` selects images of it",
     ),
     after(
         &["push", "receipt"],
@@ -166,7 +162,7 @@ pub(super) const FLAGS: &[Tip] = &[
     after(
         &["pull"],
         &["--registry", "--prefix", "-r", "--from"],
-        "`--source REGISTRY[/PREFIX]` names where images without a registry come from",
+        "`--source REGISTRY[/PREFIX]` names the registry for images without one",
     ),
     after(
         &["pull", "select"],
@@ -189,22 +185,22 @@ pub(super) const FLAGS: &[Tip] = &[
     after(
         &["push", "export"],
         &["--list", "-f", "--images", "--image-list"],
-        "`--only LIST` chooses images by a list",
+        "`--only LIST` selects the images of a list",
     ),
     after(
         &["receipt"],
         &["-f", "--images", "--image-list"],
-        "`--only LIST` chooses images by a list",
+        "`--only LIST` selects the images of a list",
     ),
     after(
         &["ls", "verify", "why"],
         &["--list", "--images", "--image-list"],
-        "`--only LIST` chooses images by a list",
+        "`--only LIST` selects the images of a list",
     ),
     after(
         &["serve"],
         &["--only", "--list", "--section"],
-        "this verb takes all images of what it reads; `hod select` and `hod pack` take a part",
+        "this verb uses all images of its source; `hod select` and `hod pack` take a part",
     ),
     after(
         &["pull", "select", "push", "pack", "export"],
@@ -215,23 +211,23 @@ pub(super) const FLAGS: &[Tip] = &[
     after(
         &["push"],
         &["--force", "--overwrite"],
-        "a push replaces tags without a flag, and says which; `--recheck` sends what an unchanged \
-         image lacks",
+        "a push replaces tags without a flag, and reports them; `--recheck` sends missing parts of \
+         unchanged images",
     ),
     after(
         &["pull"],
         &["--force", "--overwrite"],
-        "a pull replaces tags without a flag; `hod verify STORE` hashes what is there",
+        "a pull replaces tags without a flag; `hod verify STORE` hashes the content of a store",
     ),
     after(
         &["select"],
         &["--force", "--overwrite"],
-        "`--add` adds to a tree that has other images, and `--replace` removes those from it",
+        "`--add` keeps the other images of an existing tree, and `--replace` removes them",
     ),
     after(
         &["unpack", "export"],
         &["--force", "--overwrite"],
-        "what is there is added to without a flag, except archives, which are not replaced",
+        "images are added to an existing output without a flag; archives are not replaced",
     ),
     after(
         &["keygen"],
@@ -335,21 +331,21 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     tip(
         &["-s", "--src", "-d", "--dest", "--scoped"],
-        "what is read and what is written are arguments, without a flag; `--source REGISTRY`, where a \
-         verb has it, is the registry of names that have none",
+        "sources and targets are arguments, without a flag; `--source REGISTRY` is the registry for \
+         names without one",
     ),
     tip(
         &["--retry-times", "--retry", "--max-retries"],
-        "`--retries N` says how often to retry",
+        "`--retries N` sets the number of retries",
     ),
     tip(
         &["--timeout", "--command-timeout", "--retry-delay"],
-        "`--stall-timeout SECONDS` gives up a connection on which nothing moves; for the whole run, \
-         put `timeout SECONDS` in front of the command",
+        "`--stall-timeout SECONDS` closes a connection without progress; to limit the whole run, put \
+         `timeout SECONDS` in front of the command",
     ),
     tip(
         &["--limit-rate", "--bwlimit", "--rate-limit", "--bandwidth"],
-        "`--max-rate RATE` limits how many bytes a second are moved",
+        "`--max-rate RATE` limits the bytes per second",
     ),
     tip(
         &[
@@ -362,7 +358,7 @@ pub(super) const FLAGS: &[Tip] = &[
             "-D",
         ],
         "hod has no log of requests; errors name the request and the answer, `hod doctor REGISTRY` \
-         shows how a registry is reached, and `--json` prints all results",
+         shows how hod reaches a registry, and `--json` prints all results",
     ),
     tip(
         &["--silent", "--no-progress", "--progress"],
@@ -379,7 +375,7 @@ pub(super) const FLAGS: &[Tip] = &[
             "--proc",
             "--image-parallel-copies",
         ],
-        "`--jobs N` says how many large blobs are moved at once",
+        "`--jobs N` sets the number of large blobs to move at once",
     ),
     tip(
         &["--config", "-c"],
@@ -392,7 +388,7 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     tip(
         &["-n", "--dryrun", "--simulate"],
-        "`--dry-run` of the verbs that move images says what would be done",
+        "`--dry-run` of the verbs that move images shows what would be done",
     ),
     tip(
         &["--sort", "--order-by", "-S"],
@@ -427,7 +423,7 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     tip(
         &["--key", "--pubkey", "--public-key", "--trusted-key"],
-        "`--verify-key FILE` names the public key that must have signed a bundle",
+        "`--verify-key FILE` names the public key that a bundle must be signed with",
     ),
     tip(
         &["--lockfile", "--lock-file"],
@@ -440,6 +436,6 @@ pub(super) const FLAGS: &[Tip] = &[
     ),
     tip(
         &["--insecure-policy", "--policy", "--keep-going"],
-        "hod needs no such flag: leave it out",
+        "hod does not require this flag: leave it out",
     ),
 ];
