@@ -23,7 +23,7 @@ enum Which {
 }
 
 impl Absent {
-    /// What a line of a list names.
+    /// The image or pattern of a line.
     pub(super) fn of_line(line: &ListLine, error: String) -> Self {
         let stored = line.stem().stored();
         Self {

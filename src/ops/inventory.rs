@@ -51,7 +51,7 @@ pub(super) struct Inventory {
     pub(super) problems: Vec<String>,
 }
 
-/// What an inventory has of each image besides its content.
+/// The data of each image in addition to its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
     Content,
@@ -63,7 +63,7 @@ pub(super) enum Detail {
 #[derive(Debug, Clone)]
 pub(super) struct Inventoried {
     pub(super) name: String,
-    /// Where a push without flags puts it.
+    /// The destination of a push without flags.
     pub(super) repository: RepositoryName,
     pub(super) tag: Option<Tag>,
     pub(super) digest: Digest,
@@ -204,7 +204,7 @@ impl Inventory {
         });
     }
 
-    /// Fails where images were named and none of them was found.
+    /// Fails if images were named and none of them was found.
     pub(super) fn require_found(&self) -> Result<(), OpsError> {
         if !self.images.is_empty() || self.absent.is_empty() || !self.damaged.is_empty() {
             return Ok(());
@@ -292,7 +292,7 @@ fn groups(image: &Resolved) -> Vec<Group> {
             referrer: Some(referrer.tag.clone()),
             tops: match referrer.kind {
                 ReferrerTagKind::Cosign => vec![referrer.top().digest().clone()],
-                // The index that lists them is made where it is needed.
+                // The index of these is created when it is used.
                 ReferrerTagKind::Index => {
                     let entries = referrer.entries();
                     entries.iter().map(|entry| entry.digest().clone()).collect()
@@ -321,7 +321,7 @@ pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
     let read = futures_util::stream::iter(unknown)
         .map(|(digest, image)| async move {
             let platform = platform_of(source, &image.location, image.top()).await;
-            // A configuration that cannot be read is complained of where it is carried.
+            // An unreadable config is reported when it is carried.
             (digest.clone(), platform.ok().flatten())
         })
         .buffer_unordered(CONFIGS_AT_ONCE);

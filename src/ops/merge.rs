@@ -65,7 +65,7 @@ pub struct MergeOptions {
     pub checksums: Checksums,
 }
 
-/// Which of several bundles takes precedence.
+/// The bundle that takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefer {
     First,

@@ -10,17 +10,17 @@ use hod_report::amount::{format_bytes, format_len};
 /// An output that was refused before anything was written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// A file where an archive is to be written.
+    /// An existing file at the path of an archive.
     #[error("`{}` already exists{}; nothing was written", path.display(), found.map(|found| format!(" and is {found}")).unwrap_or_default())]
     Exists {
         path: PathBuf,
-        /// What it is, with an article, where that is known.
+        /// Its kind with an article, if known.
         found: Option<&'static str>,
     },
-    /// A registry's storage where layouts are to be written.
+    /// The storage of a registry at the output of layouts.
     #[error("`{}` is a store, and layouts do not belong in it; nothing was changed", path.display())]
     IsStore { path: PathBuf },
-    /// One layout where several are to be written, which would hide the others.
+    /// A single layout at the output of several, which would hide the others.
     #[error("`{}` is {kind}, and cannot become {wanted}; nothing was changed", path.display())]
     IsLayout {
         path: PathBuf,
@@ -73,7 +73,7 @@ pub enum OutputError {
 pub enum Fewer {
     /// By the list that it requires.
     List,
-    /// By a list that it takes instead of all that the source has.
+    /// With a list, instead of everything in the source.
     ListOfStore,
     /// By `--only`.
     Only,

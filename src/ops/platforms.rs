@@ -37,8 +37,8 @@ pub enum Mismatch {
     Fail,
 }
 
-/// Finds images without an index that are not for every platform asked for, which would fail only
-/// where they are run.
+/// Finds images without an index that do not exist for every requested platform: they would fail
+/// only when they are run.
 pub(super) async fn check(
     cx: &Context,
     source: &dyn Source,

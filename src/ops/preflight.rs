@@ -1,4 +1,4 @@
-//! Preflight: what would stop a push is looked for before the first blob moves, all of it at once.
+//! Preflight: looks for all problems that would stop a push before the first blob moves.
 //!
 //! Any registry: can it be reached, and does it take the login. A Harbor besides: are the names
 //! allowed and the projects there, or can they be created; may the user push; is it read-only, a

@@ -1,4 +1,4 @@
-//! `receipt`: what a registry, store or bundle has, to be left out of the next bundle.
+//! `receipt`: lists what a registry, store or bundle has, so that the next bundle leaves it out.
 
 mod closure;
 
@@ -49,7 +49,7 @@ pub struct RegistryHolder {
     /// The prefix of the target, below which repositories are looked for without a list.
     pub prefix: Option<RepositoryName>,
     pub client: Client,
-    /// Only these images; all when there is none.
+    /// Only these images; all if empty.
     pub list: Option<ImageList>,
     /// With the prefix in them.
     pub renames: RenameRules,
@@ -226,7 +226,7 @@ fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError
 struct Asked {
     /// The image as people name it.
     name: String,
-    /// Where it may be, the most likely first.
+    /// Its possible places, the most likely first.
     repos: Vec<Repo>,
     at: ManifestRef,
     /// The repository that the receipt names.
@@ -432,7 +432,8 @@ struct Answer {
     unread: Option<RegistryError>,
 }
 
-/// Requests an image, and its referrers where there is a finder; `None` when the registry does not have the image.
+/// Requests an image and, with a finder, its referrers; `None` if the registry does not have the
+/// image.
 async fn ask(
     client: &Client,
     finder: Option<&ReferrerFinder>,

@@ -18,7 +18,7 @@ use hod_report::Event;
 use hod_report::amount::{format_count, format_missing, format_volumes};
 use hod_transfer::Transport;
 
-/// What to verify, and how.
+/// Options for verifying.
 #[derive(Debug)]
 pub struct VerifyOptions {
     pub look: Look,
@@ -55,7 +55,7 @@ pub struct VerifyOutcome {
     /// Bytes that a registry reports and that were not hashed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unhashed_bytes: Option<u64>,
-    /// How many of the problems are images that were asked for and are not there.
+    /// The number of problems that are requested images that were not found.
     #[serde(skip)]
     pub n_absent: usize,
     /// Everything that is wrong; empty when the source is whole.

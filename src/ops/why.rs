@@ -11,7 +11,7 @@ use hod_transfer::config_of;
 
 /// Minimum number of hex characters of a digest.
 const PREFIX_LEN_MIN: usize = 12;
-/// Maximum number of digests shown where several match, or are similar.
+/// Maximum number of digests shown if several match or are similar.
 const SHOWN_MAX: usize = 3;
 /// Maximum nesting of indexes.
 const DEPTH_MAX: usize = 8;
@@ -33,8 +33,8 @@ pub struct WhyOutcome {
     pub what: &'static str,
     pub media_type: String,
     pub bytes: u64,
-    /// The volumes of a bundle that it is in, counted from 1; none where it is in all of them, as
-    /// manifests are, or there is one only.
+    /// The volumes of a bundle that contain it, counted from 1; empty if all do, as for manifests,
+    /// or if there is only one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<u32>,
     /// Whether a bundle does not contain it, but requires it at its target.
@@ -367,7 +367,7 @@ struct HistoryLine {
     empty_layer: bool,
 }
 
-/// Reads the configuration that belongs to a layer, where that is cheap.
+/// Reads the config that belongs to a layer, if that is cheap.
 async fn read_config(inventory: &Inventory, group: &Group, way: &Way) -> Option<Made> {
     let manifest = way.steps.get(way.steps.len().checked_sub(2)?)?;
     let manifest = inventory.manifest(&manifest.digest).ok()??;

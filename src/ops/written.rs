@@ -20,10 +20,10 @@ pub enum Existing {
     Replace,
 }
 
-/// Whether the files are hashed once they are written.
+/// Whether the files are hashed after writing.
 ///
-/// Their content is put together from blobs that were verified before, often without being read,
-/// so that hashing the files takes longer than writing them.
+/// Their content consists of blobs that were verified earlier, often copied without reading, so
+/// hashing the files takes longer than writing them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksums {
     None,
@@ -36,7 +36,7 @@ pub enum Checksums {
 pub struct WrittenFile {
     pub path: PathBuf,
     pub bytes: u64,
-    /// In hex, where checksums were asked for.
+    /// In hex, if checksums were requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, 13): what a digest names never changes, so that a cache only has
+//! Conditional requests (RFC 9110, 13): the content of a digest never changes, so a cache only has
 //! to ask whether a tag still names it.
 
 use axum::http::header::{self, HeaderMap};
@@ -37,7 +37,8 @@ pub(super) fn unless_changed(
     Ok(Some(response))
 }
 
-/// Whether a `Range` counts: without `If-Range`, or where that is the entity tag. A date never is.
+/// Returns true if a `Range` applies: without `If-Range`, or if that is the entity tag. A date
+/// never matches.
 pub(super) fn is_range_current(headers: &HeaderMap, digest: &Digest) -> bool {
     headers
         .get(header::IF_RANGE)

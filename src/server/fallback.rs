@@ -84,8 +84,8 @@ pub(super) fn update(
     Ok(())
 }
 
-/// Completes the index of referrers that a client has put to `tags`, which lists what the client
-/// knew of. Blocks.
+/// Completes an index of referrers that a client has put to `tags`, which lists only referrers
+/// known to the client. Blocks.
 pub(super) fn complete(
     server: &Server,
     repository: &RepositoryName,

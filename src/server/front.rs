@@ -1,4 +1,5 @@
-//! The server before the API: connections, encryption, logins, and who may send what from where.
+//! The server in front of the API: connections, encryption, logins, and checks of hosts and
+//! origins.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -21,10 +21,10 @@ const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
 const HASHED_MAX: usize = 2;
 /// Maximum number of logins remembered.
 const KNOWN_MAX: usize = 1024;
-/// The longest password that bcrypt takes into account, in bytes.
+/// Maximum length of a password that bcrypt uses, in bytes.
 const PASSWORD_LEN_MAX: usize = 72;
 
-/// The users of an htpasswd file with bcrypt hashes, as docker-registry takes it.
+/// The users of an htpasswd file with bcrypt hashes, as in docker-registry.
 #[derive(Debug)]
 pub struct Logins {
     hashes: HashMap<String, String>,

@@ -98,7 +98,7 @@ fn page(
     Ok((entries, None))
 }
 
-/// Escapes what a query cannot have; media types hold little that needs it.
+/// Escapes characters for a query; media types rarely require it.
 fn percent_encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! Making answers, and reading what requests carry besides their path.
+//! Creates answers, and reads headers, parameters and bodies of requests.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::error::{ApiError, Code};
 /// The digest of the sent or stored content.
 pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
-/// The session's name, which some clients keep besides the `Location`.
+/// The name of the session, which some clients use in addition to `Location`.
 pub(super) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// The subject of a manifest that was pushed, to which `…/referrers/…` now leads.

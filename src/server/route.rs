@@ -41,7 +41,7 @@ pub(super) enum Target {
 }
 
 impl Route {
-    /// The methods that it has where everything is allowed.
+    /// The supported methods, if everything is allowed.
     fn methods(&self) -> &'static [Method] {
         const READ: [Method; 2] = [Method::GET, Method::HEAD];
         match self {
@@ -53,7 +53,7 @@ impl Route {
         }
     }
 
-    /// The value of `Allow` (RFC 9110, 10.2.1) where clients have `access`.
+    /// The value of `Allow` (RFC 9110, 10.2.1) for clients with `access`.
     pub(super) fn allowed(&self, access: Access) -> String {
         let is_allowed = |method: &&Method| match **method {
             Method::GET | Method::HEAD => {

@@ -112,8 +112,8 @@ impl Session {
 
     /// Takes the session for one request.
     ///
-    /// A request whose connection broke may still be writing down what it got, so this waits; not
-    /// for long, as it may also be stuck.
+    /// A request whose connection was lost may still be writing its data, so this waits for a
+    /// limited time.
     pub(super) async fn guard(&self) -> Result<SessionGuard, ApiError> {
         let lock = Arc::clone(&self.arrived).lock_owned();
         let Ok(mut guard) = tokio::time::timeout(TURN_WAIT_MAX, lock).await else {

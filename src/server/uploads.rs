@@ -21,7 +21,7 @@ use super::route::parse_digest;
 use super::session::{Session, SessionGuard};
 use super::state::Server;
 
-/// `POST …/blobs/uploads/`: mounts, takes the whole blob, or opens a session.
+/// `POST …/blobs/uploads/`: mounts a blob, accepts a whole blob, or opens a session.
 pub(super) async fn start(
     server: &Arc<Server>,
     repository: RepositoryName,
@@ -88,9 +88,10 @@ pub(super) async fn append(
     Ok(progress(StatusCode::ACCEPTED, session, len))
 }
 
-/// `PUT …/blobs/uploads/<id>?digest=`: takes the last bytes, or all of them, and publishes.
+/// `PUT …/blobs/uploads/<id>?digest=`: accepts the last bytes, or all of them, and publishes the
+/// blob.
 ///
-/// On another digest the session ends; on a body that breaks off it does not.
+/// A wrong digest ends the session; a truncated body does not.
 pub(super) async fn finish(
     server: &Arc<Server>,
     session: &Session,

@@ -60,13 +60,13 @@ impl Store {
         Ok(file.is_some_and(|file| stamp::read(&file, digest) == Stamp::Broken))
     }
 
-    /// Whether there is a file of `len` bytes that is not suspect, and need not be replaced.
+    /// Returns true if a file of `len` bytes exists that is not suspect and need not be replaced.
     pub fn keeps(&self, digest: &Digest, len: u64) -> Result<bool, StoreError> {
         let opened = self.open_stamped(digest)?;
         Ok(opened.is_some_and(|(range, stamp)| range.len == len && stamp != Stamp::Broken))
     }
 
-    /// Opens a blob; `None` when it is not found. Its bytes are verified where they arrive.
+    /// Opens a blob; `None` when it is not found. The reader of its bytes must verify them.
     pub fn open_unverified(&self, digest: &Digest) -> Result<Option<FileRange>, StoreError> {
         let path = self.blob_path(digest);
         let opened = hod_fsx::try_open_any(&path)?.filter(|(_, stat)| stat.is_file);
@@ -147,8 +147,8 @@ impl Store {
         put(temp, (&path, digest), Durability::Deferred)
     }
 
-    /// Has a manifest share a file that `find` finds, which has its bytes, where that is possible;
-    /// otherwise writes it as [`Store::write_manifest`] does.
+    /// Links a manifest to the file that `find` returns, if it has the same bytes and a link is
+    /// possible; otherwise writes it as [`Store::write_manifest`] does.
     pub fn link_manifest(
         &self,
         manifest: &Manifest,

@@ -1,4 +1,4 @@
-//! Opens a store for writing, and makes what is missing of it.
+//! Opens a store for writing, and creates it if necessary.
 
 use std::path::{Path, PathBuf};
 

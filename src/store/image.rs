@@ -1,4 +1,4 @@
-//! Images: what a store offers to carry on.
+//! The images of a store.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::{Store, StoreError};
 pub struct StoredImage {
     pub repository: RepositoryName,
     pub tag: Option<Tag>,
-    /// What the tag names: a manifest or an index.
+    /// The target of the tag: a manifest or an index.
     pub digest: Digest,
 }
 

@@ -1,5 +1,5 @@
-//! Whether images can be written to a tree: nothing is written through symbolic links in it, nor where
-//! this user may create nothing.
+//! Checks that images can be written to a tree: not through symbolic links in it, and with the
+//! permissions of this user.
 
 use std::path::{Path, PathBuf};
 

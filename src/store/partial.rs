@@ -130,7 +130,7 @@ impl PartialBlob {
     }
 }
 
-/// Hashes what an earlier run left, unless `stop` is set.
+/// Hashes the partial file of an earlier run, unless `stop` is set.
 fn seen(file: &mut KeptFile, blob: &Descriptor, stop: &Stop) -> Result<Verifier, StoreError> {
     let mut verifier = Verifier::from(blob);
     let mut buffer = vec![0; hod_fsx::CHUNK_LEN];

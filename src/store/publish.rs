@@ -257,7 +257,7 @@ fn stands(target: &RepositoryDir) -> Result<bool, StoreError> {
         || hod_fsx::try_stat(&target.layers())?.is_some())
 }
 
-/// Moves a repository that was built aside to where it belongs; false when there is one.
+/// Moves a repository that was built elsewhere to its path; false if one exists.
 ///
 /// Mostly one rename, which also keeps the number of removed directories small: ext4 is slow to
 /// create files for a minute after many were removed.
@@ -287,8 +287,7 @@ fn build_link(path: &Path, digest: &Digest) -> Result<(), StoreError> {
     Ok(hod_fsx::write_file(path, digest.as_str().as_bytes())?)
 }
 
-/// Renames a directory, creating the new one's parent; false when there is one with something in
-/// it already.
+/// Renames a directory, creating the new parent; false if a non-empty one exists.
 fn rename_new(from: &Path, to: &Path) -> Result<bool, StoreError> {
     let mut renamed = hod_fsx::rename(from, to);
     if let (Err(error), Some(parent)) = (&renamed, to.parent())

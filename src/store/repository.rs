@@ -1,4 +1,4 @@
-//! Repositories: which there are, and what belongs to each.
+//! Repositories and their content.
 
 use std::path::Path;
 

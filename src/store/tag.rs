@@ -31,8 +31,8 @@ impl Store {
         read_link(&self.tree().repository(repository).tag(tag).current())
     }
 
-    /// Returns every digest that a tag's history lists, which registries keep with what the tag
-    /// names now; sorted.
+    /// Returns every digest in the history of a tag, sorted; registries keep the history beside the
+    /// current link.
     pub fn tag_history(
         &self,
         repository: &RepositoryName,

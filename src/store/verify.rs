@@ -1,7 +1,8 @@
-//! Verifying a store: every byte hashed again, every link read, every image complete.
+//! Verifies a store: hashes every byte again, reads every link, and checks that every image is
+//! complete.
 //!
-//! The referee: it walks the directories and judges by what it finds there, without the code that
-//! makes paths for writing (`layout`).
+//! Independent of the code that writes: it walks the directories itself and does not use the paths
+//! of `layout`.
 
 mod closure;
 mod problem;

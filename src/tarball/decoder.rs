@@ -12,7 +12,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The first bytes of a zstd frame without data, as `pzstd` begins a file: all but the lowest four bits
 /// of the first byte.
 const SKIPPABLE_MAGIC: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
-/// The logarithm of the largest window of a layer, 128 MiB: what `zstd` itself takes without being told.
+/// The logarithm of the largest window of a layer, 128 MiB: the default maximum of `zstd`.
 const WINDOW_LOG_MAX: u32 = 27;
 
 /// The number of the error in zstd's interface.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// The longest path of a member, in bytes.
 const PATH_LEN_MAX: usize = 1024;
-/// The longest component of a path, in bytes; what file systems take.
+/// Maximum length of a path component in bytes, as in file systems.
 const COMPONENT_LEN_MAX: usize = 255;
 
 /// A relative path that stays below the directory it is joined to.

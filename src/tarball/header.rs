@@ -67,7 +67,7 @@ pub enum EntryKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comment<'a> {
     None,
-    /// As long as it takes for the content to start on a multiple of [`ALIGNMENT`].
+    /// Padding, so that the content starts on a multiple of [`ALIGNMENT`].
     Align,
     /// One block with this text.
     Note(&'a str),
@@ -87,8 +87,8 @@ impl Entry<'_> {
     /// The length of the lead if it starts at `start`, in bytes.
     pub fn lead_len(&self, start: u64) -> u64 {
         let mut bare = BLOCK_LEN;
-        // The rest of a header says nothing about its length, and takes longer to make than all else
-        // about laying out a volume.
+        // The rest of a header does not affect its length, and creating it would take most of the
+        // time of the layout.
         if Header::new_ustar().set_path(self.path).is_err() {
             // With the zero that ends it.
             bare += BLOCK_LEN + padded(self.path.len() as u64 + 1);
@@ -97,8 +97,8 @@ impl Entry<'_> {
         bare + if comment == 0 { 0 } else { BLOCK_LEN + comment }
     }
 
-    /// The offsets of the content and of what follows it, if the lead starts at `start`; `None` for
-    /// more than half of what a number can hold, so that nothing that is added can overflow.
+    /// The offsets of the content and of the next member, if the lead starts at `start`; `None`
+    /// above half of the range of a number, so that sums cannot overflow.
     pub fn place(&self, start: u64) -> Option<(u64, u64)> {
         let limit = |at: &u64| *at <= u64::MAX / 4;
         let offset = start.checked_add(self.lead_len(start)).filter(limit)?;

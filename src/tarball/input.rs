@@ -11,7 +11,7 @@ use hod_fsx::{File, FileRange};
 /// Buffer size for decompressing and skipping.
 const BUFFER_LEN: usize = 64 * 1024;
 
-/// How much an archive may differ from what hod writes.
+/// How far an archive may differ from those of hod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// No foreign compression: only zstd with a small window is accepted.
@@ -21,8 +21,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The logarithm of the largest window that is decompressed: 16 MiB, or 128 MiB, which is what
-    /// `zstd` itself takes without being told.
+    /// The logarithm of the largest window that is decompressed: 16 MiB, or 128 MiB, the default
+    /// maximum of `zstd`.
     fn window_log_max(self) -> u32 {
         match self {
             Self::Strict => 24,
@@ -51,7 +51,7 @@ impl Mode {
 #[derive(Debug)]
 pub struct Fault {
     pub path: PathBuf,
-    /// The member where it ends, or the last one before.
+    /// The member at the error, or the last one before it.
     pub member: String,
     pub problem: Problem,
 }
@@ -269,7 +269,7 @@ impl<'a> Input<'a> {
         Ok(n)
     }
 
-    /// Fills the buffer as far as there is anything; returns how far.
+    /// Fills the buffer; returns the number of bytes, which is smaller only at the end.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let mut n = 0;
         while n < buffer.len() {

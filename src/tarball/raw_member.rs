@@ -20,7 +20,7 @@ pub struct RawMember {
     pub lead: Vec<u8>,
 }
 
-/// What a member is.
+/// The kind of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberKind {
     File,
@@ -29,7 +29,7 @@ pub enum MemberKind {
     HardLink(String),
     /// A path from the member's directory; it may be anything.
     SymbolicLink(String),
-    /// What no archive of images has, by its name.
+    /// A kind that no archive of images has, by its name.
     Other(&'static str),
 }
 

@@ -16,7 +16,7 @@ pub struct TarWriter {
     mtime: u64,
     /// The current length of the tar.
     at: u64,
-    /// The header of the member that is being written, and where its content starts.
+    /// The header of the current member, and the offset of its content.
     open: Option<(EntryPath, u64, u64)>,
 }
 
@@ -110,7 +110,7 @@ impl TarWriter {
 #[derive(Debug)]
 pub struct PlannedTar {
     tar: TarWriter,
-    /// From a member to where its content starts.
+    /// The distance from a member to its content.
     members: BTreeMap<EntryPath, u64>,
 }
 

@@ -17,7 +17,7 @@ pub struct AbsentChild {
     /// Its role: "linux/arm64", "attestation of linux/arm64".
     pub role: String,
     pub holder: Holder,
-    /// The platforms of the index that the source has, where that is known.
+    /// The platforms of the index that the source has, if known.
     pub present: Vec<String>,
     pub wish: Wish,
 }

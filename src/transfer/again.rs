@@ -1,4 +1,4 @@
-//! A blob that comes over a network: opened at any byte, and read on where a connection was lost.
+//! A blob from a network: can be opened at any byte, and continues after a lost connection.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

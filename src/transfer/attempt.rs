@@ -1,4 +1,4 @@
-//! The attempts at one blob: what failed is tried again where that may help.
+//! The attempts to move one blob: failures are retried if that can help.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -43,8 +43,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits until the next attempt, after one that left `progress` bytes; the error is returned
-    /// where there is to be none.
+    /// Waits until the next attempt, after one that left `progress` bytes; returns the error if
+    /// there is no further attempt.
     pub async fn failed(
         &mut self,
         error: TransferError,

@@ -16,7 +16,7 @@ pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, TransferError>> + 
 pub enum BlobContent {
     /// Part of an open file; `path` may be linked when the range is the whole file.
     File(FileRange),
-    /// Bytes that come once, and where from.
+    /// A stream of bytes and its origins.
     Stream(BlobStream, Origins),
 }
 
@@ -38,7 +38,7 @@ impl BlobContent {
         }
     }
 
-    /// Where the bytes come from, if it is a registry.
+    /// The registry that the bytes come from, if any.
     pub fn origins(&self) -> Origins {
         match self {
             Self::File(_) => Origins::default(),

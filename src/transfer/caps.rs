@@ -1,6 +1,6 @@
-//! What a source can do.
+//! The capabilities of sources.
 
-/// What the sources of a kind can do.
+/// The capabilities of a kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceCaps {
     pub reach: Reach,
@@ -38,7 +38,7 @@ pub enum BlobHolder {
     Store,
     /// A bundle.
     Bundle,
-    /// A layout or an archive of another tool, say.
+    /// For example, a layout or an archive of another tool.
     Other,
 }
 

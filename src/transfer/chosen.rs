@@ -47,7 +47,7 @@ impl ChosenImage {
         positions(&|image| self.name.as_ref().is_some_and(|name| has_name(image, name)))
     }
 
-    /// The name that it gives an image where it is the only one: a tag keeps the repository.
+    /// The name of its only image: a tag keeps the repository.
     #[must_use]
     pub fn rename(&self, image: Destination) -> Destination {
         match (&self.tag, &self.name) {

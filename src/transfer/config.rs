@@ -50,7 +50,7 @@ pub async fn config_of(
     }
 }
 
-/// Reads a configuration, again where that may help; `None` when it is too long.
+/// Reads a config, with retries; `None` if it is too long.
 pub async fn read_config(
     source: &dyn Source,
     (location, config): (&Location, &Descriptor),

@@ -12,8 +12,8 @@ use hod_registry::UploadBody;
 use hod_report::Event;
 use hod_store::PartialBlob;
 
-/// The longest blob that is opened before it can be sent, in bytes: a longer one takes so long that
-/// one round trip does not show.
+/// Maximum length of a blob that is opened before it can be sent: for longer ones, one round trip
+/// does not matter.
 const EARLY_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// Maximum time that a blob is held open before it can be sent: others may wait for its connection.
 const EARLY_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ pub struct Content<'a> {
     once: bool,
     /// The content that was opened early.
     early: Option<BlobContent>,
-    /// Where the bytes of this attempt come from.
+    /// The origins of the bytes of this attempt.
     origins: Origins,
     /// The place that was opened last.
     location: Option<Location>,
@@ -148,7 +148,7 @@ impl<'a> Content<'a> {
         result
     }
 
-    /// How an upload reads it: without holding any of it where it can be opened in the middle.
+    /// The reader for an upload, which buffers nothing if the content can be opened at any byte.
     pub(crate) async fn upload_body(&mut self) -> Result<UploadBody, TransferError> {
         if self.is_resumable() && self.task.blob.presence == Presence::Source {
             let early = self.early.take();

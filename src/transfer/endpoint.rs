@@ -1,4 +1,4 @@
-//! Endpoints: where images come from or go to, as the user writes it.
+//! Endpoints: sources and targets of images, as the user writes them.
 //!
 //! `transport:details` states the kind; the kind of a bare word is detected. A transport is one
 //! line of [`TRANSPORTS`] here and one adapter of [`super::Source`] or [`super::Sink`].
@@ -9,7 +9,7 @@ use super::ChosenImage;
 use hod_oci::{Reference, ReferenceError, Registry, RepositoryName};
 use hod_report::Hint;
 
-/// Where images come from or go to.
+/// A source or target of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// All images of a registry, or all below a prefix.
@@ -31,11 +31,11 @@ pub enum Endpoint {
     Path(PathBuf),
 }
 
-/// What an endpoint states of a file or directory besides its path.
+/// The properties that an endpoint states in addition to its path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stated {
     pub transport: Option<Transport>,
-    /// The only image that is meant.
+    /// The only selected image.
     pub image: Option<ChosenImage>,
 }
 
@@ -225,8 +225,8 @@ impl Endpoint {
     }
 }
 
-/// A file or directory, and the image behind a colon, unless there is a path with a colon in it; or
-/// what is not an image.
+/// A file or directory and the image after a colon, unless a path with a colon exists; or the text
+/// that is not an image.
 fn local(
     transport: Transport,
     text: &str,
@@ -250,7 +250,7 @@ fn local(
     })
 }
 
-/// What a name in a registry means: an image has a tag, a digest or no host; anything else is a
+/// Parses a name in a registry: an image has a tag, a digest or no host; anything else is a
 /// registry and a prefix.
 fn remote(text: &str) -> Result<Endpoint, ReferenceError> {
     let text = text.trim_end_matches('/');
@@ -259,7 +259,7 @@ fn remote(text: &str) -> Result<Endpoint, ReferenceError> {
         None => (text, None),
     };
     let is_image = |text: &str| text.contains(['@', ':']);
-    // As in references, where a path follows: `harbor:5000/acme`.
+    // As in references, if a path follows: `harbor:5000/acme`.
     let is_host = is_host(first) || (rest.is_some() && first.contains(':') && !first.contains('@'));
     match rest {
         None if is_host => Ok(Endpoint::Registry {

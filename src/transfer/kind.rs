@@ -6,7 +6,7 @@ use super::{BlobHolder, Transport};
 use hod_bundle::BundleKind;
 use hod_layout::CollectionKind;
 
-/// What a path, or a word of the command line, was found to be.
+/// The detected kind of a path or of a word of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "&'static str")]
 pub enum SourceKind {
@@ -56,7 +56,7 @@ impl SourceKind {
         })
     }
 
-    /// Whether it is what a transport names.
+    /// Returns true if it is of the kind of a transport.
     pub fn is(self, transport: Transport) -> bool {
         self.transport() == Some(transport)
     }

@@ -1,4 +1,4 @@
-//! What a source lists, and by what an image is looked for in it.
+//! The listed images of a source, and their lookup.
 
 use super::{Destination, Locate, Location, TransferError};
 use hod_oci::{Digest, RepositoryName, Tag};
@@ -9,7 +9,7 @@ pub struct Listed {
     /// As a list that finds it there has it.
     pub name: String,
     pub locate: Locate,
-    /// Where it goes before renaming.
+    /// The destination before renaming.
     pub destination: Destination,
     /// `None` for one that cannot be read.
     pub digest: Option<Digest>,
@@ -46,7 +46,7 @@ impl Listed {
     }
 }
 
-/// What an image is looked for by: its digest if that is given, else its tag.
+/// The key of an image lookup: the digest if given, otherwise the tag.
 #[derive(Debug, Clone)]
 pub struct Sought {
     pub repository: RepositoryName,
@@ -64,7 +64,7 @@ impl Sought {
     }
 }
 
-/// An image that was found by a name; without a digest where it cannot be read.
+/// An image found by name; without a digest if it cannot be read.
 pub type Found = (Locate, Option<Digest>);
 
 /// A blob at a place in a source.

@@ -17,7 +17,7 @@ const SEARCHED_LEN: usize = 64 * 1024;
 /// A supported compression of tars.
 const GZIP: &str = "gzip";
 
-/// A source that was opened, and what it was found to be.
+/// An opened source and its detected kind.
 #[derive(Debug, Clone)]
 pub struct Opened {
     pub kind: SourceKind,
@@ -152,7 +152,7 @@ fn compression(path: &Path) -> Result<Option<&'static str>, hod_fsx::Error> {
     Ok(found.map(|(_, compression)| compression))
 }
 
-/// Opens what another tool has put together; `None` when that is not what it is.
+/// Opens a layout or archive of another tool; `None` if it is not one.
 fn open_collection(
     path: &Path,
     stated: Option<Transport>,
@@ -180,8 +180,8 @@ fn open_collection(
     }
 }
 
-/// Whether a file that does not start as a tar is meant as one: it is stated to be one, has the name
-/// of one, or a header further on.
+/// Returns true if a file that does not start as a tar is still intended as one: by its stated
+/// kind, its name, or a later header.
 fn is_damaged_tar(path: &Path, stated: Option<Transport>) -> Result<bool, OpenError> {
     // Other compressions are not supported.
     if compression(path)?.is_some_and(|compression| compression != GZIP) {

@@ -33,8 +33,8 @@ impl Origins {
         parts.push(Part::Of(opened.clone()));
     }
 
-    /// The place to blame for wrong bytes; others are asked first from now on, where it is certain
-    /// that it is to blame.
+    /// The place that sent wrong bytes; if this is certain, other places are asked first from now
+    /// on.
     pub(super) fn blame(&self) -> Option<BlobOrigin> {
         let mut all = self.all();
         let last = all.pop()?;

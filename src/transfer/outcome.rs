@@ -1,10 +1,10 @@
-//! What becomes of images.
+//! The outcomes of images.
 
 use std::sync::Arc;
 
 use super::TransferError;
 
-/// What the batch does when an image fails.
+/// The reaction of a batch to a failed image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
     GoOn,

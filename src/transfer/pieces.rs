@@ -1,4 +1,4 @@
-//! The bytes of a blob on a thread that may block, which is where they are written or hashed.
+//! The bytes of a blob on a blocking thread, which writes or hashes them.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -109,7 +109,7 @@ fn unread(path: PathBuf, source: io::Error) -> TransferError {
     TransferError::BlobRead { path, source }
 }
 
-/// For what can only read; the error is kept: see [`Pieces::take_failure`].
+/// For readers; the error is kept: see [`Pieces::take_failure`].
 impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = match &mut self.origin {

@@ -1,4 +1,4 @@
-//! The plan: every unique blob, where it can come from, and which images wait for it.
+//! The plan: every unique blob, its possible origins, and the images that require it.
 
 use std::collections::{BTreeMap, HashSet};
 

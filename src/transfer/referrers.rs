@@ -79,7 +79,7 @@ pub fn join(images: &mut [Resolved]) -> Vec<String> {
     notes
 }
 
-/// Finds referrers in a source; one for a run, since it remembers what it learned.
+/// Finds referrers in a source, and caches the results for a run.
 pub(super) struct Finder<'a> {
     source: &'a dyn Source,
     remote: Option<ReferrerFinder>,
@@ -159,7 +159,7 @@ impl<'a> Finder<'a> {
         })
     }
 
-    /// Whether a manifest that is left behind has referrers; false where that cannot be determined.
+    /// Returns true if a manifest that is not carried has referrers; false if unknown.
     pub(super) async fn has_any(&self, image: &Resolved, subject: &Digest) -> bool {
         let (Some(remote), Location::Repo(repo)) = (&self.remote, &image.location) else {
             return false;

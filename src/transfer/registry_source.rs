@@ -16,7 +16,7 @@ pub struct RegistrySource {
     pub client: Client,
     /// A store in which manifests are looked for before they are fetched, which registries count.
     pub known: Option<Store>,
-    /// For verbs that only look: what they have read so far.
+    /// For verbs that only read: a cache of the manifests.
     pub look: Option<Looked>,
 }
 
@@ -24,7 +24,7 @@ pub struct RegistrySource {
 #[derive(Debug, Clone, Default)]
 pub struct Looked(Arc<Mutex<HashMap<(Repo, Digest), Cell>>>);
 
-/// A manifest, once it was asked for; `None` where it was not found.
+/// A requested manifest; `None` if it was not found.
 type Cell = Arc<OnceCell<Option<Manifest>>>;
 
 impl Looked {

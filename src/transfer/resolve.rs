@@ -27,8 +27,8 @@ pub enum Resolution {
     NotTried(Wanted),
 }
 
-/// Resolves images, `at_once` at a time; one resolution for each, in the given order. Those behind
-/// the first that fails are given up where the batch is to stop there.
+/// Resolves images, `at_once` at a time; one resolution for each, in the given order. If the batch
+/// stops at the first failure, later resolutions are cancelled.
 pub async fn resolve_all(
     source: &dyn Source,
     wanted: Vec<Wanted>,
@@ -191,8 +191,8 @@ async fn carry_foreign(source: &dyn Source, resolved: &mut Resolved) -> Result<(
     Ok(())
 }
 
-/// A pinned index must stay as it is, unless what takes its place is pinned too: any other top would
-/// make the pinned digest unservable.
+/// A pinned index must stay unchanged, unless its replacement is pinned too: with any other top,
+/// the pinned digest could not be served.
 fn refuse_pin(wanted: &Wanted, found: &Manifest) -> Result<(), TransferError> {
     match (&wanted.pinned, wanted.index_mode) {
         (Some(_), IndexMode::Fitting | IndexMode::Rewrite) if wanted.rewritten.is_none() => {

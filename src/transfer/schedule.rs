@@ -56,7 +56,7 @@ enum Done {
     Published(Vec<(usize, ImageOutcome)>),
 }
 
-/// What those who move blobs have in common.
+/// The shared state of blob workers.
 struct Shared {
     /// Whether each image has failed, so that nothing need be moved for it alone.
     failed: Vec<AtomicBool>,
@@ -181,7 +181,7 @@ impl Transfer {
             }
             return VecDeque::new();
         }
-        // The images of one that is nowhere never become complete.
+        // Images with a blob that exists nowhere never become complete.
         let is_somewhere = |at: &usize| plan.blobs[*at].presence != Presence::Nowhere;
         if let Some(order) = self.sink.order(plan) {
             let mut queue: VecDeque<usize> = order.into_iter().filter(is_somewhere).collect();

@@ -32,7 +32,7 @@ use hod_store::Store;
 
 /// How long the first target that asks for a blob waits for the others.
 const JOIN_WAIT: Duration = Duration::from_secs(2);
-/// How long the others wait in all for a target that takes the bytes of a blob more slowly.
+/// Maximum total time that the others wait for a slower target.
 const LAG_MAX: Duration = Duration::from_secs(5);
 /// How many chunks are under way to a target.
 const CHUNKS_MAX: usize = 4;
@@ -67,7 +67,7 @@ enum Start {
 
 #[derive(Debug, Clone)]
 enum Message {
-    /// It is open, and this is where the bytes come from.
+    /// It is open; the origins of its bytes.
     Opened(Origins),
     Chunk(Bytes),
     End,
@@ -198,7 +198,7 @@ impl State {
     }
 }
 
-/// A target that takes the bytes of a blob, and how long the others have waited for it.
+/// A target that receives the bytes of a blob, and the time that the others have waited for it.
 struct Tap {
     sender: mpsc::Sender<Message>,
     lag: Duration,
@@ -314,7 +314,7 @@ impl TargetSource {
         (receiver, opened): (mpsc::Receiver<Message>, &Origins),
         (location, descriptor): (&Location, &Descriptor),
     ) -> BlobContent {
-        // What it opens itself is not what the others read.
+        // Content that it opens itself is not shared.
         let origins = Origins::default();
         origins.opened_at(0, opened);
         let place = (location.clone(), descriptor.clone());

@@ -1,4 +1,4 @@
-//! Sinks: where images go. A blob is put once, and an image is published when it is complete. The
+//! Sinks: targets of images. A blob is put once, and an image is published when it is complete. The
 //! adapters are in `sinks`.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub enum Visibility {
     AllOrNothing,
 }
 
-/// Where images go.
+/// A target of images.
 #[async_trait]
 pub trait Sink: std::fmt::Debug + Send + Sync + 'static {
     /// Whether the blob is wherever it must be, without moving anything.
@@ -37,8 +37,8 @@ pub trait Sink: std::fmt::Debug + Send + Sync + 'static {
         Ok(false)
     }
 
-    /// Puts a blob where its images need it; one attempt, which may be repeated with the same
-    /// content.
+    /// Puts a blob into the repositories of its images; one attempt, which can be repeated with the
+    /// same content.
     async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError>;
 
     /// Makes images visible whose blobs are all there; one result for each position in `images`.

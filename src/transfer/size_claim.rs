@@ -10,7 +10,7 @@ pub enum SizeClaim {
     Manifest(Digest),
     /// The `index.json` of an OCI layout.
     LayoutIndex,
-    /// A manifest that is not known where the bytes are read.
+    /// A manifest that the reader of the bytes does not know.
     SomeManifest,
 }
 

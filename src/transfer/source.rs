@@ -1,5 +1,4 @@
-//! Sources: where manifests and blobs come from. The engine uses the trait only; the adapters are in
-//! `sources`.
+//! Sources of manifests and blobs. The engine uses the trait only; the adapters are in `sources`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,13 +19,13 @@ use hod_report::Reporter;
 use hod_retry::HostState;
 use hod_store::{Soundness, Store, examine};
 
-/// Where images come from.
+/// A source of images.
 #[async_trait]
 pub trait Source: std::fmt::Debug + Send + Sync + 'static {
     fn caps(&self) -> SourceCaps;
 
-    /// Every image by its name, those included that cannot be read; none of a source that cannot
-    /// list what it has.
+    /// Every image by its name, including unreadable ones; none if the source cannot list its
+    /// images.
     async fn list(&self) -> Result<Vec<Listed>, TransferError>;
 
     /// Looks up images, each under several names; the first name that is found counts. There are
@@ -45,7 +44,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         Ok(images.iter().map(first).collect())
     }
 
-    /// Finds an image's top manifest, and where its blobs are.
+    /// Finds the top manifest of an image, and the location of its blobs.
     async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
         let absent = || TransferError::ImageAbsent {
             registry: None,
@@ -154,7 +153,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// What the user should know of the source itself.
+    /// Warnings about the source itself.
     fn notes(&self) -> &[String] {
         &[]
     }

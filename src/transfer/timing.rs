@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Times the images of a plan: from when the first of an image's blobs was begun, or its
-/// publishing where there was none to move, until the image was complete or given up.
+/// Times the images of a plan: from the start of the first blob of an image, or of its publication
+/// if no blob was moved, until the image was complete or failed.
 ///
-/// Images are worked on at once, so that the times add up to more than the run took.
+/// Images are processed concurrently, so the sum of the times exceeds that of the run.
 #[derive(Debug, Default)]
 pub struct Timings(Mutex<Vec<Timing>>);
 

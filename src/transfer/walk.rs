@@ -62,8 +62,7 @@ enum Lenience {
     Nothing,
     /// Those that are about others.
     Referrers,
-    /// Any, as long as there is one: a local source may hold an index that was kept with a part of
-    /// its children.
+    /// At least one: a local source may have an index with only some of its children.
     Some,
 }
 
@@ -308,7 +307,7 @@ pub(super) async fn closure(
     Ok((collected.manifests, collected.absent))
 }
 
-/// Who does not have what is missing at a place in a source.
+/// The holder that lacks missing content of a source.
 fn holder(source: &dyn Source, location: &Location) -> Holder {
     match location {
         Location::Repo(repo) => Holder::Repository(repo.to_string()),

@@ -20,7 +20,7 @@ pub enum Locate {
     },
     /// By its place among the layouts of a directory of layouts.
     Layout(usize),
-    /// Nowhere: what the source has under its name cannot be read.
+    /// Nowhere: the content under its name cannot be read.
     Unreadable(Arc<TransferError>),
 }
 
@@ -40,7 +40,7 @@ impl Locate {
     }
 }
 
-/// Where the blobs of an image are within its source.
+/// The location of an image's blobs in its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     Repo(Repo),
@@ -49,7 +49,7 @@ pub enum Location {
     Layout(usize),
 }
 
-/// Where an image is to go.
+/// The destination of an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Destination {
     pub repository: RepositoryName,
@@ -58,7 +58,7 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// What names the image there, whose digest is `top`.
+    /// The reference of the image there; its digest is `top`.
     pub fn manifest_ref(&self, top: &Digest) -> ManifestRef {
         match &self.tag {
             Some(tag) => ManifestRef::Tag(tag.clone()),
@@ -97,7 +97,7 @@ pub struct Wanted {
     pub index_mode: IndexMode,
     /// The digest that the user pinned, which must stay servable.
     pub pinned: Option<Digest>,
-    /// The digest that the index must have which takes the place of the pinned one.
+    /// The expected digest of the index that replaces the pinned one.
     pub rewritten: Option<Digest>,
     /// Whether its referrers are carried with it.
     pub referrers: ReferrerMode,

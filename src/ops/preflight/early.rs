@@ -11,12 +11,12 @@ use hod_transfer::{Destination, Wanted};
 /// Number of destinations asked for at once.
 const ASK_AT_ONCE: usize = 16;
 
-/// The answers to requests that do not depend on what the source has.
+/// The answers to requests that do not depend on the source.
 #[derive(Debug, Default)]
 pub(crate) struct Early {
     /// To the first request, for this destination.
     pub(super) probe: Option<(Destination, Probe)>,
-    /// What the others name, where the registry wants no login.
+    /// The manifests of the other destinations, if the registry requires no login.
     pub(super) heads: BTreeMap<Destination, Option<HeadManifest>>,
 }
 

@@ -28,7 +28,7 @@ pub enum Check {
     Quota,
     Immutable,
     Index,
-    /// Of a target on a disk, where there are several.
+    /// A finding at a target on a disk, if there are several targets.
     Target,
 }
 

@@ -6,8 +6,8 @@ use crate::platforms::{self, lacking};
 use hod_transfer::{Plan, RegistrySink, Resolved};
 
 impl PreflightCheck<'_> {
-    /// Looks whether the target has what indexes of the plan lack; a finding where it is sure to
-    /// refuse them, a warning otherwise.
+    /// Checks that the target has the manifests that indexes of the plan lack: a finding if it
+    /// certainly refuses them, otherwise a warning.
     pub(super) async fn check_indexes(&mut self, sink: &RegistrySink, plan: &Plan) {
         let mut refused = Vec::new();
         for image in plan.images.iter().filter(|image| !image.absent.is_empty()) {
@@ -40,7 +40,7 @@ impl PreflightCheck<'_> {
         }
     }
 
-    /// Whether the target has what the index of an image lacks here.
+    /// Returns true if the target has the manifests that the index of an image lacks.
     async fn has_all(&mut self, sink: &RegistrySink, image: &Resolved) -> bool {
         let destination = &image.wanted.destination;
         if !self.may_ask(destination) {

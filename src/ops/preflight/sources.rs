@@ -43,7 +43,7 @@ impl SourceCheck {
         if no_preflight { Self::Skip } else { Self::Run }
     }
 
-    /// The work that is not done where the check fails; `None` without a check.
+    /// The work that is not done if the check fails; `None` without a check.
     pub(crate) fn undone(self) -> Option<Undone> {
         match self {
             Self::Skip => None,

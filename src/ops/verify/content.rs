@@ -7,8 +7,8 @@ use hod_oci::{Descriptor, Digest, Verifier};
 use hod_report::{Event, Reporter};
 use hod_transfer::{Attempts, BlobContent, Location, Origins, Source, TransferError};
 
-/// Hashes a blob at a place of a source. What a registry sent before a line was cut is not fetched
-/// again.
+/// Hashes a blob at a place of a source. The part that a registry sent before a connection was lost
+/// is not fetched again.
 pub(super) async fn hash(
     cx: &Context,
     source: &dyn Source,

@@ -18,7 +18,7 @@ pub(super) struct Planned {
     pub(super) len: u64,
     /// The identity of the directory that it is in.
     pub(super) parent: (u64, u64),
-    /// Of a blob: what the origin has, unless it can make it again.
+    /// For a blob: the copy of the origin, unless the origin can rebuild it.
     pub(super) copy: Option<Copy>,
 }
 

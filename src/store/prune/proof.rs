@@ -1,4 +1,4 @@
-//! Whether a store has what a tree has.
+//! Checks that a store has the content of a tree.
 
 use std::collections::HashSet;
 
@@ -144,7 +144,7 @@ impl<'a> Prover<'a> {
     }
 }
 
-/// Whether an index is what remains of another one when only its children are kept.
+/// Returns true if an index is a rewritten form of another one.
 fn is_part(index: &Manifest, whole: &Manifest) -> bool {
     let mut entries = Vec::new();
     let mut rest = whole.children().iter().enumerate();

@@ -20,7 +20,7 @@ const KEPT: &str = "kept.";
 #[derive(Debug, Default)]
 pub struct Removal {
     pub n_blobs: usize,
-    /// The bytes of these blobs, which are free where they have no other name.
+    /// The bytes of these blobs, which become free if they have no other hardlink.
     pub len: u64,
     /// Files that were left: unknown files, files of unreadable tags, and files that changed during
     /// the run.
@@ -131,7 +131,7 @@ impl<'a> Aside<'a> {
         })
     }
 
-    /// Returns where it is now.
+    /// Returns its current path.
     fn take(&self, from: &Path, name: &str) -> Result<PathBuf, hod_fsx::Error> {
         let data = self.within.join(name);
         self.dir.rename_new(from, &data)?;
@@ -205,9 +205,9 @@ pub(crate) fn restore(
     Ok(())
 }
 
-/// Removes a tag at one stroke: its directory leaves its place, then `parts`, all the files in it,
-/// are removed one by one, first what it names now. Returns false, and puts it back, when something
-/// else has come into it.
+/// Removes a tag atomically: renames its directory away, then removes `parts`, all files in it, one
+/// by one, starting with the current link. Returns false, and restores it, if another file was
+/// added to it.
 ///
 /// A directory that cannot be renamed, as one of a lower layer of an overlay, is emptied in place.
 fn remove_tag(

@@ -1,4 +1,4 @@
-//! What a tree is to keep.
+//! The content that a tree keeps.
 
 use std::collections::{HashMap, HashSet};
 

@@ -48,7 +48,7 @@ impl TreeFile {
         }
     }
 
-    /// Whether it is what a tag names now.
+    /// Returns true if it is the current link of a tag.
     pub(super) fn is_current_of(&self, unreadable: &UnreadableTag) -> bool {
         matches!(self, Self::Current(..)) && self.is_of(unreadable)
     }

@@ -1,4 +1,4 @@
-//! What a tree has besides what it is to keep, and whether its origin has that, too.
+//! The surplus content of a tree, and the check that its origin has it, too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};

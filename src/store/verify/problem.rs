@@ -1,4 +1,4 @@
-//! What can be wrong in a tree.
+//! Problems in a tree.
 
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,13 @@ pub enum Problem {
     /// A link file that is not exactly its digest.
     #[error("link `{}` {fault}", path.display())]
     BadLink { path: PathBuf, fault: LinkFault },
-    /// A file named `link` where no link belongs.
+    /// A file named `link` in the wrong place.
     #[error("`{}` is named as a link and is not at the place of one", path.display())]
     StrayLink { path: PathBuf },
     /// Something among the tags that is none; registries list it as one.
     #[error("`{}` is among the tags and is none", path.display())]
     StrayTag { path: PathBuf },
-    /// A symbolic link, a device, a directory where a file belongs.
+    /// A symbolic link, a device or a directory in place of a file.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile { path: PathBuf },
     /// A repository whose name is outside the grammar; garbage collection stops at it.

@@ -21,7 +21,7 @@ pub struct LocalReferrers {
     subjects: HashMap<Digest, (Digest, Location)>,
     /// The manifests about another, each list sorted.
     about: HashMap<Digest, Vec<Digest>>,
-    /// The positions of cosign's tags by what they are about.
+    /// The positions of cosign's tags by their subjects.
     cosign: HashMap<Digest, Vec<usize>>,
 }
 
@@ -57,7 +57,7 @@ pub fn layout_name(reference: &hod_oci::Reference) -> (RepositoryName, Option<Ta
 }
 
 impl LocalReferrers {
-    /// What there is in a repository of a store. Blocks.
+    /// The manifests in a repository of a store. Blocks.
     pub(crate) fn of_store(
         store: &Store,
         repository: &RepositoryName,
@@ -90,7 +90,7 @@ impl LocalReferrers {
         Ok(found.indexed())
     }
 
-    /// What there is in a repository of a bundle that lists `images`. Blocks as `read` does.
+    /// The manifests in a repository of a bundle that lists `images`. Blocks as `read` does.
     pub(crate) fn of_images(
         images: &[BundleImage],
         repository: &RepositoryName,
@@ -108,7 +108,7 @@ impl LocalReferrers {
         found.indexed()
     }
 
-    /// What there is in a repository of what another tool has put together. Blocks.
+    /// The manifests in a repository of a layout or archive of another tool. Blocks.
     pub(crate) fn of_collection(collection: &Collection, repository: &RepositoryName) -> Self {
         let mut found = Self::default();
         let images = collection.images().iter();
@@ -120,7 +120,7 @@ impl LocalReferrers {
         found.indexed()
     }
 
-    /// What there is in a repository of a directory of `dir:` layouts. Blocks.
+    /// The manifests in a repository of a directory of `dir:` layouts. Blocks.
     pub(crate) fn of_layouts(layouts: &[FoundLayout], repository: &RepositoryName) -> Self {
         let mut found = Self::default();
         for (at, layout) in layouts.iter().enumerate() {
@@ -251,8 +251,7 @@ impl LocalReferrers {
         positions.map(|&at| &self.tagged[at])
     }
 
-    /// Whether what a tag (or no tag) names is, by its form, about another manifest, wherever
-    /// that is.
+    /// Returns true if a manifest, by its tag or subject, refers to another manifest.
     pub fn is_candidate(&self, tag: Option<&Tag>, digest: Option<&Digest>) -> bool {
         match tag {
             Some(tag) => ReferrerTag::parse(tag).is_some(),

@@ -1,4 +1,4 @@
-//! One platform of an index: the manifest that takes the index's place.
+//! One platform of an index: the manifest that replaces the index.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ struct Below {
     unstated: Orphans,
     /// Indexes that were not found.
     lost: Orphans,
-    /// Whether there are indexes deeper than is looked.
+    /// Whether indexes are nested too deeply.
     is_deeper: bool,
 }
 
 impl Walk<'_> {
-    /// The manifest of one platform, as the last of what it lists.
+    /// The manifest of one platform, as the last of the collected manifests.
     pub(super) async fn one(
         &self,
         index: &Manifest,

@@ -29,7 +29,7 @@ struct Taken<'a> {
     lost: Vec<(Arc<Manifest>, Descriptor)>,
     /// Positions of wanted platforms for which something was found.
     served: BTreeSet<usize>,
-    /// As what each index is carried; `None` where nothing of it is wanted.
+    /// The carried form of each index; `None` if nothing of it is selected.
     carried: HashMap<Digest, Option<Arc<Manifest>>>,
 }
 
@@ -89,8 +89,8 @@ impl Walk<'_> {
         Err(no_platform(&unserved, &taken.offered))
     }
 
-    /// Collects the wanted part of `index`, and every platform that it offers; returns as what it
-    /// is carried, if at all.
+    /// Collects the selected part of `index` and every platform that it offers; returns its carried
+    /// form, if any.
     fn subset<'s>(
         &'s self,
         index: Arc<Manifest>,
@@ -149,8 +149,8 @@ impl Walk<'_> {
         Ok(carried)
     }
 
-    /// The platform of each child. If a child does not state it, its configuration is read where a
-    /// requested platform is not offered otherwise.
+    /// The platform of each child. If a child does not state it and a requested platform is not
+    /// offered otherwise, its config is read.
     async fn platforms(
         &self,
         index: &Manifest,
@@ -250,7 +250,7 @@ impl Taken<'_> {
         Ok(())
     }
 
-    /// Notes that there is something for a platform.
+    /// Records that a platform is offered.
     fn serve(&mut self, has: Option<&Platform>) {
         let (PlatformChoice::These(wanted), Some(has)) = (self.part.platforms, has) else {
             return;
@@ -260,7 +260,7 @@ impl Taken<'_> {
         self.served.extend(served.map(|(at, _)| at));
     }
 
-    /// Makes of an index and its children that are carried what takes its place.
+    /// Builds the replacement of an index from its carried children.
     fn put_together(
         &mut self,
         index: &Arc<Manifest>,

@@ -34,7 +34,7 @@ struct Building {
     writer: Arc<DirWriter>,
 }
 
-/// The directories above the layouts that this run made, which it removes where they stay empty.
+/// The directories above the layouts that this run created, which are removed if they stay empty.
 #[derive(Debug, Default)]
 struct Parents(MadeDirs);
 
@@ -51,7 +51,7 @@ struct Layout {
     top: Manifest,
     children: Vec<Manifest>,
     blobs: Vec<Descriptor>,
-    /// Where the source has it.
+    /// Its location in the source.
     locations: Vec<Location>,
 }
 
@@ -233,7 +233,7 @@ fn finish(
     files: &ManifestFiles,
 ) -> Result<(), TransferError> {
     let file = |manifest: &Manifest| files.find(&layout.locations, manifest);
-    // Whoever put a blob here was done before the image was ready to be published.
+    // All writers of blobs have finished before the image can be published.
     let path = writer.destination().to_owned();
     let mut writer = Arc::into_inner(writer).ok_or(LayoutError::Busy { path })?;
     for child in &layout.children {

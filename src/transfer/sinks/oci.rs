@@ -97,7 +97,7 @@ impl OciSink {
         }
     }
 
-    /// What an archive of these images holds.
+    /// The content of an archive of these images.
     pub fn archive_plan(plan: &Plan, mtime: u64) -> OciArchivePlan {
         let manifests = plan.images.iter().flat_map(manifests);
         OciArchivePlan {

@@ -85,7 +85,7 @@ impl Sink for StoreSink {
 }
 
 impl StoreSink {
-    /// Makes a sink of a created store, which takes over files of `source`.
+    /// Creates a sink for a created store, which links or copies files of `source`.
     pub fn new(store: Store, options: StoreSinkOptions, source: &Arc<dyn Source>) -> Self {
         let link = options.link.unwrap_or(LinkMode::Copy);
         Self {

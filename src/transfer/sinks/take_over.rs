@@ -14,7 +14,7 @@ use hod_store::Soundness;
 pub enum LinkChoice {
     /// In this way, or not at all.
     Only(LinkMode),
-    /// By a hardlink, and by a copy where a file cannot have another name.
+    /// By hardlink, or by copy if a hardlink is impossible.
     HardOrCopy,
 }
 

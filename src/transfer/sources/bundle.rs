@@ -17,7 +17,7 @@ use hod_oci::{Descriptor, Digest, Manifest, RepositoryName};
 #[derive(Debug, Clone)]
 pub struct BundleSource(pub Arc<Bundle>);
 
-/// What a bundle can do as a source, and several together.
+/// The capabilities of one bundle, and of several together.
 pub(super) const CAPS: SourceCaps = SourceCaps {
     reach: Reach::Local,
     order: ReadOrder::Any,

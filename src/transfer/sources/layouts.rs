@@ -25,7 +25,7 @@ impl LayoutsSource {
         self.0.get(*at).map(|found| found.path.clone())
     }
 
-    /// Opens the layout at a location and reads of it; `None` where there is none.
+    /// Opens the layout at a location and reads from it; `None` if there is none.
     async fn read<T: Send + 'static>(
         &self,
         location: &Location,

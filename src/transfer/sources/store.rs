@@ -34,7 +34,7 @@ fn find(store: &Store, sought: &Sought) -> Result<Option<Found>, TransferError> 
     Ok(digest.map(|digest| (Locate::stored(repository, &digest), Some(digest))))
 }
 
-/// What a store knows of its blobs from runs before.
+/// The state of a store's blobs from earlier runs.
 struct StoreCache(Store);
 
 impl VerificationCache for StoreCache {

@@ -35,7 +35,7 @@ impl Put<'_> {
         children.filter(move |child| !is_carried(child))
     }
 
-    /// The error with its reason, where an index is refused for the children that it lacks.
+    /// The error with its reason, if an index is refused because of missing children.
     fn explain(&self, source: RegistryError) -> TransferError {
         let lacking: Vec<String> = self
             .lacking()
@@ -170,7 +170,7 @@ impl RegistrySink {
         Ok(())
     }
 
-    /// Puts a manifest, and brings again what the registry lacks for it.
+    /// Puts a manifest, and sends missing content for it again.
     async fn put(&self, put: Put<'_>) -> Result<(), TransferError> {
         let what = format!("{} {}", put.repo, put.name);
         let mut retries = self.client.retries();
@@ -208,8 +208,8 @@ impl RegistrySink {
         }
     }
 
-    /// What to bring again before another attempt: these, or with no name whatever is not there.
-    /// `None` when that is not the trouble.
+    /// The content to send again before another attempt; empty means everything that is missing.
+    /// `None` if missing content is not the cause.
     fn remedy(&self, put: Put<'_>, error: &RegistryError) -> Option<Vec<Digest>> {
         let (source, _) = self.origin.as_ref()?;
         if source.is_sequential() {

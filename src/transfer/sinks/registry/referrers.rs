@@ -1,4 +1,4 @@
-//! Referrers at the registry that is pushed to: what it has of them, and putting the rest.
+//! Referrers at the target registry: looks up existing ones and puts the rest.
 
 use std::collections::HashSet;
 
@@ -133,7 +133,7 @@ impl RegistrySink {
         Ok(())
     }
 
-    /// Puts what cosign's tag names, unless that would take signatures away from the registry.
+    /// Puts the manifest of a cosign tag, unless that would remove signatures from the registry.
     async fn put_cosign(&self, repo: &Repo, referrer: &Referrer) -> Result<(), TransferError> {
         let at = ManifestRef::Tag(referrer.tag.clone());
         let top = referrer.top();

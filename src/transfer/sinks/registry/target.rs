@@ -1,4 +1,4 @@
-//! The registry that images are sent to: what it has, and blobs on their way to it.
+//! The target registry: its content, and the blobs in flight to it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ pub struct RegistrySink {
     /// fails otherwise. The lock holds the digests that were already put.
     pub(super) repositories:
         Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<HashSet<Digest>>>>>,
-    /// The uploads that the registry may be given at once, where there is a limit.
+    /// The limit of concurrent uploads, if any.
     pub(super) uploads: Option<Semaphore>,
     /// The source of blobs that the registry has lost, and the reporter.
     pub(super) origin: Option<(Arc<dyn Source>, Arc<dyn Reporter>)>,
@@ -140,8 +140,8 @@ impl RegistrySink {
         &self.registry
     }
 
-    /// Has a blob that the repository `first` has mounted into `others`; where one of them does not
-    /// take it, an upload is begun.
+    /// Mounts a blob of the repository `first` into `others`; if one of them refuses, starts an
+    /// upload.
     pub(super) async fn spread(
         &self,
         task: BlobTask<'_>,
@@ -198,7 +198,7 @@ impl RegistrySink {
         }
     }
 
-    /// Asks with one HEAD what the destination names now.
+    /// Requests the current manifest of the destination with one HEAD.
     pub async fn current(
         &self,
         image: &Destination,
@@ -235,7 +235,7 @@ impl RegistrySink {
         Ok(self.ask(repository, blob).await? == Evidence::Present)
     }
 
-    /// Asks what a repository has of a blob; of those that are rechecked, by reading.
+    /// Checks the state of a blob in a repository; rechecked blobs are checked by reading.
     pub(super) async fn ask(
         &self,
         repository: &RepositoryName,
@@ -250,7 +250,7 @@ impl RegistrySink {
         }
     }
 
-    /// Fails where the registry still shows something else after a blob was sent.
+    /// Fails if the registry still returns something else after a blob was sent.
     ///
     /// A registry may keep damaged content under the digest and throw away what it is sent, since
     /// it has the digest already: distribution does so for all repositories alike, and notes the
@@ -307,7 +307,7 @@ impl RegistrySink {
         Ok(route)
     }
 
-    /// Uploads; the client reports the bytes, and tries again where that may help.
+    /// Uploads a blob; the client reports the bytes and retries.
     pub(super) async fn upload(
         &self,
         session: UploadSession,
@@ -321,7 +321,7 @@ impl RegistrySink {
             return Ok(());
         };
         Err(match error {
-            // What failed to read has its own words for it.
+            // A read error has its own message.
             RegistryError::UploadSource { request, source } => {
                 match source.downcast::<TransferError>() {
                     Ok(error) => error,

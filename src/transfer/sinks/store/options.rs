@@ -13,7 +13,7 @@ pub struct StoreSinkOptions {
     pub referrers: ReferrerTags,
 }
 
-/// What the tags list that lead to referrers.
+/// The content of referrers tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferrerTags {
     /// The carried referrers, joined with those that the store has for the same manifest.

@@ -10,7 +10,7 @@ use crate::{Plan, Referrer, Resolved, TransferError};
 use hod_oci::{Descriptor, Digest, Manifest, ReferrerEntry, ReferrerTagKind};
 use hod_store::{Publication, Store};
 
-/// What a store gets of the images of a plan with [`ReferrerTags::Carried`].
+/// The publications of the images of a plan with [`ReferrerTags::Carried`].
 pub fn publications(plan: &Plan) -> Vec<Publication> {
     let mut all = Vec::new();
     for image in &plan.images {
