@@ -86,7 +86,8 @@ impl DockerImage {
 
     /// The image with this manifest and configuration.
     pub fn new(
-        (repository, tag): (&RepositoryName, Option<&Tag>),
+        repository: &RepositoryName,
+        tag: Option<&Tag>,
         manifest: &Manifest,
         config_bytes: Vec<u8>,
     ) -> Result<Self, NoDockerImage> {
@@ -205,7 +206,7 @@ impl DockerWriter {
         let path = entry_path(&layer_name(&layer.diff_id));
         self.write_texts_before(Some(&path))?;
         let mark = self.tar.mark()?;
-        let written = self.write_content((&path, layer), content);
+        let written = self.write_content(&path, layer, content);
         if written.is_err() {
             self.tar.truncate(mark)?;
         } else {
@@ -216,7 +217,8 @@ impl DockerWriter {
 
     fn write_content(
         &mut self,
-        (path, layer): (&EntryPath, &DockerLayer),
+        path: &EntryPath,
+        layer: &DockerLayer,
         content: impl Read + Send,
     ) -> Result<(), LayoutError> {
         self.tar.begin(path)?;

@@ -88,7 +88,8 @@ impl ListEntry {
     #[must_use]
     pub fn pinned(
         &self,
-        (registry, repository): (&Registry, &RepositoryName),
+        registry: &Registry,
+        repository: &RepositoryName,
         digest: &Digest,
     ) -> Self {
         let mut entry = Self {

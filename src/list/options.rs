@@ -40,7 +40,8 @@ impl LineOptions {
     /// Takes a column `key=value`; `columns` are it and all that follow it.
     pub(super) fn set(
         &mut self,
-        (key, value): (&str, &str),
+        key: &str,
+        value: &str,
         columns: &[&str],
     ) -> Result<(), LineProblem> {
         let column = columns[0];

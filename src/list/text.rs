@@ -134,7 +134,7 @@ fn parse_columns(code: &str) -> Result<ImageLine, LineProblem> {
                 return Err(LineProblem::new(column, "`limit=` is given twice"));
             }
             Some(("limit", value)) => limit = Some(pattern::limit(column, value, rule.as_ref())?),
-            Some(option) => options.set(option, &rest[n..])?,
+            Some((key, value)) => options.set(key, value, &rest[n..])?,
             None if n == 0 => destination = Some(column::destination(column, &reference)?),
             None => {
                 let before = rest[n - 1].trim_start_matches("--").split_once('=');

@@ -107,8 +107,7 @@ pub(super) async fn resolve_images(
         "resolving {}",
         format_count(wanted.len(), "image")
     ));
-    let limits = (RESOLVE_AT_ONCE, on_failure);
-    resolve_all(source, wanted, limits, &cx.reporter).await
+    resolve_all(source, wanted, RESOLVE_AT_ONCE, on_failure, &cx.reporter).await
 }
 
 impl Batch {

@@ -205,7 +205,8 @@ async fn write(
     let source = BundlesSource::new(bundles);
     let reporter = Arc::clone(&cx.reporter);
     let sink = BundleSink::create(
-        (planned, write_options),
+        planned,
+        write_options,
         source.verification_cache(),
         reporter,
     )

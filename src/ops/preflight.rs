@@ -41,7 +41,7 @@ pub(super) use sources::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preflight {
     Skip,
-    /// PreflightCheck, and create at a Harbor the projects that are missing, if any are to be.
+    /// Check, and create the missing projects at a Harbor, if any are to be created.
     Run {
         create: Option<NewProject>,
     },

@@ -18,11 +18,11 @@ use super::state::Server;
 /// `GET` or `HEAD …/blobs/<digest>`, all of it or one range.
 pub(super) async fn get(
     server: &Arc<Server>,
-    name: (RepositoryName, Digest),
+    repository: RepositoryName,
+    digest: Digest,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (repository, digest) = name;
     let (content, wanted) = (server.content.clone(), digest.clone());
     let found = hod_bridge::run(move || content.open_blob(&repository, &wanted)).await?;
     let Some(mut blob) = found else {

@@ -63,19 +63,19 @@ async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Respo
         (Route::Catalog, _) if reads => listing::catalog(server, &parameters).await,
         (Route::Tags(name), _) if reads => listing::tags(server, name, &parameters).await,
         (Route::Referrers(name, subject), _) if reads => {
-            referrers::list(server, (name, subject), &parameters).await
+            referrers::list(server, name, subject, &parameters).await
         }
         (Route::Manifest(name, target), _) if reads => {
-            manifests::get(server, (name, target), method, headers).await
+            manifests::get(server, name, target, method, headers).await
         }
         (Route::Manifest(name, target), &Method::PUT) => {
-            manifests::put(server, (name, target), (&parameters, headers), body).await
+            manifests::put(server, name, target, &parameters, headers, body).await
         }
         (Route::Manifest(name, target), &Method::DELETE) => {
             manifests::delete(server, name, target).await
         }
         (Route::Blob(name, digest), _) if reads => {
-            blobs::get(server, (name, digest), method, headers).await
+            blobs::get(server, name, digest, method, headers).await
         }
         (Route::Blob(name, digest), &Method::DELETE) => blobs::delete(server, name, digest).await,
         (Route::Uploads(name), &Method::POST) => {
@@ -86,9 +86,7 @@ async fn answer(server: &Arc<Server>, parts: &Parts, body: Body) -> Result<Respo
             match *method {
                 Method::GET => uploads::status(&session).await,
                 Method::PATCH => uploads::append(server, &session, headers, body).await,
-                Method::PUT => {
-                    uploads::finish(server, &session, (&parameters, headers), body).await
-                }
+                Method::PUT => uploads::finish(server, &session, &parameters, headers, body).await,
                 Method::DELETE => uploads::cancel(server, &session).await,
                 _ => Err(not_allowed(unsupported(method))),
             }

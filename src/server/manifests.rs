@@ -29,7 +29,8 @@ use super::state::Server;
 /// since converting would change the digest.
 pub(super) async fn get(
     server: &Arc<Server>,
-    (repository, target): (RepositoryName, Target),
+    repository: RepositoryName,
+    target: Target,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -81,12 +82,12 @@ fn find(
 /// accepted.
 pub(super) async fn put(
     server: &Arc<Server>,
-    name: (RepositoryName, Target),
-    request: (&Parameters, &HeaderMap),
+    repository: RepositoryName,
+    target: Target,
+    parameters: &Parameters,
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let (repository, target) = name;
-    let (parameters, headers) = request;
     let tags = tags(&target, parameters)?;
     let bytes = read(headers, body).await?;
     let manifest = parse(bytes, &target, headers)?;

@@ -26,7 +26,8 @@ const PAGE_LEN_MAX: usize = 3 * 1024 * 1024;
 /// whether it exists or not.
 pub(super) async fn list(
     server: &Arc<Server>,
-    (repository, subject): (RepositoryName, Digest),
+    repository: RepositoryName,
+    subject: Digest,
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
     let artifact_type = parameters.get("artifactType").map(str::to_owned);

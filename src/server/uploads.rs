@@ -95,10 +95,10 @@ pub(super) async fn append(
 pub(super) async fn finish(
     server: &Arc<Server>,
     session: &Session,
-    request: (&Parameters, &HeaderMap),
+    parameters: &Parameters,
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let (parameters, headers) = request;
     let Some(digest) = parameters.get("digest") else {
         return Err(ApiError::new(
             Code::DigestInvalid,
@@ -126,7 +126,7 @@ pub(super) async fn finish(
     let committed = match guard.take() {
         Some(writer) => {
             let (repository, digest) = (session.repository().clone(), digest.clone());
-            let commit = move || commit((&store, durability), writer, &repository, &digest);
+            let commit = move || commit(&store, durability, writer, &repository, &digest);
             server.transfers.run(commit).await
         }
         None => Ok(()),
@@ -166,7 +166,7 @@ async fn whole(
     let (writer, received) = server.transfers.receive(body, writer, write).await;
     received?;
     let expected = digest.clone();
-    let commit = move || commit((&store, durability), writer, &repository, &expected);
+    let commit = move || commit(&store, durability, writer, &repository, &expected);
     server.transfers.run(commit).await?;
     Ok(created(location, &digest))
 }
@@ -198,7 +198,8 @@ async fn mount(
 
 /// Publishes a blob whose bytes have the digest they should have, then links it.
 fn commit(
-    (store, durability): (&Store, Durability),
+    store: &Store,
+    durability: Durability,
     writer: Upload,
     repository: &RepositoryName,
     digest: &Digest,

@@ -46,7 +46,7 @@ impl Store {
         }
         Ok(match stamp::examine(&blob.digest, &range)? {
             Soundness::Sound => {
-                self.note_verified(&blob.digest, &range);
+                self.record_verified(&blob.digest, &range);
                 Holding::Sound
             }
             Soundness::Damaged { actual } => Holding::Damaged { actual },
@@ -144,7 +144,7 @@ impl Store {
         let mut temp = TempFile::create_in(self.temp_path()?, "manifest-")?;
         temp.write_all(manifest.bytes())?;
         let digest = manifest.digest();
-        put(temp, (&path, digest), Durability::Deferred)
+        put(temp, &path, digest, Durability::Deferred)
     }
 
     /// Links a manifest to the file that `find` returns, if it has the same bytes and a link is
@@ -220,7 +220,7 @@ impl BlobWriter {
     pub fn commit(self, durability: Durability) -> Result<(), StoreError> {
         let (digest, len) = self.content();
         self.store
-            .put_verified((self.writer.finish()?, &digest, len), durability)
+            .put_verified(self.writer.finish()?, &digest, len, durability)
     }
 
     /// Verifies the blob as [`BlobWriter::commit`] does, and keeps it for a later
@@ -245,13 +245,15 @@ impl Store {
     /// Publishes a file that was verified to hold `digest`, unless there is a sound one.
     pub(super) fn put_verified(
         &self,
-        (temp, digest, len): (TempFile, &Digest, u64),
+        temp: TempFile,
+        digest: &Digest,
+        len: u64,
         durability: Durability,
     ) -> Result<(), StoreError> {
         if self.keeps(digest, len)? {
             return Ok(());
         }
-        put(temp, (&self.blob_path(digest), digest), durability)
+        put(temp, &self.blob_path(digest), digest, durability)
     }
 }
 
@@ -269,7 +271,7 @@ impl StagedBlob {
     /// Makes the blob visible, as [`BlobWriter::commit`] does.
     pub fn publish(self, durability: Durability) -> Result<(), StoreError> {
         self.store
-            .put_verified((self.temp.open()?, &self.digest, self.len), durability)
+            .put_verified(self.temp.open()?, &self.digest, self.len, durability)
     }
 }
 
@@ -277,7 +279,8 @@ impl StagedBlob {
 /// are created.
 fn put(
     temp: TempFile,
-    (path, digest): (&Path, &Digest),
+    path: &Path,
+    digest: &Digest,
     durability: Durability,
 ) -> Result<(), StoreError> {
     put_with(path, durability, || {

@@ -122,13 +122,13 @@ impl Store {
     /// Notes that an opened blob was read just now, and has the digest.
     ///
     /// Does nothing to a tree that is not ours, nor to a file that was changed not long ago.
-    pub fn note_verified(&self, digest: &Digest, blob: &FileRange) {
-        note_verified(self.path(), &blob.file, digest);
+    pub fn record_verified(&self, digest: &Digest, blob: &FileRange) {
+        record_verified(self.path(), &blob.file, digest);
     }
 
     /// Records that an opened blob was read and is damaged.
-    pub fn note_damaged(&self, blob: &FileRange) {
-        note_damaged(self.path(), &blob.file);
+    pub fn record_damaged(&self, blob: &FileRange) {
+        record_damaged(self.path(), &blob.file);
     }
 }
 
@@ -140,11 +140,11 @@ pub(super) fn set_on_new(file: &File, digest: &Digest) {
 }
 
 /// Stamps the file of a blob in the store at `root` that was verified.
-pub(super) fn note_verified(root: &Path, file: &File, digest: &Digest) {
-    note_verified_at(SystemTime::now(), (root, file), digest);
+pub(super) fn record_verified(root: &Path, file: &File, digest: &Digest) {
+    record_verified_at(SystemTime::now(), root, file, digest);
 }
 
-fn note_verified_at(now: SystemTime, (root, file): (&Path, &File), digest: &Digest) {
+fn record_verified_at(now: SystemTime, root: &Path, file: &File, digest: &Digest) {
     // Not the time of writing, which is old in a copy that keeps the times of the original.
     let age = hod_fsx::changed(file).and_then(|changed| now.duration_since(changed).ok());
     if age.is_some_and(|age| age >= SETTLED_AFTER)
@@ -156,7 +156,7 @@ fn note_verified_at(now: SystemTime, (root, file): (&Path, &File), digest: &Dige
 }
 
 /// Stamps a file that was found to be damaged, so that it is not relied on.
-pub(super) fn note_damaged(root: &Path, file: &File) {
+pub(super) fn record_damaged(root: &Path, file: &File) {
     if is_ours(root) || hod_fsx::read_mark(file, NAME).is_some() {
         hod_fsx::set_mark(file, NAME, DAMAGED);
     }
@@ -220,19 +220,19 @@ mod tests {
         let store = Store::create(root.path()).unwrap();
         let digest = put(&store, b"hello", Durability::Deferred);
         assert!(!is_verified(&store, &digest));
-        store.note_verified(&digest, &store.open_unverified(&digest).unwrap().unwrap());
+        store.record_verified(&digest, &store.open_unverified(&digest).unwrap().unwrap());
         assert!(!is_verified(&store, &digest), "it was written a moment ago");
         let file = opened_for_writing(&store, &digest);
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        store.note_verified(&digest, &store.open_unverified(&digest).unwrap().unwrap());
+        store.record_verified(&digest, &store.open_unverified(&digest).unwrap().unwrap());
         assert!(
             !is_verified(&store, &digest),
             "nor is it older than it says"
         );
         let later = SystemTime::now() + SETTLED_AFTER + Duration::from_secs(1);
-        note_verified_at(later, (root.path(), &file), &digest);
+        record_verified_at(later, root.path(), &file, &digest);
         assert!(is_verified(&store, &digest));
-        note_damaged(root.path(), &file);
+        record_damaged(root.path(), &file);
         assert!(!is_verified(&store, &digest));
     }
 
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(holding(&foreign), Holding::Absent);
         // The result of a verification is remembered.
         let range = store.open_unverified(&foreign).unwrap().unwrap();
-        store.note_damaged(&range);
+        store.record_damaged(&range);
         assert!(store.is_suspect(&foreign).unwrap());
     }
 
@@ -283,7 +283,7 @@ mod tests {
         let file = opened_for_writing(&store, &digest);
         let tree = Store::open(&root.path().join("docker/registry/v2")).unwrap();
         let later = SystemTime::now() + SETTLED_AFTER + Duration::from_secs(1);
-        note_verified_at(later, (tree.path(), &file), &digest);
+        record_verified_at(later, tree.path(), &file, &digest);
         assert!(!is_verified(&store, &digest));
     }
 }

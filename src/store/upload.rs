@@ -69,6 +69,6 @@ impl Upload {
             return Err(mismatch.into());
         }
         self.store
-            .put_verified((self.temp, expected, self.len), durability)
+            .put_verified(self.temp, expected, self.len, durability)
     }
 }

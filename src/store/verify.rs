@@ -54,7 +54,7 @@ pub fn verify(
     queue.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.len));
     let damage = hash_all(
         &queue,
-        |digest, blob| check_blob(store, (digest, blob), on_bytes),
+        |digest, blob| check_blob(store, digest, blob, on_bytes),
         jobs,
     );
     let damaged: BTreeSet<&Digest> = damage.iter().map(|(digest, _)| *digest).collect();
@@ -104,7 +104,8 @@ fn hash_all<'a>(
 
 fn check_blob(
     store: &Store,
-    (digest, blob): (&Digest, &BlobFile),
+    digest: &Digest,
+    blob: &BlobFile,
     on_bytes: &dyn Fn(u64),
 ) -> Option<Problem> {
     let hashed = hod_fsx::open(&blob.path).and_then(|file| {
@@ -113,11 +114,11 @@ fn check_blob(
     });
     match hashed {
         Ok((file, actual)) if actual == *digest => {
-            stamp::note_verified(store.path(), &file, digest);
+            stamp::record_verified(store.path(), &file, digest);
             None
         }
         Ok((file, actual)) => {
-            stamp::note_damaged(store.path(), &file);
+            stamp::record_damaged(store.path(), &file);
             Some(Problem::DamagedBlob {
                 path: blob.path.clone(),
                 digest: digest.clone(),

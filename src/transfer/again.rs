@@ -25,7 +25,8 @@ const OUTAGE_MAX: Duration = Duration::from_secs(20);
 /// are asked last.
 pub(super) async fn open_from<'a>(
     source: &dyn Source,
-    (locations, descriptor): (&'a [Location], &Descriptor),
+    locations: &'a [Location],
+    descriptor: &Descriptor,
     from: u64,
 ) -> Result<(BlobContent, &'a Location), TransferError> {
     let mut last = TransferError::BlobAbsent {
@@ -48,7 +49,7 @@ pub(super) async fn open_from<'a>(
 }
 
 /// The bytes of a blob that is open at `from`, also beyond the end of a connection.
-pub(super) fn read_on(task: &BlobTask<'_>, (content, from): (BlobContent, u64)) -> BlobContent {
+pub(super) fn read_on(task: &BlobTask<'_>, content: BlobContent, from: u64) -> BlobContent {
     let origins = content.origins();
     let blob = Arc::new(Blob::new(task, &origins));
     BlobContent::Stream(blob.read_on(content.into_stream(), from), origins)
@@ -97,8 +98,8 @@ impl Blob {
     }
 
     async fn open(&self, from: u64) -> Result<BlobContent, TransferError> {
-        let place = (self.locations.as_slice(), &self.descriptor);
-        let (content, _) = open_from(self.source.as_ref(), place, from).await?;
+        let (source, blob) = (self.source.as_ref(), &self.descriptor);
+        let (content, _) = open_from(source, &self.locations, blob, from).await?;
         Ok(content)
     }
 
@@ -106,11 +107,12 @@ impl Blob {
     async fn replace(
         &self,
         mut error: TransferError,
-        (gained, from): (u64, u64),
+        gained: u64,
+        from: u64,
     ) -> Result<BlobStream, TransferError> {
         let source = self.source.as_ref();
         let digest = &self.descriptor.digest;
-        let mut attempts = Attempts::new((source, digest), self.retry, &self.reporter);
+        let mut attempts = Attempts::new(source, digest, self.retry, &self.reporter);
         let lost_at = Instant::now();
         loop {
             let failure = error.failure(source.caps().reach);
@@ -157,7 +159,7 @@ impl Blob {
                         Err(error) => error,
                     };
                     let gained = reading.at - reading.opened_at;
-                    match blob.replace(error, (gained, reading.at)).await {
+                    match blob.replace(error, gained, reading.at).await {
                         Ok(stream) => reading.stream = stream,
                         Err(error) => return Some((Err(error), None)),
                     }

@@ -30,7 +30,8 @@ impl std::fmt::Debug for Attempts<'_> {
 impl<'a> Attempts<'a> {
     /// Starts with no failure.
     pub fn new(
-        (source, digest): (&'a dyn Source, &'a Digest),
+        source: &'a dyn Source,
+        digest: &'a Digest,
         policy: RetryPolicy,
         reporter: &'a Arc<dyn Reporter>,
     ) -> Self {

@@ -53,8 +53,10 @@ pub async fn config_of(
 /// Reads a config, with retries; `None` if it is too long.
 pub async fn read_config(
     source: &dyn Source,
-    (location, config): (&Location, &Descriptor),
-    (retry, reporter): (RetryPolicy, &Arc<dyn Reporter>),
+    location: &Location,
+    config: &Descriptor,
+    retry: RetryPolicy,
+    reporter: &Arc<dyn Reporter>,
 ) -> Result<Option<Vec<u8>>, TransferError> {
     if config.size > CONFIG_LEN_MAX {
         return Ok(None);
@@ -62,7 +64,7 @@ pub async fn read_config(
     if let Some(bytes) = known(source, config).await {
         return Ok(Some(bytes));
     }
-    let mut attempts = Attempts::new((source, &config.digest), retry, reporter);
+    let mut attempts = Attempts::new(source, &config.digest, retry, reporter);
     loop {
         let error = match read(source, location, config).await {
             Ok(bytes) => return Ok(Some(bytes)),
@@ -99,6 +101,6 @@ async fn read(
     }
     match config.digest.check(&bytes) {
         Ok(()) => Ok(bytes),
-        Err(mismatch) => Err(source.blame((location, &config.digest), &origins, mismatch.into())),
+        Err(mismatch) => Err(source.blame(location, &config.digest, &origins, mismatch.into())),
     }
 }

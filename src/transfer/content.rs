@@ -67,7 +67,7 @@ impl<'a> Content<'a> {
         if !self.is_resumable() {
             return Ok(content);
         }
-        Ok(again::read_on(&self.task, (content, 0)))
+        Ok(again::read_on(&self.task, content, 0))
     }
 
     /// Opens the content from the byte `from` on.
@@ -81,8 +81,8 @@ impl<'a> Content<'a> {
             let digest = blob.descriptor.digest.clone();
             return self.given.take().ok_or(TransferError::ReadOnce { digest });
         }
-        let place = (blob.from.as_slice(), &blob.descriptor);
-        let (content, location) = again::open_from(source.as_ref(), place, from).await?;
+        let (content, location) =
+            again::open_from(source.as_ref(), &blob.from, &blob.descriptor, from).await?;
         self.origins.opened_at(from, &content.origins());
         self.location = Some(location.clone());
         Ok(content)
@@ -101,8 +101,12 @@ impl<'a> Content<'a> {
             return other.await;
         }
         let mut other = std::pin::pin!(other);
-        let place = (blob.from.as_slice(), &blob.descriptor);
-        let mut opening = std::pin::pin!(again::open_from(source.as_ref(), place, 0));
+        let mut opening = std::pin::pin!(again::open_from(
+            source.as_ref(),
+            &blob.from,
+            &blob.descriptor,
+            0
+        ));
         let opened = tokio::select! {
             biased;
             result = &mut other => {
@@ -182,7 +186,7 @@ impl<'a> Content<'a> {
         match self.location.as_ref().or(blob.from.first()) {
             Some(location) => {
                 let digest = &blob.descriptor.digest;
-                source.blame((location, digest), &self.origins, error)
+                source.blame(location, digest, &self.origins, error)
             }
             None => error,
         }

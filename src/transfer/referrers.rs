@@ -175,7 +175,7 @@ impl<'a> Finder<'a> {
     /// The direct referrers of a manifest.
     async fn about(&self, image: &Resolved, subject: &Digest) -> Result<Vec<Found>, TransferError> {
         if let (Some(remote), Location::Repo(repo)) = (&self.remote, &image.location) {
-            return self.about_remote((remote, repo), subject).await;
+            return self.about_remote(remote, repo, subject).await;
         }
         let Some(repository) = self.source.repository_of(&image.wanted.locate) else {
             return Ok(Vec::new());
@@ -220,8 +220,8 @@ impl<'a> Finder<'a> {
             }
             return Ok(());
         }
-        let tag = (repository, &unreadable.tag);
-        self.source.reread(tag, location).await
+        let tag = &unreadable.tag;
+        self.source.reread(repository, tag, location).await
     }
 
     async fn read(
@@ -241,7 +241,8 @@ impl<'a> Finder<'a> {
 
     async fn about_remote(
         &self,
-        (remote, repo): (&ReferrerFinder, &Repo),
+        remote: &ReferrerFinder,
+        repo: &Repo,
         subject: &Digest,
     ) -> Result<Vec<Found>, TransferError> {
         let Some(remote_source) = self.source.as_registry() else {

@@ -80,7 +80,8 @@ impl RegistrySource {
     /// count, shows that a local copy is current.
     pub(super) async fn look_for(
         &self,
-        (repo, at): (&Repo, &ManifestRef),
+        repo: &Repo,
+        at: &ManifestRef,
         may_know: bool,
     ) -> Result<Option<Manifest>, RegistryError> {
         if may_know {

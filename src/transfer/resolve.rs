@@ -32,7 +32,8 @@ pub enum Resolution {
 pub async fn resolve_all(
     source: &dyn Source,
     wanted: Vec<Wanted>,
-    (at_once, on_failure): (usize, OnFailure),
+    at_once: usize,
+    on_failure: OnFailure,
     reporter: &Arc<dyn Reporter>,
 ) -> Vec<Resolution> {
     let finder = Finder::new(source, reporter);

@@ -101,7 +101,7 @@ impl Transfer {
                 Ok(Done::Blob(at, result)) => {
                     progress.blob_done(plan, at, &result);
                     if let Some(next) = queue.pop_front() {
-                        self.start_blob((plan, &progress.shared), next, &mut tasks);
+                        self.start_blob(plan, &progress.shared, next, &mut tasks);
                     }
                 }
                 Ok(Done::Published(results)) => {
@@ -143,7 +143,7 @@ impl Transfer {
                 },
             }
             if let Some(next) = queue.pop_front() {
-                self.start_blob((&plan, &shared), next, &mut tasks);
+                self.start_blob(&plan, &shared, next, &mut tasks);
             }
         }
         Ok(())
@@ -166,14 +166,14 @@ impl Transfer {
                     Presence::Source => {}
                     // Its slot is never filled.
                     Presence::Target(_) => {
-                        self.start_blob((&plan, &shared), at, tasks);
+                        self.start_blob(&plan, &shared, at, tasks);
                         continue;
                     }
                     Presence::Nowhere => continue,
                 }
                 tasks.spawn(async move {
                     let result = match slot.content().await {
-                        Ok(content) => this.move_blob((&plan, &shared), at, Some(content)).await,
+                        Ok(content) => this.move_blob(&plan, &shared, at, Some(content)).await,
                         Err(error) => Err(error),
                     };
                     Done::Blob(at, result)
@@ -186,7 +186,7 @@ impl Transfer {
         if let Some(order) = self.sink.order(plan) {
             let mut queue: VecDeque<usize> = order.into_iter().filter(is_somewhere).collect();
             if let Some(first) = queue.pop_front() {
-                self.start_blob((plan, shared), first, tasks);
+                self.start_blob(plan, shared, first, tasks);
             }
             return queue;
         }
@@ -206,7 +206,7 @@ impl Transfer {
                     .acquire_owned()
                     .await
                     .expect("the lanes are never closed");
-                Done::Blob(at, this.move_blob((&plan, &shared), at, None).await)
+                Done::Blob(at, this.move_blob(&plan, &shared, at, None).await)
             });
         }
         VecDeque::new()
@@ -215,20 +215,21 @@ impl Transfer {
     /// Starts one blob at once.
     fn start_blob(
         &self,
-        (plan, shared): (&Arc<Plan>, &Arc<Shared>),
+        plan: &Arc<Plan>,
+        shared: &Arc<Shared>,
         at: usize,
         tasks: &mut JoinSet<Done>,
     ) {
         let (this, plan, shared) = (self.clone(), Arc::clone(plan), Arc::clone(shared));
-        tasks
-            .spawn(async move { Done::Blob(at, this.move_blob((&plan, &shared), at, None).await) });
+        tasks.spawn(async move { Done::Blob(at, this.move_blob(&plan, &shared, at, None).await) });
     }
 
     /// Moves one blob, with retries where they can help, and reports the result. A blob whose
     /// images have all failed is not moved.
     async fn move_blob(
         &self,
-        (plan, shared): (&Plan, &Shared),
+        plan: &Plan,
+        shared: &Shared,
         at: usize,
         content: Option<BlobContent>,
     ) -> Result<(), Arc<TransferError>> {
@@ -259,8 +260,8 @@ impl Transfer {
         };
         let may_retry = content.is_none();
         let mut content = Content::new(task, content);
-        let of = (self.source.as_ref(), digest);
-        let mut attempts = Attempts::new(of, self.retry, &self.reporter);
+        let source = self.source.as_ref();
+        let mut attempts = Attempts::new(source, digest, self.retry, &self.reporter);
         let route = loop {
             let error = match self.sink.put(&mut content).await {
                 Ok(route) => break route,

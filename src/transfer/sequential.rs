@@ -169,7 +169,7 @@ impl StreamedBundle {
     ) -> Result<Self, BundleError> {
         let (sender, receiver) = oneshot::channel();
         // A receiver that has given up does not need the bundle.
-        spawn_reader(input, (path, trust), move |opened| {
+        spawn_reader(input, path, trust, move |opened| {
             drop(sender.send(opened));
         })?;
         receiver.await.unwrap_or_else(|_| Err(lost(path)))
@@ -182,7 +182,7 @@ impl StreamedBundle {
             source,
         })?;
         let (sender, receiver) = std::sync::mpsc::channel();
-        spawn_reader(file, (path, trust), move |opened| drop(sender.send(opened)))?;
+        spawn_reader(file, path, trust, move |opened| drop(sender.send(opened)))?;
         receiver.recv().unwrap_or_else(|_| Err(lost(path)))
     }
 
@@ -209,7 +209,8 @@ fn no_thread(path: &Path, source: std::io::Error) -> BundleError {
 
 fn spawn_reader(
     input: impl Read + Send + 'static,
-    (path, trust): (&Path, &Trust),
+    path: &Path,
+    trust: &Trust,
     hear: impl FnOnce(Result<StreamedBundle, BundleError>) + Send + 'static,
 ) -> Result<(), BundleError> {
     let (end, ended) = watch::channel(None);
@@ -224,7 +225,7 @@ fn spawn_reader(
     };
     let read = move || {
         let (path, trust) = (reader.path.clone(), reader.trust.clone());
-        let ended = match read_stream(input, (&path, &trust), BlobCheck::Sink, &mut reader) {
+        let ended = match read_stream(input, &path, &trust, BlobCheck::Sink, &mut reader) {
             Ok(_) => Ended::Well,
             Err(Stop::Unwanted) => return,
             Err(Stop::Bundle(error)) => match reader.hear.take() {

@@ -260,8 +260,10 @@ async fn hand_on(taps: &mut Vec<Tap>, message: &Message) {
 /// What a pump hands on; where it breaks off, the rest is opened at that byte.
 fn follow(
     inner: Arc<dyn Source>,
-    (receiver, origins): (mpsc::Receiver<Message>, Origins),
-    (location, descriptor): (Location, Descriptor),
+    receiver: mpsc::Receiver<Message>,
+    origins: Origins,
+    location: Location,
+    descriptor: Descriptor,
 ) -> BlobStream {
     enum Stage {
         Following(mpsc::Receiver<Message>),
@@ -311,15 +313,22 @@ struct TargetSource {
 impl TargetSource {
     fn follow(
         &self,
-        (receiver, opened): (mpsc::Receiver<Message>, &Origins),
-        (location, descriptor): (&Location, &Descriptor),
+        receiver: mpsc::Receiver<Message>,
+        opened: &Origins,
+        location: &Location,
+        descriptor: &Descriptor,
     ) -> BlobContent {
         // Content that it opens itself is not shared.
         let origins = Origins::default();
         origins.opened_at(0, opened);
-        let place = (location.clone(), descriptor.clone());
         let inner = Arc::clone(&self.shared.inner);
-        let stream = follow(inner, (receiver, origins.clone()), place);
+        let stream = follow(
+            inner,
+            receiver,
+            origins.clone(),
+            location.clone(),
+            descriptor.clone(),
+        );
         BlobContent::Stream(stream, origins)
     }
 }
@@ -377,11 +386,11 @@ impl Source for TargetSource {
                 // It ends when all taps are closed.
                 tokio::spawn(pump(content, taps.collect()));
                 let _opened = receiver.recv().await;
-                Ok(self.follow((receiver, &origins), (location, descriptor)))
+                Ok(self.follow(receiver, &origins, location, descriptor))
             }
             Start::Follow(mut receiver) => match receiver.recv().await {
                 Some(Message::Opened(origins)) => {
-                    Ok(self.follow((receiver, &origins), (location, descriptor)))
+                    Ok(self.follow(receiver, &origins, location, descriptor))
                 }
                 // The first to ask could not open it: this one finds out why for itself.
                 _ => inner.open_blob_from(location, descriptor, 0).await,
@@ -406,10 +415,12 @@ impl Source for TargetSource {
 
     async fn reread(
         &self,
-        tag: (&RepositoryName, &Tag),
+        repository: &RepositoryName,
+        tag: &Tag,
         location: &Location,
     ) -> Result<(), TransferError> {
-        self.shared.inner.reread(tag, location).await
+        let source = &self.shared.inner;
+        source.reread(repository, tag, location).await
     }
 
     fn repository_of(&self, locate: &Locate) -> Option<RepositoryName> {

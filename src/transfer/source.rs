@@ -100,7 +100,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// Reads the tag of a referrer again that could not be read, for the reason.
-    async fn reread(&self, _: (&RepositoryName, &Tag), _: &Location) -> Result<(), TransferError> {
+    async fn reread(&self, _: &RepositoryName, _: &Tag, _: &Location) -> Result<(), TransferError> {
         Ok(())
     }
 
@@ -252,7 +252,8 @@ impl dyn Source {
     /// error is unchanged.
     pub fn blame(
         &self,
-        (location, digest): (&Location, &Digest),
+        location: &Location,
+        digest: &Digest,
         origins: &Origins,
         error: TransferError,
     ) -> TransferError {

@@ -306,7 +306,8 @@ impl BlobDoc {
 pub(crate) fn render_volume(
     manifest: &BundleManifest,
     volume: &Volume,
-    (known, len_min): (&HeadDigests, u64),
+    known: &HeadDigests,
+    len_min: u64,
 ) -> Result<Vec<u8>, BundleError> {
     let doc = VolumeDoc {
         format: FORMAT,
@@ -467,7 +468,8 @@ fn check_id(bytes: &[u8], expected: &Digest) -> Result<(), BundleError> {
 pub(crate) fn check_volume(
     bytes: &[u8],
     manifest: &BundleManifest,
-    (volume, known): (&Volume, &HeadDigests),
+    volume: &Volume,
+    known: &HeadDigests,
 ) -> Result<(), BundleError> {
     let doc: VolumeDoc = parse(bytes, VOLUME_PATH)?;
     let listing = |path: &str| Err(BundleError::member(path, MemberProblem::Listing));

@@ -34,7 +34,8 @@ impl From<Fault> for BundleError {
 /// Reads the headers of the member at position `at`, which must be those that are implied.
 pub(crate) fn expect_lead(
     input: &mut Input<'_>,
-    (volume, volume_json): (&Volume, &Digest),
+    volume: &Volume,
+    volume_json: &Digest,
     at: usize,
 ) -> Result<(), BundleError> {
     let member = &volume.members()[at];
@@ -121,7 +122,8 @@ pub(crate) fn unexpected(members: &[Member], at: usize, found: &RawMember) -> Bu
 /// piece.
 pub(crate) fn verify_content(
     input: &mut Input<'_>,
-    (member, expected): (&Member, &Digest),
+    member: &Member,
+    expected: &Digest,
     on_bytes: &dyn Fn(u64),
 ) -> Result<(), BundleError> {
     let mut verifier = Verifier::from(expected);

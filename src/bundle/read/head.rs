@@ -74,7 +74,7 @@ fn read_rest(
         signature = Some(found.ok_or(SignatureError::Missing { listed })?);
     }
     if let Some(found) = &signature {
-        sign::check_claim(&found.content, (manifest.signed_by, &manifest.id))?;
+        sign::check_claim(&found.content, manifest.signed_by, &manifest.id)?;
     }
     check::check(&manifest)?;
     let identity = json::parse_volume_identity(&volume_json.content)?;
@@ -89,7 +89,7 @@ fn read_rest(
     let volume = lay_out(&manifest, identity.index, lens)?;
     check_offsets(&manifest, &volume, &offsets)?;
     let known = HeadDigests::of(&found[1].content, content(2));
-    let volume_json = check_members(&volume, &manifest, (&found, &known))?;
+    let volume_json = check_members(&volume, &manifest, &found, &known)?;
     let head = Head {
         signed: trust.standing(manifest.signed_by),
         manifest,
@@ -159,7 +159,7 @@ impl Head {
         }
         let volume = lay_out(&self.manifest, identity.index, self.lens)?;
         check_offsets(&self.manifest, &volume, &self.offsets)?;
-        let volume_json = check_members(&volume, &self.manifest, (&found, &known))?;
+        let volume_json = check_members(&volume, &self.manifest, &found, &known)?;
         Ok(Some(VolumeHead {
             volume,
             volume_json,
@@ -179,7 +179,8 @@ fn lay_out(manifest: &BundleManifest, index: u32, lens: HeadLens) -> Result<Volu
 fn check_members(
     volume: &Volume,
     manifest: &BundleManifest,
-    (found, known): (&[Found], &HeadDigests),
+    found: &[Found],
+    known: &HeadDigests,
 ) -> Result<Digest, BundleError> {
     let volume_json = Digest::of(&found[0].content);
     for (at, found) in found.iter().enumerate() {
@@ -188,7 +189,7 @@ fn check_members(
             return Err(unexpected(volume.members(), at, &found.header));
         }
     }
-    json::check_volume(&found[0].content, manifest, (volume, known))?;
+    json::check_volume(&found[0].content, manifest, volume, known)?;
     Ok(volume_json)
 }
 
@@ -248,7 +249,7 @@ fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
             found,
         });
     }
-    read_content(input, header?, (VOLUME_PATH, JSON_LEN_MAX)).map(Some)
+    read_content(input, header?, VOLUME_PATH, JSON_LEN_MAX).map(Some)
 }
 
 /// Reads the signature; `None` when another member, or none, is in its place.
@@ -262,8 +263,8 @@ fn read_signature(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
         header => header?,
     };
     let header = header.filter(|header| header.path == SIGNATURE_PATH);
-    let content = (SIGNATURE_PATH, SIGNATURE_LEN);
-    let found = header.map(|header| read_content(input, Some(header), content));
+    let read = |header| read_content(input, Some(header), SIGNATURE_PATH, SIGNATURE_LEN);
+    let found = header.map(read);
     found.transpose()
 }
 
@@ -275,7 +276,7 @@ fn read_json(
 ) -> Result<Found, BundleError> {
     input.enter(path);
     let header = input.next_header()?;
-    read_content(input, header, (path, len_max))
+    read_content(input, header, path, len_max)
 }
 
 /// Whether the first member of a tar is one that Docker and podman put there when they export a
@@ -308,7 +309,8 @@ fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
 fn read_content(
     input: &mut Input<'_>,
     header: Option<RawMember>,
-    (path, len_max): (&'static str, u64),
+    path: &'static str,
+    len_max: u64,
 ) -> Result<Found, BundleError> {
     let header = header.ok_or_else(|| BundleError::member(path, MemberProblem::Missing))?;
     if header.path != path {

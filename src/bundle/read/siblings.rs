@@ -122,7 +122,7 @@ pub(crate) fn find(
                     break;
                 };
                 if hod_fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file)) {
-                    let opened = open(head, (&candidate, Some(&options.trust)), volumes);
+                    let opened = open(head, &candidate, Some(&options.trust), volumes);
                     wrong = wrong.or(opened.err().map(|error| BundleError::InVolume {
                         source: Box::new(error),
                         path: candidate.clone(),
@@ -147,7 +147,7 @@ pub(crate) fn find(
                 || hod_fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file));
             if is_tar && is_file() && !tried.contains(&candidate) {
                 // Whatever else it is, it is not what is looked for.
-                let _ = open(head, (&candidate, None), volumes);
+                let _ = open(head, &candidate, None, volumes);
             }
         }
     }
@@ -159,7 +159,8 @@ pub(crate) fn find(
 /// of another bundle is examined where there is whom to trust: see [`Head::read_next`].
 fn open(
     head: &Head,
-    (path, examine): (&Path, Option<&Trust>),
+    path: &Path,
+    examine: Option<&Trust>,
     volumes: &mut [Option<OpenVolume>],
 ) -> Result<(), BundleError> {
     let range = open_file(path)?;
@@ -182,15 +183,15 @@ mod tests {
     #[test]
     fn volumes_are_numbered_after_the_name() {
         #[track_caller]
-        fn check(output: &str, (index, count): (u32, u32), expect: &str) {
+        fn check(output: &str, index: u32, count: u32, expect: &str) {
             let path = volume_path(Path::new(output), index, count);
             assert_eq!(path, Path::new(expect));
             let name = Path::new(expect).file_name().unwrap().to_str().unwrap();
             assert!(name.starts_with(stem_of(&path).unwrap()));
         }
-        check("d/site.tar", (1, 3), "d/site.001.tar");
-        check("site", (12, 999), "site.012.tar");
-        check("site.1.tar", (7, 1000), "site.1.0007.tar");
+        check("d/site.tar", 1, 3, "d/site.001.tar");
+        check("site", 12, 999, "site.012.tar");
+        check("site.1.tar", 7, 1000, "site.1.0007.tar");
         for name in ["site.tar", "site.01.tar", "site.a01.tar", "site.001", "tar"] {
             assert_eq!(stem_of(Path::new(name)), None, "{name}");
         }

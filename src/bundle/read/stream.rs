@@ -50,7 +50,8 @@ pub enum BlobCheck {
 /// an archive that ends too early or too late. Memory does not grow with the size of a blob.
 pub fn read_stream<R: Read + Send, S: StreamSink>(
     input: R,
-    (path, trust): (&Path, &Trust),
+    path: &Path,
+    trust: &Trust,
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<BundleManifest, S::Error> {
@@ -102,7 +103,7 @@ fn read_volumes<S: StreamSink>(
                     let blob = &head.manifest.blobs[at];
                     if !blob.is_manifest {
                         check_closure(closure.take())?;
-                        read_blob(pass, (&member, blob), check, sink)?;
+                        read_blob(pass, &member, blob, check, sink)?;
                     } else if let Some(closure) = closure.as_mut().filter(|_| pass.is_first()) {
                         let bytes = pass.read_whole(&member)?;
                         closure.add(&blob.digest, bytes.clone())?;
@@ -115,7 +116,7 @@ fn read_volumes<S: StreamSink>(
                 Content::Part(at, 0) => {
                     let blob = &head.manifest.blobs[at];
                     check_closure(closure.take())?;
-                    read_blob(pass, (&member, blob), check, sink)?;
+                    read_blob(pass, &member, blob, check, sink)?;
                 }
                 _ => pass.read_plain(&member)?,
             }
@@ -189,7 +190,7 @@ impl Pass<'_, '_> {
         let Some(member) = volume.members().get(self.at) else {
             return Ok(None);
         };
-        expect_lead(&mut self.input, (volume, &self.own.volume_json), self.at)?;
+        expect_lead(&mut self.input, volume, &self.own.volume_json, self.at)?;
         self.at += 1;
         Ok(Some(member.clone()))
     }
@@ -243,7 +244,7 @@ impl Pass<'_, '_> {
                 return Err(BundleError::member(&member.path, problem));
             }
         } else if let Some(expected) = member.digest(&self.head.manifest) {
-            verify_content(&mut self.input, (member, &expected), &|_| ())?;
+            verify_content(&mut self.input, member, &expected, &|_| ())?;
         }
         expect_padding(&mut self.input, member)
     }
@@ -268,11 +269,12 @@ impl Pass<'_, '_> {
 
 fn read_blob<S: StreamSink>(
     pass: &mut Pass<'_, '_>,
-    (member, blob): (&Member, &BundleBlob),
+    member: &Member,
+    blob: &BundleBlob,
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<(), Failure<S::Error>> {
-    let mut content = ContentReader::new(pass, (member, blob), check);
+    let mut content = ContentReader::new(pass, member, blob, check);
     let taken = sink.blob(blob, &mut content);
     if let Some(error) = content.failure.take() {
         return Err(error.into());
@@ -301,7 +303,8 @@ struct ContentReader<'p, 'a, 'h> {
 impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
     fn new(
         pass: &'p mut Pass<'a, 'h>,
-        (member, blob): (&Member, &BundleBlob),
+        member: &Member,
+        blob: &BundleBlob,
         check: BlobCheck,
     ) -> Self {
         let is_checked = check == BlobCheck::Reader;

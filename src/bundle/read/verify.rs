@@ -81,7 +81,7 @@ pub fn verify(
                 path: path.to_owned(),
                 source,
             })?;
-            verify_stream((file, path), options)
+            verify_stream(file, path, options)
         }
         _ => verify_raw(path, options),
     };
@@ -95,7 +95,7 @@ pub fn verify_once(
     path: &Path,
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
-    as_outcome(verify_stream((input, path), options))
+    as_outcome(verify_stream(input, path, options))
 }
 
 /// Wrong content is a result, not an error.
@@ -354,7 +354,8 @@ impl StreamSink for Witness<'_> {
 }
 
 fn verify_stream(
-    (input, path): (impl Read + Send, &Path),
+    input: impl Read + Send,
+    path: &Path,
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     let mut witness = Witness {
@@ -363,7 +364,7 @@ fn verify_stream(
         buffer: vec![0; BUFFER_LEN],
     };
     let trust = &options.read.trust;
-    let read = stream::read_stream(input, (path, trust), BlobCheck::Reader, &mut witness);
+    let read = stream::read_stream(input, path, trust, BlobCheck::Reader, &mut witness);
     match (read, witness.manifest) {
         (Ok(manifest), _) => {
             let signed = trust.standing(manifest.signed_by);

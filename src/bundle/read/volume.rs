@@ -71,7 +71,7 @@ impl OpenVolume {
     pub(crate) fn check_member(&self, at: usize) -> Result<(), BundleError> {
         let member = &self.layout.members()[at];
         self.read_at(member.lead_offset, member, |input| {
-            expect_lead(input, (&self.layout, &self.volume_json), at)?;
+            expect_lead(input, &self.layout, &self.volume_json, at)?;
             input.skip(member.len)?;
             expect_padding(input, member)
         })
@@ -101,7 +101,7 @@ impl OpenVolume {
             }
         };
         self.read_at(member.offset, member, |input| {
-            verify_content(input, (member, &expected), &on_bytes)
+            verify_content(input, member, &expected, &on_bytes)
         })
     }
 

@@ -98,7 +98,7 @@ pub(super) fn open(text: &str, password: Option<&Password>) -> Result<Parts, Key
             u64::from_le_bytes(limits[from..from + 8].try_into().expect("8 of 16 bytes"))
         };
         let password = password.ok_or(KeyError::PasswordNeeded)?;
-        mix(&mut secret, password, (salt, number(0), number(8)))?;
+        mix(&mut secret, password, salt, number(0), number(8))?;
     }
     let parts = Parts {
         id: secret[..8].try_into().expect("8 bytes"),
@@ -122,7 +122,7 @@ pub(super) fn seal(
     let mut secret = parts.to_bytes(parts.checksum());
     let (kind, salt, limits, comment) = match password {
         Some(password) => {
-            mix(&mut secret, password, (&salt, OPERATIONS, MEMORY))?;
+            mix(&mut secret, password, &salt, OPERATIONS, MEMORY)?;
             let limits = [OPERATIONS.to_le_bytes(), MEMORY.to_le_bytes()].concat();
             (SCRYPT, salt, limits, "minisign encrypted secret key")
         }
@@ -137,7 +137,9 @@ pub(super) fn seal(
 fn mix(
     secret: &mut [u8; SECRET_LEN],
     password: &Password,
-    (salt, operations, memory): (&[u8], u64, u64),
+    salt: &[u8],
+    operations: u64,
+    memory: u64,
 ) -> Result<(), KeyError> {
     let params = params(operations, memory)?;
     let mut stream = [0; SECRET_LEN];

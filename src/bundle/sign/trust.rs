@@ -92,7 +92,8 @@ pub enum Signed {
 /// a key; the signature itself is not verified.
 pub(crate) fn check_claim(
     signature: &[u8],
-    (listed, id): (Option<KeyId>, &Digest),
+    listed: Option<KeyId>,
+    id: &Digest,
 ) -> Result<(), SignatureError> {
     let Signature { key, bundle, .. } = Signature::parse(signature)?;
     if listed != Some(key) {
@@ -194,13 +195,13 @@ mod tests {
         let (json, id) = json("x");
         let signature = one.sign(&json, &id).unwrap();
         let key = one.key_id();
-        assert_eq!(check_claim(&signature, (Some(key), &id)), Ok(()));
+        assert_eq!(check_claim(&signature, Some(key), &id), Ok(()));
         for listed in [None, Some(two.key_id())] {
             let disagrees = SignatureError::Disagrees { listed, key };
-            assert_eq!(check_claim(&signature, (listed, &id)), Err(disagrees));
+            assert_eq!(check_claim(&signature, listed, &id), Err(disagrees));
         }
         let other = SignatureError::OtherBundle { key, signed: id };
-        let result = check_claim(&signature, (Some(key), &Digest::of(b"y")));
+        let result = check_claim(&signature, Some(key), &Digest::of(b"y"));
         assert_eq!(result, Err(other));
     }
 }

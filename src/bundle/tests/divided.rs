@@ -136,7 +136,8 @@ fn joined_volumes_are_read_in_one_pass() {
         let path = Path::new("-");
         read_stream(
             joined.as_slice(),
-            (path, &Trust::default()),
+            path,
+            &Trust::default(),
             BlobCheck::Reader,
             &mut blobs,
         )
@@ -149,7 +150,8 @@ fn joined_volumes_are_read_in_one_pass() {
         let error = |bytes: &[u8]| {
             let read = read_stream(
                 bytes,
-                (path, &Trust::default()),
+                path,
+                &Trust::default(),
                 BlobCheck::Reader,
                 &mut Blobs::default(),
             );

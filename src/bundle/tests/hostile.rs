@@ -222,7 +222,8 @@ impl StreamSink for Victim {
 fn stream(bytes: &[u8]) -> String {
     let error = read_stream(
         bytes,
-        (Path::new("evil.tar"), &Trust::default()),
+        Path::new("evil.tar"),
+        &Trust::default(),
         BlobCheck::Reader,
         &mut Victim,
     );

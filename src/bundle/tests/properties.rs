@@ -79,7 +79,8 @@ impl Written {
         let joined = volumes.concat();
         let piped = read_stream(
             &joined[..],
-            (Path::new("-"), &Trust::default()),
+            Path::new("-"),
+            &Trust::default(),
             BlobCheck::Reader,
             &mut Blobs::default(),
         );
@@ -248,7 +249,8 @@ fn a_volume_that_is_cut_anywhere_is_refused() {
                 let mut blobs = Blobs::default();
                 let read = read_stream(
                     &joined[..],
-                    (path, &Trust::default()),
+                    path,
+                    &Trust::default(),
                     BlobCheck::Sink,
                     &mut blobs,
                 );
@@ -463,7 +465,7 @@ proptest! {
         prop_assert_eq!(said_of(last), "");
         let bundle = Bundle::open(last, &ReadOptions::default()).unwrap();
         let mut blobs = Blobs::default();
-        read_stream(&joined[..], (Path::new("-"), &Trust::default()), BlobCheck::Sink, &mut blobs).unwrap();
+        read_stream(&joined[..], Path::new("-"), &Trust::default(), BlobCheck::Sink, &mut blobs).unwrap();
         prop_assert_eq!(blobs.0.len(), sample.plan.blobs.len());
         for (digest, bytes) in blobs.0 {
             prop_assert!(digest.matches(&bytes));

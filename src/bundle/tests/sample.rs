@@ -82,7 +82,7 @@ impl Builder {
     /// Adds an image with one manifest.
     pub(crate) fn image(&mut self, name: &str, config: &[u8], layers: &[&[u8]]) {
         let (digest, blobs) = self.manifest(config, layers);
-        self.list(name, MediaType::OCI_MANIFEST, (vec![digest], blobs));
+        self.list(name, MediaType::OCI_MANIFEST, vec![digest], blobs);
     }
 
     /// Lists an image under `repository:tag`, whose top manifest is the last.
@@ -90,7 +90,8 @@ impl Builder {
         &mut self,
         name: &str,
         media_type: &str,
-        (manifests, blobs): (Vec<Digest>, Vec<Digest>),
+        manifests: Vec<Digest>,
+        blobs: Vec<Digest>,
     ) {
         let (repository, tag) = name.split_once(':').unwrap();
         self.images.push(BundleImage {
@@ -186,7 +187,7 @@ pub(crate) fn sample() -> Sample {
     blobs.extend(more);
     let index = index_of(&mut builder, &[&amd64, &arm64]);
     let manifests = vec![amd64, arm64, index];
-    builder.list("quay.io/a/b:v1", MediaType::OCI_INDEX, (manifests, blobs));
+    builder.list("quay.io/a/b:v1", MediaType::OCI_INDEX, manifests, blobs);
     builder.finish()
 }
 

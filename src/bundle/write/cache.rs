@@ -1,4 +1,4 @@
-//! What blobs are known to be, and how copying one is reported.
+//! Which blobs were verified before, and how the progress of copying is reported.
 
 use std::ops::ControlFlow;
 
@@ -6,20 +6,19 @@ use crate::error::BundleError;
 use hod_fsx::FileRange;
 use hod_oci::Digest;
 
-/// What is known about the blobs to be packed, before and after they are read. It is not used for
-/// the user's own files.
+/// Remembers which blobs were verified. Only used for blobs, not for the user's own files.
 pub trait VerificationCache: Send + Sync {
-    /// Whether the blob is known to be what its digest names, so that it need not be read.
+    /// Returns whether the blob was verified before, so that it need not be hashed again.
     fn is_verified(&self, digest: &Digest, blob: &FileRange) -> bool;
 
-    /// Hears that the blob was read, and is what its digest names.
-    fn note_verified(&self, digest: &Digest, blob: &FileRange);
+    /// Records that the blob was read and matches its digest.
+    fn record_verified(&self, digest: &Digest, blob: &FileRange);
 
-    /// Hears that the blob was read, and is something else.
-    fn note_damaged(&self, blob: &FileRange);
+    /// Called when the content of a blob does not match its digest.
+    fn record_damaged(&self, blob: &FileRange);
 }
 
-/// Nothing is known, and nothing learned: every blob is read.
+/// Remembers nothing: every blob is read and hashed.
 #[derive(Debug, Clone, Copy)]
 pub struct NoCache;
 
@@ -28,17 +27,17 @@ impl VerificationCache for NoCache {
         false
     }
 
-    fn note_verified(&self, _digest: &Digest, _blob: &FileRange) {}
+    fn record_verified(&self, _digest: &Digest, _blob: &FileRange) {}
 
-    fn note_damaged(&self, _blob: &FileRange) {}
+    fn record_damaged(&self, _blob: &FileRange) {}
 }
 
-/// How bytes are put into a bundle.
+/// What copying a blob requires besides the blob.
 #[derive(Clone, Copy)]
 pub struct CopyContext<'a> {
-    /// Which blobs need not be read.
+    /// The blobs that were verified before.
     pub cache: &'a dyn VerificationCache,
-    /// Hears of every byte of a blob that was written; may end the work.
+    /// Called with the number of bytes after each write; may cancel the work.
     pub on_bytes: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
 }
 
@@ -49,7 +48,7 @@ impl std::fmt::Debug for CopyContext<'_> {
 }
 
 impl CopyContext<'_> {
-    /// Tells of `len` bytes more, and fails when the work is to end.
+    /// Reports `len` more bytes; fails if the work was cancelled.
     pub(crate) fn report(&self, len: u64) -> Result<(), BundleError> {
         match (self.on_bytes)(len) {
             ControlFlow::Continue(()) => Ok(()),

@@ -1,8 +1,8 @@
-//! Putting blobs into their places in a raw bundle, any number at once.
+//! Copies blobs to their offsets in the volumes, any number at once.
 //!
-//! A blob that is known to be right is copied by the kernel, which shares its blocks on file systems
-//! that can; any other is hashed as it passes. Ranges of one blob are not copied by several threads:
-//! writers of one file wait for each other in the kernel, so that nothing is gained (measured).
+//! The kernel copies a blob that was verified before, and shares its blocks where the file system can.
+//! Any other blob is hashed while it is copied. One blob is never copied by several threads: writers
+//! of one file wait for each other in the kernel, so that it would be no faster (measured).
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -20,7 +20,7 @@ const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
 /// The indexes of a blob and of a part of it.
 pub(crate) type PartId = (usize, usize);
 
-/// Where the bytes of a blob go: to one place, or part by part to several volumes.
+/// The destination of a blob: one range of one volume, or a range for each part.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) len: u64,
@@ -28,22 +28,22 @@ pub(crate) struct Place {
     pub(crate) slots: Vec<Slot>,
 }
 
-/// Where a range of a blob goes.
+/// The destination of a range of a blob.
 #[derive(Debug)]
 pub(crate) struct Slot {
     /// In bytes.
     pub(crate) len: u64,
-    /// The position of the output, and the offset in it; `None` where the bytes are only hashed,
-    /// since the volume is not written.
+    /// The index of the output, and the offset in it; `None` if the bytes are only hashed, because
+    /// that volume is not written.
     pub(crate) to: Option<(usize, u64)>,
     pub(crate) part: Option<PartId>,
 }
 
-/// How far a blob has come, byte by byte.
+/// The position up to which a blob was written.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     slot: usize,
-    /// Bytes in the slot.
+    /// Number of bytes written to that slot.
     done: u64,
     hasher: Option<DigestHasher>,
 }
@@ -58,7 +58,7 @@ impl Cursor {
     }
 }
 
-/// Writes to the places of blobs, from any number of threads.
+/// Writes blobs to their destinations; may be used by several threads.
 #[derive(Debug)]
 pub(crate) struct Copier<'a> {
     pub(crate) outputs: Vec<&'a TempFile>,
@@ -67,7 +67,7 @@ pub(crate) struct Copier<'a> {
     pub(crate) parts: &'a Mutex<HashMap<PartId, Digest>>,
 }
 
-/// Refuses a range that does not have the length of its blob.
+/// Fails if a file does not have the length of its blob.
 pub(crate) fn check_len(digest: &Digest, expected: u64, actual: u64) -> Result<(), BundleError> {
     if actual == expected {
         return Ok(());
@@ -80,7 +80,7 @@ pub(crate) fn check_len(digest: &Digest, expected: u64, actual: u64) -> Result<(
     })
 }
 
-/// Refuses bytes that are not what their digest names.
+/// Fails if the content of a blob has another digest.
 pub(crate) fn check_digest(digest: &Digest, actual: Digest) -> Result<(), BundleError> {
     if actual == *digest {
         return Ok(());
@@ -89,24 +89,26 @@ pub(crate) fn check_digest(digest: &Digest, actual: Digest) -> Result<(), Bundle
     Err(BundleError::BlobDamaged { digest, actual })
 }
 
-/// Refuses a blob whose digest is wrong, and records the result.
+/// Fails if the content of a blob has another digest; records the result in the cache.
 pub(crate) fn conclude(
     cache: &dyn VerificationCache,
-    (digest, range): (&Digest, &FileRange),
+    digest: &Digest,
+    range: &FileRange,
     actual: Digest,
 ) -> Result<(), BundleError> {
     let checked = check_digest(digest, actual);
     match &checked {
-        Ok(()) => cache.note_verified(digest, range),
-        Err(_) => cache.note_damaged(range),
+        Ok(()) => cache.record_verified(digest, range),
+        Err(_) => cache.record_damaged(range),
     }
     checked
 }
 
-/// The error of a blob of `len` bytes that cannot be read to its end.
+/// Returns the error for a blob of `len` bytes that could not be read to its end.
 pub(crate) fn unread(
     options: &WriteOptions,
-    (digest, len): (&Digest, u64),
+    digest: &Digest,
+    len: u64,
 ) -> impl Fn(Unread) -> BundleError {
     move |unread| {
         let digest = digest.clone();
@@ -123,38 +125,39 @@ pub(crate) fn unread(
 }
 
 impl Copier<'_> {
-    /// Copies a blob to its place, and refuses it if it is not what its digest names.
+    /// Copies a blob to its destination; fails if its content does not match its digest.
     pub(crate) fn put(
         &self,
-        (digest, place): (&Digest, &Place),
+        digest: &Digest,
+        place: &Place,
         range: &FileRange,
         context: &CopyContext<'_>,
     ) -> Result<(), BundleError> {
         check_len(digest, place.len, range.len)?;
-        // A short blob is read in less time than it takes to ask.
+        // Reading a short blob is faster than asking the cache.
         let is_long = place.len > BUFFER_LEN as u64;
         let is_verified = is_long && context.cache.is_verified(digest, range);
         if is_verified
             && let [slot] = &place.slots[..]
-            && let (Some(to), None) = (slot.to, slot.part)
+            && let (Some((output, offset)), None) = (slot.to, slot.part)
         {
-            return self.copy_unread((digest, to), range, context);
+            return self.copy_verified(digest, output, offset, range, context);
         }
         let mut cursor = Cursor::new();
         let algorithm = (!is_verified).then(|| digest.algorithm());
-        let unread = unread(self.options, (digest, place.len));
+        let unread = unread(self.options, digest, place.len);
         let actual = read_through(range, algorithm, unread, |bytes| {
             self.write(place, &mut cursor, bytes)?;
             context.report(bytes.len() as u64)
         })?;
         match actual {
-            Some(actual) if is_long => conclude(context.cache, (digest, range), actual),
+            Some(actual) if is_long => conclude(context.cache, digest, range, actual),
             Some(actual) => check_digest(digest, actual),
             None => Ok(()),
         }
     }
 
-    /// Writes the next bytes of a blob, which has no more than these.
+    /// Writes the next bytes of a blob, which must not be more than it has left.
     pub(crate) fn write(
         &self,
         place: &Place,
@@ -196,10 +199,12 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// Copies a blob that is known to be right.
-    pub(crate) fn copy_unread(
+    /// Copies a blob that was verified before.
+    pub(crate) fn copy_verified(
         &self,
-        (digest, (output, offset)): (&Digest, (usize, u64)),
+        digest: &Digest,
+        output: usize,
+        offset: u64,
         range: &FileRange,
         context: &CopyContext<'_>,
     ) -> Result<(), BundleError> {

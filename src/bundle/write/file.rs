@@ -10,13 +10,13 @@ use hod_fsx::FileRange;
 use hod_oci::Digest;
 use hod_tarball::EntryPath;
 
-/// A file, other than a blob, that goes into a bundle.
+/// A file other than a blob.
 #[derive(Debug, Clone)]
 pub struct BundleFile {
     pub path: EntryPath,
     pub content: FileContent,
     pub executable: bool,
-    /// Whether every volume has it, as small texts for people should be, or one.
+    /// Whether every volume has it, as for small texts for people, or only one volume.
     pub is_everywhere: bool,
 }
 
@@ -24,19 +24,19 @@ pub struct BundleFile {
 #[derive(Debug, Clone)]
 pub enum FileContent {
     Bytes(Vec<u8>),
-    /// Part of an open bundle, which must have this digest.
+    /// A range of an open bundle, which must have this digest.
     Range(FileRange, Digest),
-    /// A file that is opened when its turn comes, since a process can have few open at a time.
+    /// A file that is opened when it is written, since the number of open files is limited.
     Path {
         path: PathBuf,
-        /// Its length and digest when it was looked at; another file is refused.
+        /// Its length and digest when it was planned; a changed file is refused.
         len: u64,
         digest: Digest,
     },
 }
 
 impl FileContent {
-    /// Its length in bytes.
+    /// Returns its length in bytes.
     pub fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -45,7 +45,7 @@ impl FileContent {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether its length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -57,8 +57,8 @@ impl FileContent {
         }
     }
 
-    /// Reads what is not in memory, and hands it to `take`; refuses a file that has changed since
-    /// it was looked at.
+    /// Reads content that is not in memory and passes it to `take`; fails if the file has changed
+    /// since it was planned.
     pub(crate) fn read(
         &self,
         options: &WriteOptions,
@@ -87,7 +87,7 @@ impl FileContent {
         }
     }
 
-    /// Opens what is not in memory. A file is as long as it is now.
+    /// Opens content that is not in memory. The range has the current length of the file.
     pub(crate) fn open(&self) -> Result<Option<FileRange>, BundleError> {
         match self {
             Self::Bytes(_) => Ok(None),

@@ -146,7 +146,8 @@ impl InOrder {
         &mut self,
         planned: &Planned,
         options: &WriteOptions,
-        (digest, context): (Option<&Digest>, &CopyContext<'_>),
+        digest: Option<&Digest>,
+        context: &CopyContext<'_>,
     ) -> Result<(), BundleError> {
         let volume = &planned.volumes[0];
         while let Some(member) = volume.members().get(self.at) {
@@ -181,20 +182,20 @@ impl InOrder {
     pub(crate) fn put(
         &mut self,
         options: &WriteOptions,
-        (digest, range): (&Digest, &FileRange),
+        digest: &Digest,
+        range: &FileRange,
         context: &CopyContext<'_>,
     ) -> Result<(), BundleError> {
         let is_verified = context.cache.is_verified(digest, range);
         let algorithm = (!is_verified).then(|| digest.algorithm());
-        let unread = copy::unread(options, (digest, range.len));
+        let unread = copy::unread(options, digest, range.len);
         let actual = read_through(range, algorithm, unread, |bytes| {
             self.put_bytes(options, bytes)?;
             context.report(bytes.len() as u64)
         })?;
         self.pad(options, range.len)?;
-        let known = (digest, range);
         actual.map_or(Ok(()), |actual| {
-            copy::conclude(context.cache, known, actual)
+            copy::conclude(context.cache, digest, range, actual)
         })
     }
 
@@ -227,7 +228,7 @@ impl InOrder {
         options: &WriteOptions,
         context: &CopyContext<'_>,
     ) -> Result<(PathBuf, u64), BundleError> {
-        self.advance_to(planned, options, (None, context))?;
+        self.advance_to(planned, options, None, context)?;
         self.put_zeros(options, END_LEN)?;
         let output = match self.tar {
             Tar::Raw(output) => output,

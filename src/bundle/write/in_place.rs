@@ -78,11 +78,12 @@ impl InPlace {
     pub(crate) fn put(
         &self,
         options: &WriteOptions,
-        (digest, range): (&Digest, &FileRange),
+        digest: &Digest,
+        range: &FileRange,
         context: &CopyContext<'_>,
     ) -> Result<(), BundleError> {
         match self.places.get(digest) {
-            Some(place) => self.copier(options).put((digest, place), range, context),
+            Some(place) => self.copier(options).put(digest, place, range, context),
             None => Ok(()),
         }
     }
@@ -91,7 +92,8 @@ impl InPlace {
     pub(crate) fn write(
         &self,
         options: &WriteOptions,
-        (digest, cursor): (&Digest, &mut Cursor),
+        digest: &Digest,
+        cursor: &mut Cursor,
         bytes: &[u8],
     ) -> Result<(), BundleError> {
         match self.places.get(digest) {

@@ -8,29 +8,29 @@ use hod_fsx::Durability;
 /// The container format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// As it is: readers seek in it.
+    /// Uncompressed, so that readers can seek.
     Raw,
-    /// As one zstd stream, read from start to end; levels as those of zstd, 1 to 19.
+    /// One zstd stream, which is read from start to end; levels 1 to 19.
     Zstd { level: i32 },
 }
 
 /// How to write a bundle.
 #[derive(Debug, Clone)]
 pub struct WriteOptions {
-    /// The path at which the bundle appears once it is complete; the names of several volumes are
-    /// derived from it: see [`super::volume_path`]. Its directory must exist.
+    /// The path of the complete bundle, from which the names of volumes are derived: see
+    /// [`crate::volume_path`]. Its directory must exist.
     pub output: PathBuf,
     pub compression: Compression,
-    /// The number of parts that are compressed at the same time. Does not affect the output.
+    /// Number of chunks that are compressed in parallel. Does not affect the output.
     pub jobs: usize,
-    /// Whether the bundle is on the disk, or only in the kernel's hands, when it is finished.
+    /// Whether to sync the bundle to the disk before finishing.
     pub durability: Durability,
-    /// Of all volumes, write this one only.
+    /// Write only this volume.
     pub only_volume: Option<u32>,
 }
 
 impl WriteOptions {
-    /// The system cannot start more threads.
+    /// The error for a thread that cannot be started.
     pub(crate) fn thread_error(&self, source: std::io::Error) -> BundleError {
         self.write_error(hod_fsx::Error::new(
             "start a thread for",

@@ -91,7 +91,7 @@ impl PackPlan {
         let mut common = single.common_len(&planned.manifest);
         for _ in 0..ROUNDS_MAX {
             let mut manifest = planned.manifest.clone();
-            split::assign(&mut manifest, single, (volume_size, common))?;
+            split::assign(&mut manifest, single, volume_size, common)?;
             let divided = self.planned(manifest, planned.files.clone())?;
             let largest = divided.volumes.iter().map(Volume::len).max();
             let excess = largest.unwrap_or_default().saturating_sub(volume_size);
@@ -323,11 +323,11 @@ mod tests {
             false
         }
 
-        fn note_verified(&self, _: &Digest, blob: &FileRange) {
+        fn record_verified(&self, _: &Digest, blob: &FileRange) {
             self.note(blob);
         }
 
-        fn note_damaged(&self, blob: &FileRange) {
+        fn record_damaged(&self, blob: &FileRange) {
             self.note(blob);
         }
     }

@@ -21,8 +21,8 @@ pub(crate) const ROUNDS_MAX: usize = 64;
 /// Number of rounds in which they may also become smaller.
 const ROUNDS_FREE: usize = 8;
 
-/// A bundle of which every byte is known but the blobs', and where it lies: see
-/// [`PackPlan::lay_out`].
+/// A bundle whose layout and metadata are complete; only the blobs are missing. See
+/// [`super::PackPlan::lay_out`].
 #[derive(Debug)]
 pub struct Planned {
     pub(crate) manifest: BundleManifest,
@@ -36,39 +36,39 @@ pub struct Planned {
     pub(crate) files: Vec<FileContent>,
     /// The bytes of the manifests: see [`Planned::with_manifests`].
     pub(crate) manifests: HashMap<Digest, Bytes>,
-    /// Whether it is one of volumes, be it the only one.
+    /// Whether its files are named as volumes, even if there is only one.
     pub(crate) is_divided: bool,
     pub(crate) signer: Option<Signer>,
 }
 
-/// Something that is copied into a bundle.
+/// An item that is copied into a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyItem {
     /// A config or layer.
     Blob(Digest),
-    /// A position in the files that go with the images.
+    /// The index of a file other than a blob.
     File(usize),
 }
 
-/// A file that is to be written.
+/// A file that will be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFile {
-    /// The position of its volume, counted from 0.
+    /// The index of its volume, from 0.
     pub at: usize,
     pub path: PathBuf,
-    /// In bytes, before any compression.
+    /// In bytes, before compression.
     pub len: u64,
 }
 
 impl Planned {
-    /// Adds the bytes of the manifests, all of which it must have before it is written.
+    /// Adds the bytes of the manifests. All of them are required before it is written.
     #[must_use]
     pub fn with_manifests(mut self, manifests: impl IntoIterator<Item = (Digest, Bytes)>) -> Self {
         self.manifests.extend(manifests);
         self
     }
 
-    /// Refuses a manifest whose bytes are missing, or are not what its digest says.
+    /// Fails if the bytes of a manifest are missing or do not match its digest.
     pub(crate) fn require_manifests(&self) -> Result<(), BundleError> {
         for blob in self.manifest.blobs.iter().filter(|blob| blob.is_manifest) {
             let digest = blob.digest.clone();
@@ -82,19 +82,18 @@ impl Planned {
         Ok(())
     }
 
-    /// The bytes of all manifests.
+    /// Returns the length of all manifests in bytes.
     pub(crate) fn manifests_len(&self) -> u64 {
         let manifests = self.manifest.blobs.iter().filter(|blob| blob.is_manifest);
         sum_len(manifests.map(|blob| blob.size))
     }
 
-    /// The length of each volume in bytes, before any compression.
+    /// Returns the length of each volume in bytes, before compression.
     pub fn lens(&self) -> Vec<u64> {
         self.volumes.iter().map(Volume::len).collect()
     }
 
-    /// The files that writing to `output` makes, of them the one of `only_volume` where that is
-    /// given: each with the position of its volume, and its length in bytes before any compression.
+    /// Returns the files that are written for `output`; only one of them if `only_volume` is given.
     pub fn files(
         &self,
         output: &Path,
@@ -120,8 +119,8 @@ impl Planned {
         Ok(wanted.map(file).collect())
     }
 
-    /// All that is copied into the volumes, or into the one of `only_volume`, and its length; of a
-    /// blob in parts all are read.
+    /// Returns what is copied into the volumes, or into `only_volume`, with its length. A blob in parts
+    /// is read whole even for one volume.
     pub fn to_copy(&self, only_volume: Option<u32>) -> Vec<(CopyItem, u64)> {
         let mut items = Vec::new();
         for volume in &self.volumes {
@@ -147,8 +146,8 @@ impl Planned {
         items
     }
 
-    /// Refuses a bundle that is divided, where it is to be written from start to end: what the head
-    /// of a volume says of parts is known when all is read.
+    /// Fails if the bundle has volumes, which cannot be written to a pipe: the head of a volume
+    /// contains the digests of parts, which are only known after reading.
     pub fn require_one_stream(&self) -> Result<(), BundleError> {
         if self.is_divided {
             return Err(BundleError::StreamedVolumes);
@@ -156,8 +155,8 @@ impl Planned {
         Ok(())
     }
 
-    /// All that the bundle says of itself; the digests of parts are not known yet, nor its id where
-    /// there are parts.
+    /// Returns the description of the bundle. If blobs are in parts, their digests and the id are not
+    /// known yet.
     pub fn manifest(&self) -> &BundleManifest {
         &self.manifest
     }
@@ -183,7 +182,7 @@ impl Planned {
             let (id, bundle_json) = json::render_bundle(&manifest, &volumes, len_min.bundle_json)?;
             manifest.id = id;
             let known = HeadDigests::unsigned(&bundle_json);
-            let volume_jsons = render_volumes(&manifest, &volumes, (&known, len_min.volume_json))?;
+            let volume_jsons = render_volumes(&manifest, &volumes, &known, len_min.volume_json)?;
             let now = HeadLens {
                 volume_json: volume_jsons[0].len() as u64,
                 bundle_json: bundle_json.len() as u64,
@@ -207,14 +206,14 @@ impl Planned {
         Err(BundleError::TooLarge)
     }
 
-    /// Whether a blob is in parts, whose digests are to be set before the json files are final.
+    /// Returns whether a blob is in parts, whose digests must be set before the json files are final.
     pub(crate) fn has_parts(&self) -> bool {
         let mut blobs = self.manifest.blobs.iter();
         blobs.any(|blob| !blob.parts().is_empty())
     }
 
-    /// Makes the json files final; `digest` gives that of a part, by the positions of its blob and
-    /// of the part. No offset changes by it.
+    /// Makes the json files final. `digest` returns the digest of a part, given the index of its blob
+    /// and of the part. Offsets do not change.
     pub(crate) fn set_part_digests(
         &mut self,
         digest: impl Fn(usize, usize) -> Digest,
@@ -233,8 +232,8 @@ impl Planned {
         self.render_volumes(&HeadDigests::unsigned(&self.bundle_json))
     }
 
-    /// Signs the json file, which must be final, where there is somebody to sign. No offset changes
-    /// by it. Blocks with a helper.
+    /// Signs the json file, which must be final, if there is a signer. Offsets do not change. Blocks
+    /// if the signer is an external program.
     pub(crate) fn sign(&mut self) -> Result<(), BundleError> {
         let Some(signer) = &self.signer else {
             return Ok(());
@@ -244,7 +243,7 @@ impl Planned {
         self.render_volumes(&known)
     }
 
-    /// The content of a member other than a config or layer, if it is in memory.
+    /// Returns the content of a member that is in memory: all but configs, layers and large files.
     pub(crate) fn content<'a>(&'a self, volume: usize, member: &'a Member) -> &'a [u8] {
         match &member.content {
             Content::VolumeJson => &self.volume_jsons[volume],
@@ -263,7 +262,7 @@ impl Planned {
         }
     }
 
-    /// The file that a member is read from, if it is not in memory and not a blob.
+    /// Returns the file that a member is read from, unless it is in memory or a blob.
     pub(crate) fn file_to_read(&self, member: &Member) -> Option<&FileContent> {
         match member.content {
             Content::File(at, _) => match &self.files[at] {
@@ -276,20 +275,21 @@ impl Planned {
 
     fn render_volumes(&mut self, known: &HeadDigests) -> Result<(), BundleError> {
         let len = self.volume_jsons[0].len() as u64;
-        self.volume_jsons = render_volumes(&self.manifest, &self.volumes, (known, len))?;
+        self.volume_jsons = render_volumes(&self.manifest, &self.volumes, known, len)?;
         Ok(())
     }
 }
 
-/// The `hod/volume.json` of every volume, all of the same length.
+/// Renders `hod/volume.json` of every volume, all with the same length.
 fn render_volumes(
     manifest: &BundleManifest,
     volumes: &[Volume],
-    (known, len_min): (&HeadDigests, u64),
+    known: &HeadDigests,
+    len_min: u64,
 ) -> Result<Vec<Vec<u8>>, BundleError> {
     let volumes = volumes.iter();
     let mut jsons: Vec<Vec<u8>> = volumes
-        .map(|volume| json::render_volume(manifest, volume, (known, len_min)))
+        .map(|volume| json::render_volume(manifest, volume, known, len_min))
         .collect::<Result<_, _>>()?;
     let longest = jsons.iter().map(Vec::len).max().unwrap_or_default();
     for bytes in &mut jsons {

@@ -39,7 +39,7 @@ pub(crate) fn replace(
         moved.replaced.push(path);
     }
     // Those that earlier runs left are obsolete, too.
-    let mut old = moved.give_up().into_iter().chain(left);
+    let mut old = moved.take_paths().into_iter().chain(left);
     old.try_for_each(|path| hod_fsx::remove_file(&path))
 }
 
@@ -67,8 +67,8 @@ impl Moved {
         Ok(())
     }
 
-    /// Leaves the volumes where they are, and returns where that is.
-    fn give_up(&mut self) -> Vec<PathBuf> {
+    /// Returns the paths of the volumes that were moved aside, and no longer moves them back.
+    fn take_paths(&mut self) -> Vec<PathBuf> {
         let moved = std::mem::take(&mut self.moved);
         moved.into_iter().map(|(_, aside)| aside).collect()
     }

@@ -72,7 +72,8 @@ impl Sampler {
     pub fn put(
         &self,
         digest: &Digest,
-        (range, offset): (&FileRange, u64),
+        range: &FileRange,
+        offset: u64,
         context: &CopyContext<'_>,
     ) -> Result<(), BundleError> {
         let parts = Mutex::default();
@@ -83,13 +84,13 @@ impl Sampler {
         };
         let is_verified = context.cache.is_verified(digest, range);
         if is_verified && self.encoder.is_none() {
-            return copier.copy_unread((digest, (0, offset)), range, context);
+            return copier.copy_verified(digest, 0, offset, range, context);
         }
         let (place, mut cursor) = (place(range.len, offset), Cursor::new());
         let algorithm = (!is_verified).then(|| digest.algorithm());
-        let unread = unread(&self.options, (digest, range.len));
+        let unread = unread(&self.options, digest, range.len);
         read_through(range, algorithm, unread, |bytes| {
-            self.write(&copier, (&place, &mut cursor), bytes)?;
+            self.write(&copier, &place, &mut cursor, bytes)?;
             context.report(bytes.len() as u64)
         })
         .map(|_| ())
@@ -100,7 +101,8 @@ impl Sampler {
         &self,
         planned: &Planned,
         file: usize,
-        (len, offset): (u64, u64),
+        len: u64,
+        offset: u64,
     ) -> Result<(), BundleError> {
         let Some(mut range) = planned.files[file].open()? else {
             return Ok(());
@@ -111,7 +113,7 @@ impl Sampler {
             on_bytes: &|_| std::ops::ControlFlow::Continue(()),
         };
         let digest = planned.files[file].digest();
-        self.put(&digest, (&range, offset), &nothing)
+        self.put(&digest, &range, offset, &nothing)
     }
 
     /// Waits until all is on the disk.
@@ -128,7 +130,8 @@ impl Sampler {
     fn write(
         &self,
         copier: &Copier<'_>,
-        (place, cursor): (&Place, &mut Cursor),
+        place: &Place,
+        cursor: &mut Cursor,
         bytes: &[u8],
     ) -> Result<(), BundleError> {
         let Some(encoder) = &self.encoder else {
@@ -169,7 +172,7 @@ mod tests {
             for ((digest, range), offset) in sample.blobs.iter().zip(offsets) {
                 let mut range = range.clone();
                 range.len = range.len.min(1 << 20);
-                sampler.put(digest, (&range, offset), &READ_ALL).unwrap();
+                sampler.put(digest, &range, offset, &READ_ALL).unwrap();
             }
             sampler.sync().unwrap();
             drop(sampler);

@@ -74,7 +74,8 @@ pub(crate) fn assign_to_one(manifest: &mut BundleManifest) {
 pub(crate) fn assign(
     manifest: &mut BundleManifest,
     single: &Volume,
-    (volume_size, common): (u64, u64),
+    volume_size: u64,
+    common: u64,
 ) -> Result<(), BundleError> {
     let capacity = Capacity {
         volume_size,

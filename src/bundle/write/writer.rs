@@ -158,11 +158,11 @@ impl BundleWriter {
         copy::check_len(digest, self.len_of(digest), range.len)?;
         let (planned, options) = (&self.planned, &self.options);
         match &self.output {
-            Output::InPlace(volumes) => volumes.put(options, (digest, range), context),
+            Output::InPlace(volumes) => volumes.put(options, digest, range, context),
             Output::InOrder(volume) => {
                 let mut volume = volume.lock().expect("no thread panics with the lock");
-                volume.advance_to(planned, options, (Some(digest), context))?;
-                volume.put(options, (digest, range), context)
+                volume.advance_to(planned, options, Some(digest), context)?;
+                volume.put(options, digest, range, context)
             }
         }
     }
@@ -175,7 +175,7 @@ impl BundleWriter {
     ) -> Result<IncomingBlob, BundleError> {
         if let Output::InOrder(volume) = &self.output {
             let mut volume = volume.lock().expect("no thread panics with the lock");
-            volume.advance_to(&self.planned, &self.options, (Some(digest), context))?;
+            volume.advance_to(&self.planned, &self.options, Some(digest), context)?;
         }
         Ok(IncomingBlob {
             digest: digest.clone(),
@@ -200,7 +200,7 @@ impl BundleWriter {
         blob.verifier.update(fitting)?;
         match &self.output {
             Output::InPlace(volumes) => {
-                volumes.write(&self.options, (&blob.digest, &mut blob.cursor), fitting)?;
+                volumes.write(&self.options, &blob.digest, &mut blob.cursor, fitting)?;
             }
             Output::InOrder(volume) => {
                 let mut volume = volume.lock().expect("no thread panics with the lock");
@@ -433,8 +433,8 @@ mod tests {
         let (written, bytes) = write_to_end(&sample);
         assert_eq!(written.unwrap_err().class(), ErrorClass::Verify);
         let mut blobs = Blobs::default();
-        let from = (Path::new("-"), &Trust::default());
-        assert!(read_stream(&bytes[..], from, BlobCheck::Sink, &mut blobs).is_err());
+        let (path, trust) = (Path::new("-"), Trust::default());
+        assert!(read_stream(&bytes[..], path, &trust, BlobCheck::Sink, &mut blobs).is_err());
     }
 
     #[test]

@@ -66,7 +66,8 @@ pub(super) struct Images {
 /// Reads `manifest.json` in the directory `dir` of the archive at `path`.
 pub(super) fn read(
     bytes: &[u8],
-    (path, dir): (&Path, &str),
+    path: &Path,
+    dir: &str,
     gathered: &Gathered,
 ) -> Result<Images, CollectionError> {
     let member = format!("{dir}manifest.json");

@@ -185,7 +185,7 @@ impl Gather {
                 revisions.entry(repository).or_default().insert(digest);
                 self.count_path(at)
             }
-            Role::Head(dir, name) => self.add_head(reader, at, (dir, name)),
+            Role::Head(dir, name) => self.add_head(reader, at, dir, name),
             Role::Other if self.found.tree.is_some() => Ok(()),
             Role::Other => self.add_file(reader, at),
         }
@@ -241,7 +241,8 @@ impl Gather {
         &mut self,
         reader: &mut Reader,
         at: At<'_>,
-        (dir, name): (String, &str),
+        dir: String,
+        name: &str,
     ) -> Result<(), CollectionError> {
         // A file of this name that is not needed is not read.
         if at.member.len > INDEX_LEN_MAX && self.found.tree.is_some() {

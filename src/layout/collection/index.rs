@@ -32,7 +32,8 @@ struct Wire {
 /// cannot be parsed becomes an unreadable image.
 pub(super) fn read(
     bytes: &[u8],
-    (path, member): (&Path, &str),
+    path: &Path,
+    member: &str,
 ) -> Result<(Vec<TopManifest>, Vec<UnreadableImage>), CollectionError> {
     let wire: Wire = serde_json::from_slice(bytes).map_err(|source| CollectionError::Json {
         path: path.to_owned(),
@@ -49,7 +50,7 @@ pub(super) fn read(
     let (mut tops, mut unreadable) = (Vec::new(), Vec::new());
     for entry in &wire.manifests {
         let name = |text: &str, tag: Option<&str>| {
-            image(text, entry, (path, tag)).map_err(|source| UnreadableImage {
+            image(text, entry, path, tag).map_err(|source| UnreadableImage {
                 name: text.to_owned(),
                 repository: nameless(path),
                 tag: None,
@@ -124,7 +125,8 @@ fn name_of(entry: &Descriptor) -> Option<&str> {
 fn image(
     text: &str,
     entry: &Descriptor,
-    (path, tag): (&Path, Option<&str>),
+    path: &Path,
+    tag: Option<&str>,
 ) -> Result<NamedImage, hod_oci::ReferenceError> {
     let digest = entry.digest.clone();
     // A tag only, of an image that is named like its layout: `skopeo copy … oci:app:1.0`.
@@ -163,8 +165,8 @@ mod tests {
             r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
             entries.join(",")
         );
-        let at = (Path::new("x/app.tar"), "index.json");
-        let (tops, unreadable) = read(json.as_bytes(), at).unwrap();
+        let path = Path::new("x/app.tar");
+        let (tops, unreadable) = read(json.as_bytes(), path, "index.json").unwrap();
         assert!(unreadable.is_empty());
         let name = |top: TopManifest| match &top.image.tag {
             Some(tag) => format!("{}:{tag}", top.image.repository),
@@ -219,14 +221,17 @@ mod tests {
         let bad = entry(b'1', &[(IMAGE_NAME, "Quay.io/App:1")]);
         let good = entry(b'2', &[(IMAGE_NAME, "quay.io/app:1")]);
         let json = format!(r#"{{"manifests":[{bad},{good}]}}"#);
-        let at = (Path::new("x.tar"), "index.json");
-        let (tops, unreadable) = read(json.as_bytes(), at).unwrap();
+        let path = Path::new("x.tar");
+        let (tops, unreadable) = read(json.as_bytes(), path, "index.json").unwrap();
         assert_eq!(tops.len(), 1);
         assert_eq!(unreadable[0].name, "Quay.io/App:1");
         assert_eq!(
             unreadable[0].error.to_string(),
             "`index.json` in `x.tar` names an image `Quay.io/App:1`"
         );
-        assert!(matches!(read(b"{}", at), Err(CollectionError::Json { .. })));
+        assert!(matches!(
+            read(b"{}", path, "index.json"),
+            Err(CollectionError::Json { .. })
+        ));
     }
 }

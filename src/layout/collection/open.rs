@@ -51,7 +51,7 @@ impl Collection {
             Some((format!("{dir}{INDEX}"), index))
         });
         if let Some((member, index)) = layout {
-            let (tops, unreadable) = index::read(&index, (path, &member))?;
+            let (tops, unreadable) = index::read(&index, path, &member)?;
             let mut collection = Self::of(&paths, CollectionKind::OciArchive, gathered)?;
             collection.take(tops, unreadable);
             return Ok(Some(collection));
@@ -63,7 +63,7 @@ impl Collection {
         let Some((dir, manifest)) = saved else {
             return Ok(None);
         };
-        let images = docker::read(&manifest, (path, &dir), gathered)?;
+        let images = docker::read(&manifest, path, &dir, gathered)?;
         gathered.blobs = images.blobs;
         gathered.manifests = images.manifests;
         let mut collection = Self::of(&paths, CollectionKind::DockerArchive, gathered)?;
@@ -73,7 +73,7 @@ impl Collection {
 
     fn open_layout(path: &Path) -> Result<Self, CollectionError> {
         let index = hod_fsx::read(&path.join(INDEX), INDEX_LEN_MAX)?;
-        let (tops, unreadable) = index::read(&index, (path, INDEX))?;
+        let (tops, unreadable) = index::read(&index, path, INDEX)?;
         let mut collection = Self {
             path: path.to_owned(),
             kind: CollectionKind::OciLayout,

@@ -36,7 +36,7 @@ pub(super) fn write(
 fn lock(entry: &ListEntry, image: &Resolved) -> ListEntry {
     let (digest, index, platforms) = pin(image);
     let mut locked = match &image.location {
-        Location::Repo(repo) => entry.pinned((&repo.registry, &repo.name), digest),
+        Location::Repo(repo) => entry.pinned(&repo.registry, &repo.name, digest),
         Location::Pool | Location::Layout(_) => entry.clone(),
     };
     let mut layers = image.manifests.iter().flat_map(Manifest::blobs);

@@ -15,7 +15,7 @@ pub(super) async fn hash(
     (location, blob): (&Location, &Descriptor),
 ) -> Result<(), TransferError> {
     let digest = &blob.digest;
-    let mut attempts = Attempts::new((source, digest), cx.retry, &cx.reporter);
+    let mut attempts = Attempts::new(source, digest, cx.retry, &cx.reporter);
     let mut hashed = Verifier::from(digest);
     let origins = Origins::default();
     loop {
@@ -31,7 +31,7 @@ pub(super) async fn hash(
         };
         let error = match result {
             Ok(()) => return Ok(()),
-            Err(error) => source.blame((location, digest), &origins, error),
+            Err(error) => source.blame(location, digest, &origins, error),
         };
         let failure = error.failure(source.caps().reach);
         attempts.failed(error, failure, hashed.len()).await?;

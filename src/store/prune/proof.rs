@@ -62,10 +62,10 @@ impl<'a> Prover<'a> {
             let file = (&*opened.file, opened.path.as_path());
             let (actual, _) = hod_fsx::digest_of(file, digest.algorithm(), &|_| ())?;
             if actual != *digest {
-                stamp::note_damaged(self.origin.path(), &opened.file);
+                stamp::record_damaged(self.origin.path(), &opened.file);
                 return Ok(Verdict::Lost(WhyLost::Damaged));
             }
-            self.origin.note_verified(digest, &opened);
+            self.origin.record_verified(digest, &opened);
         }
         // As it is after it was read.
         match hod_fsx::try_stat_link(&path)? {

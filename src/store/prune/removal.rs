@@ -223,11 +223,11 @@ fn remove_tag(
     };
     let data = match aside.take(within, "tag") {
         Err(error) if error.kind() == IoKind::CrossDevice => {
-            return Ok(remove_parts((dir, within), parts())?);
+            return Ok(remove_parts(dir, within, parts())?);
         }
         taken => taken?,
     };
-    match remove_parts((dir, &data), parts()) {
+    match remove_parts(dir, &data, parts()) {
         Ok(true) => Ok(true),
         left => {
             aside.put_back(&data, within)?;
@@ -239,7 +239,8 @@ fn remove_tag(
 /// Removes these files below `top`, and the directories that are empty then, up to `top`; whether
 /// nothing is left.
 fn remove_parts<'p>(
-    (dir, top): (&PinnedDir, &Path),
+    dir: &PinnedDir,
+    top: &Path,
     parts: impl Iterator<Item = &'p Path>,
 ) -> Result<bool, hod_fsx::Error> {
     for part in parts {

@@ -131,7 +131,7 @@ impl Check<'_> {
             }
             self.children(name, links, &manifest);
             for blob in manifest.stored_blobs() {
-                self.blob(name, links, (&manifest, blob));
+                self.blob(name, links, &manifest, blob);
             }
             // Foreign layers may be there.
             let blobs = manifest.blobs().map(|blob| blob.digest.clone());
@@ -189,7 +189,7 @@ impl Check<'_> {
                 self.size(index, child);
             } else if is_blob(child) && links.layers.contains(&child.digest) {
                 n_present += 1;
-                self.blob(name, links, (index, child));
+                self.blob(name, links, index, child);
             } else if links.revision_dirs.contains(&child.digest) {
                 n_absent += 1;
                 n_deleted += 1;
@@ -229,7 +229,8 @@ impl Check<'_> {
         &mut self,
         name: &RepositoryName,
         links: &RepositoryLinks,
-        (manifest, blob): (&Manifest, &Descriptor),
+        manifest: &Manifest,
+        blob: &Descriptor,
     ) {
         self.needed.insert(blob.digest.clone());
         let (repository, digest) = (name.clone(), blob.digest.clone());

@@ -12,9 +12,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::*;
-use crate::{Listed, SourceCaps};
+use crate::{BlobTask, Listed, Plan, PlannedBlob, Source, SourceCaps};
 use hod_oci::{Descriptor, Digest, Manifest, MediaType};
+use hod_report::Reporter;
 use hod_report::Silent;
+use hod_retry::RetryPolicy;
 
 const BYTES: &[u8] = b"the blob";
 

@@ -101,8 +101,7 @@ impl LocalReferrers {
         for image in images.iter().filter(|i| i.repository == *repository) {
             found.members.extend(image.manifests.iter().cloned());
             if !image.tag.as_ref().is_some_and(is_plain) {
-                let entry = (image.tag.clone(), Location::Pool);
-                found.add(entry, &image.digest, &read);
+                found.add(image.tag.clone(), Location::Pool, &image.digest, &read);
             }
         }
         found.indexed()
@@ -113,9 +112,8 @@ impl LocalReferrers {
         let mut found = Self::default();
         let images = collection.images().iter();
         for image in images.filter(|image| image.repository == *repository) {
-            let entry = (image.tag.clone(), Location::Pool);
             let read = |digest: &Digest| Ok(collection.read_manifest(digest)?);
-            found.add(entry, &image.digest, read);
+            found.add(image.tag.clone(), Location::Pool, &image.digest, read);
         }
         found.indexed()
     }
@@ -133,9 +131,9 @@ impl LocalReferrers {
             match opened.and_then(|layout| Ok((layout.top_manifest()?, layout))) {
                 Ok((top, layout)) => {
                     let read = |digest: &Digest| Ok(layout.read_manifest(digest)?);
-                    found.add((tag, location), top.digest(), read);
+                    found.add(tag, location, top.digest(), read);
                 }
-                Err(_) => found.add_unreadable((tag, location), None),
+                Err(_) => found.add_unreadable(tag, location, None),
             }
         }
         found.indexed()
@@ -165,25 +163,22 @@ impl LocalReferrers {
     /// be read is an image like any other until somebody wants it.
     fn add(
         &mut self,
-        (tag, location): (Option<Tag>, Location),
+        tag: Option<Tag>,
+        location: Location,
         digest: &Digest,
         read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
     ) {
         let added = match read(digest) {
-            Ok(Some(top)) => self.add_entry((tag.clone(), location.clone()), &top, &read),
+            Ok(Some(top)) => self.add_entry(tag.clone(), location.clone(), &top, &read),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         if added.is_err() {
-            self.add_unreadable((tag, location), Some(digest));
+            self.add_unreadable(tag, location, Some(digest));
         }
     }
 
-    fn add_unreadable(
-        &mut self,
-        (tag, location): (Option<Tag>, Location),
-        digest: Option<&Digest>,
-    ) {
+    fn add_unreadable(&mut self, tag: Option<Tag>, location: Location, digest: Option<&Digest>) {
         self.members.extend(digest.cloned());
         if let Some(tag) = tag
             && let Some(form) = ReferrerTag::parse(&tag)
@@ -199,7 +194,8 @@ impl LocalReferrers {
 
     fn add_entry(
         &mut self,
-        (tag, location): (Option<Tag>, Location),
+        tag: Option<Tag>,
+        location: Location,
         top: &Manifest,
         read: impl Fn(&Digest) -> Result<Option<Manifest>, TransferError>,
     ) -> Result<(), TransferError> {

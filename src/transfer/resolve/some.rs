@@ -114,7 +114,7 @@ impl Walk<'_> {
                     continue;
                 }
                 let Found::Here(manifest) = self.find(child).await? else {
-                    taken.lose(self, (&index, child), why)?;
+                    taken.lose(self, &index, child, why)?;
                     continue;
                 };
                 let carried = if child.media_type.kind() == MediaTypeKind::Index {
@@ -237,7 +237,8 @@ impl Taken<'_> {
     fn lose(
         &mut self,
         walk: &Walk<'_>,
-        (index, child): (&Arc<Manifest>, &Descriptor),
+        index: &Arc<Manifest>,
+        child: &Descriptor,
         why: Why,
     ) -> Result<(), TransferError> {
         let is_all = *self.part.platforms == PlatformChoice::All;

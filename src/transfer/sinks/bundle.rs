@@ -63,7 +63,8 @@ impl std::fmt::Debug for Inner {
 impl BundleSink {
     /// Begins the bundle that was laid out. What is known of the source's blobs is `cache`.
     pub async fn create(
-        (planned, options): (Planned, WriteOptions),
+        planned: Planned,
+        options: WriteOptions,
         cache: Arc<dyn VerificationCache>,
         reporter: Arc<dyn Reporter>,
     ) -> Result<Self, BundleError> {
@@ -166,7 +167,8 @@ impl BundleSink {
     async fn put_stream(
         &self,
         digest: &Digest,
-        (content, begun): (BlobContent, Option<IncomingBlob>),
+        content: BlobContent,
+        begun: Option<IncomingBlob>,
     ) -> (Option<IncomingBlob>, Result<(), Cause>) {
         let (inner, digest) = (Arc::clone(&self.inner), digest.clone());
         let put = move |chunks: hod_bridge::Chunks<TransferError>| {
@@ -275,7 +277,7 @@ impl Sink for BundleSink {
                 let done = self.put_file(&digest, range).await;
                 (None, done.map_err(Cause::Bundle))
             }
-            content => self.put_stream(&digest, content).await,
+            (content, begun) => self.put_stream(&digest, content, begun).await,
         };
         let Err(cause) = done else {
             return Ok(BlobRoute::Moved);
@@ -363,11 +365,11 @@ impl VerificationCache for ReadAll {
         false
     }
 
-    fn note_verified(&self, digest: &Digest, blob: &hod_fsx::FileRange) {
-        self.0.note_verified(digest, blob);
+    fn record_verified(&self, digest: &Digest, blob: &hod_fsx::FileRange) {
+        self.0.record_verified(digest, blob);
     }
 
-    fn note_damaged(&self, blob: &hod_fsx::FileRange) {
-        self.0.note_damaged(blob);
+    fn record_damaged(&self, blob: &hod_fsx::FileRange) {
+        self.0.record_damaged(blob);
     }
 }

@@ -64,7 +64,7 @@ impl Layout {
         };
         Self {
             locations: vec![image.location.clone()],
-            ..Self::new(name, image.top().clone(), (&image.manifests, &image.blobs))
+            ..Self::new(name, image.top().clone(), &image.manifests, &image.blobs)
         }
     }
 
@@ -73,11 +73,11 @@ impl Layout {
         let name = format!("{repository}:{}", referrer.tag);
         Self {
             locations: referrer.locations.clone(),
-            ..Self::new(name, referrer.top(), (&referrer.manifests, &referrer.blobs))
+            ..Self::new(name, referrer.top(), &referrer.manifests, &referrer.blobs)
         }
     }
 
-    fn new(name: String, top: Manifest, (manifests, blobs): (&[Manifest], &[Descriptor])) -> Self {
+    fn new(name: String, top: Manifest, manifests: &[Manifest], blobs: &[Descriptor]) -> Self {
         let children = manifests
             .iter()
             .filter(|child| child.digest() != top.digest());

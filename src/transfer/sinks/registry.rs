@@ -60,7 +60,7 @@ impl Sink for RegistrySink {
         // Sequential sources can serve only the first repository; the rest must be mounts.
         // Begun uploads are not left waiting for long, which some registries would forget.
         for others in others.chunks(MOUNTS_AT_ONCE) {
-            for start in self.spread(task, (first, others)).await? {
+            for start in self.spread(task, first, others).await? {
                 match start {
                     UploadStart::Mounted if route == BlobRoute::Present => {
                         route = BlobRoute::Mounted;

@@ -64,12 +64,11 @@ impl Sink for StoreSink {
         let (store, plan) = (self.store.clone(), Arc::clone(plan));
         let (options, files) = (self.options, self.manifests.clone());
         hod_bridge::run(move || {
-            let to = (&store, &files);
-            if images.len() > 1 && write_images(to, &plan, &images, options).is_ok() {
+            if images.len() > 1 && write_images(&store, &files, &plan, &images, options).is_ok() {
                 return images.into_iter().map(|at| (at, Ok(()))).collect();
             }
             // One by one, so that each image has its own error.
-            let write = |at| write_images(to, &plan, &[at], options).map_err(Arc::new);
+            let write = |at| write_images(&store, &files, &plan, &[at], options).map_err(Arc::new);
             images.into_iter().map(|at| (at, write(at))).collect()
         })
         .await
@@ -179,7 +178,7 @@ impl StoreSink {
                 blob.publish(options.durability)?;
             }
             let all: Vec<usize> = (0..plan.images.len()).collect();
-            write_images((&store, &files), &plan, &all, options)
+            write_images(&store, &files, &plan, &all, options)
         })
         .await
     }

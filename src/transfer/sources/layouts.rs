@@ -131,7 +131,8 @@ impl Source for LayoutsSource {
 
     async fn reread(
         &self,
-        _: (&RepositoryName, &Tag),
+        _: &RepositoryName,
+        _: &Tag,
         location: &Location,
     ) -> Result<(), TransferError> {
         self.read(location, |layout| layout.top_manifest()).await?;

@@ -53,7 +53,7 @@ impl Source for RegistrySource {
         };
         let mut refused = None;
         for repo in repos {
-            match self.look_for((repo, at), may_know).await {
+            match self.look_for(repo, at, may_know).await {
                 Ok(Some(manifest)) => return Ok((manifest, Location::Repo(repo.clone()))),
                 Ok(None) => {}
                 // Some registries answer so for a repository that is not there, and there may be

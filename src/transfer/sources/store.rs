@@ -42,12 +42,12 @@ impl VerificationCache for StoreCache {
         self.0.is_verified(digest, blob)
     }
 
-    fn note_verified(&self, digest: &Digest, blob: &FileRange) {
-        self.0.note_verified(digest, blob);
+    fn record_verified(&self, digest: &Digest, blob: &FileRange) {
+        self.0.record_verified(digest, blob);
     }
 
-    fn note_damaged(&self, blob: &FileRange) {
-        self.0.note_damaged(blob);
+    fn record_damaged(&self, blob: &FileRange) {
+        self.0.record_damaged(blob);
     }
 }
 
@@ -129,7 +129,8 @@ impl Source for Store {
 
     async fn reread(
         &self,
-        (repository, tag): (&RepositoryName, &Tag),
+        repository: &RepositoryName,
+        tag: &Tag,
         _: &Location,
     ) -> Result<(), TransferError> {
         let (store, repository, tag) = (self.clone(), repository.clone(), tag.clone());

@@ -57,7 +57,7 @@ fn prepare(env: &TestEnv, state: State) {
             bytes[9] ^= 1;
             hod_fsx::write_file(&path, &bytes).unwrap();
             let range = name.open_unverified(&own.digest).unwrap().unwrap();
-            name.note_damaged(&range);
+            name.record_damaged(&range);
         }
         State::Cut => hod_fsx::write_file(&path, b"short").unwrap(),
         _ => {}
@@ -122,7 +122,7 @@ fn a_dry_run_of_a_selection_finds_what_the_store_lacks() {
                 let mut bytes = own.bytes.to_vec();
                 bytes[9] ^= 1;
                 hod_fsx::write_file(&path, &bytes).unwrap();
-                full.note_damaged(&full.open_unverified(&own.digest).unwrap().unwrap());
+                full.record_damaged(&full.open_unverified(&own.digest).unwrap().unwrap());
             }
         }
         drop(full);

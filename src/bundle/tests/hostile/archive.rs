@@ -317,14 +317,16 @@ fn a_sink_may_leave_content_and_its_error_is_passed_on() {
         let path = Path::new("good.tar");
         read_stream(
             &good.bytes[..],
-            (path, &Trust::default()),
+            path,
+            &Trust::default(),
             check,
             &mut Lazy(4),
         )
         .unwrap();
         let error = read_stream(
             &good.bytes[..],
-            (path, &Trust::default()),
+            path,
+            &Trust::default(),
             check,
             &mut Lazy(3),
         )
@@ -332,7 +334,7 @@ fn a_sink_may_leave_content_and_its_error_is_passed_on() {
         assert!(matches!(error, Failure::Sink));
         let bad = good.change(good.members[good.find(README)].offset, 1);
         let error =
-            read_stream(&bad[..], (path, &Trust::default()), check, &mut Lazy(4)).unwrap_err();
+            read_stream(&bad[..], path, &Trust::default(), check, &mut Lazy(4)).unwrap_err();
         assert!(matches!(error, Failure::Bundle));
     }
 }

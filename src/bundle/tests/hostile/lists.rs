@@ -294,7 +294,7 @@ fn images_that_are_not_complete_are_refused() {
     let mut builder = Builder::new();
     let (manifest, mut blobs) = builder.manifest(b"{}", &[b"layer"]);
     let layer = blobs.pop().unwrap();
-    builder.list("a:1", MediaType::OCI_MANIFEST, (vec![manifest], blobs));
+    builder.list("a:1", MediaType::OCI_MANIFEST, vec![manifest], blobs);
     let mut sample = builder.finish();
     sample.plan.blobs.retain(|blob| blob.digest != layer);
     let good = honest(sample);
@@ -306,7 +306,7 @@ fn images_that_are_not_complete_are_refused() {
     // A blob as a manifest that is none.
     let mut builder = Builder::new();
     let none = builder.blob(b"none", true);
-    builder.list("a:1", MediaType::OCI_MANIFEST, (vec![none.clone()], vec![]));
+    builder.list("a:1", MediaType::OCI_MANIFEST, vec![none.clone()], vec![]);
     let good = honest(builder.finish());
     good.check_content(
         &good.bytes,
@@ -319,8 +319,8 @@ fn images_that_are_not_complete_are_refused() {
     let absent = Digest::of(b"absent");
     let empty = index_of(&mut builder, &[&absent]);
     let sparse = index_of(&mut builder, &[&absent, &child]);
-    builder.list("a:1", MediaType::OCI_INDEX, (vec![empty.clone()], vec![]));
-    builder.list("b:1", MediaType::OCI_INDEX, (vec![child, sparse], blobs));
+    builder.list("a:1", MediaType::OCI_INDEX, vec![empty.clone()], vec![]);
+    builder.list("b:1", MediaType::OCI_INDEX, vec![child, sparse], blobs);
     let good = honest(builder.finish());
     let [_, verified, ..] = good.refusals(&good.bytes);
     let expect =

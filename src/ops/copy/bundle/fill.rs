@@ -160,9 +160,8 @@ impl Prepared for Looked<'_> {
         let Some(planned) = self.planned.take() else {
             return Ok(());
         };
-        let bundle = (planned, self.write_options());
         let (cache, reporter) = (Arc::clone(&self.cache), Arc::clone(&self.cx.reporter));
-        let sink = BundleSink::create(bundle, cache, reporter).await?;
+        let sink = BundleSink::create(planned, self.write_options(), cache, reporter).await?;
         self.sink = Some(Arc::new(sink));
         Ok(())
     }

@@ -119,8 +119,8 @@ impl Rehearsal<'_> {
         moved.await?;
         let (to, planned) = (Arc::clone(&self.sampler), Arc::clone(self.planned));
         let rest = move || {
-            for (at, place) in files {
-                to.put_file(&planned, at, place)?;
+            for (at, (len, offset)) in files {
+                to.put_file(&planned, at, len, offset)?;
             }
             to.sync()
         };

@@ -83,8 +83,13 @@ impl Configs {
             digest: config.digest.clone(),
         })?;
         let destination = &image.wanted.destination;
-        let name = (&destination.repository, destination.tag.as_ref());
-        Ok(DockerImage::new(name, image.top(), bytes)?)
+        let tag = destination.tag.as_ref();
+        Ok(DockerImage::new(
+            &destination.repository,
+            tag,
+            image.top(),
+            bytes,
+        )?)
     }
 }
 
@@ -143,8 +148,7 @@ async fn config(
         let digest = layer.digest.clone();
         return Err(NoDockerImage::Foreign { digest }.into());
     }
-    let at = (&image.location, config);
-    let bytes = read_config(source, at, (cx.retry, &cx.reporter)).await?;
+    let bytes = read_config(source, &image.location, config, cx.retry, &cx.reporter).await?;
     let bytes = bytes.ok_or(NoDockerImage::Config)?;
     Ok((config.digest.clone(), bytes))
 }

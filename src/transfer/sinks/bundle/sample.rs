@@ -47,7 +47,7 @@ impl Sink for SampleSink {
                     cache: cache.as_ref(),
                     on_bytes: &|_| stop.flow(),
                 };
-                sampler.put(&digest, (&range, sample.offset), &copying)
+                sampler.put(&digest, &range, sample.offset, &copying)
             };
             hod_bridge::run_stoppable(put).await?;
         }

@@ -145,7 +145,8 @@ impl RegistrySink {
     pub(super) async fn spread(
         &self,
         task: BlobTask<'_>,
-        (first, others): (&RepositoryName, &[&RepositoryName]),
+        first: &RepositoryName,
+        others: &[&RepositoryName],
     ) -> Result<Vec<UploadStart>, TransferError> {
         let blob = &task.blob.descriptor;
         let places = others.iter().map(|name| {

@@ -24,7 +24,8 @@ pub fn publications(plan: &Plan) -> Vec<Publication> {
 
 /// Writes the manifests of images of the plan, and makes the images visible.
 pub(super) fn write_images(
-    (store, files): (&Store, &ManifestFiles),
+    store: &Store,
+    files: &ManifestFiles,
     plan: &Plan,
     images: &[usize],
     options: StoreSinkOptions,
