@@ -33,7 +33,7 @@ impl HashThread {
             let mut hasher = DigestHasher::new(algorithm);
             for (buffer, len) in to_do {
                 hasher.update(&buffer[..len]);
-                // Nobody needs it back at the end.
+                // At the end there is no receiver.
                 let _ = give_back.send(buffer);
             }
             let _ = report.send(hasher.finish());
@@ -67,13 +67,13 @@ impl HashThread {
     }
 }
 
-/// Why bytes were not read through.
+/// Why a range could not be read to its end.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(super) enum ReadFailure {
     Read(hod_fsx::Error),
-    /// The file ends after so many bytes.
+    /// The file ends after this number of bytes.
     Ends(u64),
-    /// The system makes no more threads.
+    /// No thread could be started.
     Thread(io::Error),
 }
 
@@ -82,7 +82,7 @@ pub(super) enum Unread {
 pub(super) fn read_through<E>(
     range: &FileRange,
     algorithm: Option<Algorithm>,
-    unread: impl Fn(Unread) -> E,
+    read_failure: impl Fn(ReadFailure) -> E,
     mut take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Option<Digest>, E> {
     let mut done = 0;
@@ -94,8 +94,8 @@ pub(super) fn read_through<E>(
         }
         let offset = range.offset + done;
         let read = hod_fsx::read_at(&range.file, &range.path, buffer, offset);
-        match read.map_err(|error| unread(Unread::Read(error)))? {
-            0 => Err(unread(Unread::Ends(done))),
+        match read.map_err(|error| read_failure(ReadFailure::Read(error)))? {
+            0 => Err(read_failure(ReadFailure::Ends(done))),
             n => {
                 done += n as u64;
                 Ok(Some(n))
@@ -116,7 +116,7 @@ pub(super) fn read_through<E>(
     };
     std::thread::scope(|scope| {
         let started = HashThread::start(scope, algorithm);
-        let mut hashing = started.map_err(|error| unread(Unread::Thread(error)))?;
+        let mut hashing = started.map_err(|error| read_failure(ReadFailure::Thread(error)))?;
         loop {
             let mut buffer = hashing.buffer();
             let own = Arc::get_mut(&mut buffer).expect("the hasher gave the buffer back");

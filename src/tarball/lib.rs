@@ -30,6 +30,6 @@ pub use header::{
     ALIGNMENT, BLOCK, BLOCK_LEN, Comment, END, END_LEN, Entry, EntryKind, LEAD_LEN_MAX, padded,
 };
 pub use input::{Fault, Input, Mode, Problem};
-pub use raw_member::{MemberKind, RawMember, has_header, is_header};
+pub use raw_member::{MemberKind, RawMember, SEARCHED_LEN, has_header, is_header};
 pub use reader::{Member, Reader};
 pub use writer::{PlannedTar, TarWriter};

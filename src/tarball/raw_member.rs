@@ -76,6 +76,9 @@ pub fn is_header(block: &[u8]) -> bool {
     header.cksum().is_ok_and(|expected| expected == actual)
 }
 
+/// How many bytes of a damaged tar are searched for a header.
+pub const SEARCHED_LEN: usize = 128 * BLOCK;
+
 /// Whether any of these blocks is a header or marked as one: they are of a tar, which may be damaged.
 pub fn has_header(blocks: &[u8]) -> bool {
     blocks

@@ -9,10 +9,7 @@ use super::{
 use hod_bundle::{Bundle, BundleError, BundleKind, ReadOptions};
 use hod_layout::{Collection, CollectionError, LayoutError};
 use hod_store::{Store, StoreError};
-use hod_tarball::ArchiveError;
-
-/// How far a header is looked for in a file that does not start with one.
-const SEARCHED_LEN: usize = 64 * 1024;
+use hod_tarball::{ArchiveError, SEARCHED_LEN};
 
 /// A supported compression of tars.
 const GZIP: &str = "gzip";

@@ -1,5 +1,5 @@
-//! Whether what a bundle says of itself makes sense: the same rules for a plan and for a bundle that
-//! is read.
+//! Checks that the description of a bundle is consistent, both when it is written and when it is
+//! read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,14 +22,14 @@ pub(crate) fn image_key(image: &BundleImage) -> (&str, Option<&str>, &Digest) {
     )
 }
 
-/// Manifests first, so that one pass knows what is to come.
+/// Manifests first, so that a reader in one pass has them before the other blobs.
 pub(crate) fn blob_key(blob: &BundleBlob) -> (bool, &Digest) {
     (!blob.is_manifest, &blob.digest)
 }
 
-/// Checks that the images need exactly the blobs that are listed, and that all is in its order.
+/// Checks that the images require exactly the listed blobs, and that all lists are sorted.
 ///
-/// Links and sizes inside the manifests are another matter: see [`crate::format::closure`].
+/// References in the manifests are checked by [`super::closure`].
 pub(crate) fn check(manifest: &BundleManifest) -> Result<(), BundleError> {
     check_text("name", Some(&manifest.name))?;
     check_text("version", manifest.version.as_ref())?;
@@ -63,8 +63,8 @@ pub(crate) fn check(manifest: &BundleManifest) -> Result<(), BundleError> {
     check_images(manifest)
 }
 
-/// Checks that every blob and file is in a volume that there is, and that parts lie as one pass
-/// needs them.
+/// Checks that the volume of every blob and file exists, and that parts are in the order that
+/// reading in one pass requires.
 fn check_places(manifest: &BundleManifest) -> Result<(), BundleError> {
     let volumes = 1..=manifest.n_volumes;
     if !(1..=N_VOLUMES_MAX).contains(&manifest.n_volumes) {

@@ -1,4 +1,4 @@
-//! Whether a bundle has all that its images need, by what their manifests say.
+//! Checks that a bundle contains everything that the manifests of its images reference.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +24,7 @@ struct References {
     blobs: Vec<(Digest, u64)>,
 }
 
-/// What [`Closure::check`] finds.
+/// The result of [`Closure::check`].
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) problems: Vec<BundleError>,
@@ -42,7 +42,7 @@ impl<'a> Closure<'a> {
         }
     }
 
-    /// Takes the manifest with this digest, which `bytes` must have.
+    /// Adds the manifest with this digest, which `bytes` must have.
     pub(crate) fn add(&mut self, digest: &Digest, bytes: Vec<u8>) -> Result<(), BundleError> {
         let manifest = parse_manifest(digest, bytes, self.media_types.get(digest).copied())?;
         let pair = |d: &hod_oci::Descriptor| (d.digest.clone(), d.size);
@@ -55,7 +55,7 @@ impl<'a> Closure<'a> {
         Ok(())
     }
 
-    /// Compares the listed blobs of every image with those that its manifests need.
+    /// Compares the listed blobs of every image with those that its manifests reference.
     ///
     /// An index may lack some of its children, when only some platforms are carried, but not all.
     pub(crate) fn check(&self) -> Findings {

@@ -84,7 +84,7 @@ use hod_oci::Digest;
 const FORMAT: u64 = 1;
 /// How blobs are stored.
 const ENCODING_RAW: &str = "raw";
-/// The longest of the two json files that is written or read, in bytes.
+/// Maximum length of each json file in bytes.
 pub(crate) const JSON_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// The first bytes of `hod/bundle.json`, up to the 64 hex characters of the id.
 const ID_PREFIX: &[u8] = br#"{"format":1,"id":"sha256:"#;
@@ -177,7 +177,7 @@ pub(crate) struct Offsets {
 }
 
 impl Offsets {
-    /// Those that follow from the layout of all volumes.
+    /// Returns the offsets in the layout of all volumes.
     pub(crate) fn of(manifest: &BundleManifest, volumes: &[Volume]) -> Self {
         let n_parts = |blob: &BundleBlob| blob.parts().len().max(1);
         let mut offsets = Self {
@@ -196,7 +196,7 @@ impl Offsets {
     }
 }
 
-/// Writes `hod/bundle.json`, with blanks behind it up to `len_min`; returns the id and the bytes.
+/// Renders `hod/bundle.json`, padded with blanks to `len_min`; returns the id and the bytes.
 pub(crate) fn render_bundle(
     manifest: &BundleManifest,
     volumes: &[Volume],
@@ -301,8 +301,7 @@ impl BlobDoc {
     }
 }
 
-/// Writes `hod/volume.json` for one volume of the bundle whose json has the digest `bundle_json`,
-/// with blanks behind it up to `len_min`.
+/// Renders `hod/volume.json` of one volume, padded with blanks to `len_min`.
 pub(crate) fn render_volume(
     manifest: &BundleManifest,
     volume: &Volume,
@@ -349,7 +348,8 @@ pub(crate) struct HeadDigests {
 }
 
 impl HeadDigests {
-    /// For a bundle that is not signed yet, or never: a digest of the same length.
+    /// Digests for a bundle that is not signed (yet): that of the signature is a placeholder of the
+    /// same length.
     pub(crate) fn unsigned(bundle_json: &[u8]) -> Self {
         Self::of(bundle_json, Some(b""))
     }
@@ -387,7 +387,7 @@ fn zero_id() -> Digest {
 
 /// Reads `hod/bundle.json`, whose id must be right; returns it with the offsets as listed.
 ///
-/// The content is not validated yet: see [`crate::format::check::check`].
+/// The content is not validated: see [`super::check::check`].
 pub(crate) fn parse_bundle(bytes: &[u8]) -> Result<(BundleManifest, Offsets), BundleError> {
     check_format(bytes, BUNDLE_PATH)?;
     let doc: BundleDoc = parse(bytes, BUNDLE_PATH)?;
@@ -490,7 +490,7 @@ pub(crate) fn check_volume(
     }
 }
 
-/// The position of a volume and the id of its bundle, as `hod/volume.json` states them.
+/// The number of a volume and the id of its bundle, as stated in `hod/volume.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct VolumeIdentity {
     pub(crate) bundle: Digest,
@@ -498,7 +498,7 @@ pub(crate) struct VolumeIdentity {
     pub(crate) count: u32,
 }
 
-/// Reads of `hod/volume.json` what must be known before anything else.
+/// Reads the fields of `hod/volume.json` that are required first.
 pub(crate) fn parse_volume_identity(bytes: &[u8]) -> Result<VolumeIdentity, BundleError> {
     check_format(bytes, VOLUME_PATH)?;
     let identity: VolumeIdentity = parse(bytes, VOLUME_PATH)?;

@@ -8,7 +8,7 @@ use crate::sign::KeyId;
 use hod_oci::{Digest, MediaType, Platform, ReferrerTag, RepositoryName, Tag};
 use hod_tarball::EntryPath;
 
-/// The most volumes that a bundle may have.
+/// Maximum number of volumes.
 pub(crate) const N_VOLUMES_MAX: u32 = 9999;
 
 /// An image in a bundle.
@@ -47,10 +47,10 @@ pub struct BundleBlob {
 /// The volumes that contain a blob, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In every one, at the same offset: so it is with manifests.
+    /// In every volume, at the same offset. Manifests are.
     Everywhere,
     Volume(u32),
-    /// In several, one after the other: a blob that is larger than a volume.
+    /// In consecutive volumes: a blob that is larger than a volume.
     Parts(Vec<Part>),
 }
 
@@ -82,7 +82,7 @@ pub struct Held {
     pub repositories: Vec<RepositoryName>,
 }
 
-/// Something that was known to have blobs when a bundle was packed.
+/// A bundle, store or registry that had blobs of the base when the bundle was packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub kind: OriginKind,
@@ -147,14 +147,15 @@ pub struct BundleManifest {
     pub blobs: Vec<BundleBlob>,
     /// Sorted by path.
     pub files: Vec<BundleFileEntry>,
-    /// Who had what is in the base, in the order in which they were named.
+    /// What had the blobs of the base, in the order in which they were named.
     pub origins: Vec<Origin>,
     /// Blobs that the target must have already, sorted by digest.
     pub base: Vec<BaseBlob>,
 }
 
 impl BundleManifest {
-    /// The number of images that are not referrers of another, judged by their tags.
+    /// Returns the number of images, without referrers of other images, which are recognised by
+    /// their tags.
     pub fn n_images(&self) -> usize {
         let members: HashSet<(&RepositoryName, &Digest)> = self
             .images
@@ -174,12 +175,12 @@ impl BundleManifest {
         self.images.len() - self.images.iter().filter(is_referrer).count()
     }
 
-    /// Whether it contains a config or layer, in any volume.
+    /// Returns whether any volume contains a config or layer.
     pub fn has_blob(&self, digest: &Digest) -> bool {
         self.blob(digest, false).is_some()
     }
 
-    /// The length in bytes of a config or layer, carried or left to the target.
+    /// Returns the length of a config or layer in bytes, in the bundle or in its base.
     pub fn blob_len(&self, digest: &Digest) -> Option<u64> {
         // A layer may be named as one and be another image's manifest.
         let carried = self.blob(digest, false).or_else(|| self.blob(digest, true));
@@ -200,7 +201,7 @@ impl BundleManifest {
 }
 
 impl BundleBlob {
-    /// The volumes that have the blob or a part of it; empty for one that is in all.
+    /// Returns the volumes that contain the blob or a part of it; empty if all do.
     pub fn volumes(&self) -> Vec<u32> {
         match &self.place {
             Place::Everywhere => Vec::new(),
@@ -209,7 +210,7 @@ impl BundleBlob {
         }
     }
 
-    /// Its parts; none for one that is whole.
+    /// Returns its parts; none if it is whole.
     pub fn parts(&self) -> &[Part] {
         match &self.place {
             Place::Parts(parts) => parts,
@@ -219,7 +220,7 @@ impl BundleBlob {
 }
 
 impl BundleImage {
-    /// The image as people name it: `repository:tag`, or `repository@digest` without a tag.
+    /// Returns `repository:tag`, or `repository@digest` without a tag.
     pub fn name(&self) -> String {
         match &self.tag {
             Some(tag) => format!("{}:{tag}", self.repository),

@@ -50,17 +50,17 @@ pub(crate) struct Member {
     pub(crate) len: u64,
 }
 
-/// What is in a member.
+/// The content of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Content {
     VolumeJson,
     BundleJson,
     Signature,
-    /// A position in [`BundleManifest::files`].
+    /// An index in [`BundleManifest::files`].
     File(usize, EntryKind),
-    /// A position in [`BundleManifest::blobs`].
+    /// An index in [`BundleManifest::blobs`].
     Blob(usize),
-    /// A position in [`BundleManifest::blobs`], and one in the parts of that blob.
+    /// An index in [`BundleManifest::blobs`], and one in the parts of that blob.
     Part(usize, usize),
     /// A directory that marks a repository, which may hold nothing.
     Dir,
@@ -69,12 +69,12 @@ pub(crate) enum Content {
 }
 
 impl Member {
-    /// The offset behind the content and its padding.
+    /// Returns the offset after the content and its padding.
     pub(crate) fn end(&self) -> u64 {
         self.offset + padded(self.len)
     }
 
-    /// The digest of the content, where `manifest` or the member itself has it.
+    /// Returns the digest of the content, if `manifest` or the member itself has it.
     pub(crate) fn digest(&self, manifest: &BundleManifest) -> Option<Digest> {
         match &self.content {
             Content::File(at, _) => Some(manifest.files[*at].digest.clone()),
@@ -86,7 +86,7 @@ impl Member {
         }
     }
 
-    /// Whether it has the bytes of a blob.
+    /// Returns whether it contains a blob or a part of one.
     pub(crate) fn is_blob(&self) -> bool {
         matches!(self.content, Content::Blob(_) | Content::Part(..))
     }
@@ -113,7 +113,7 @@ impl Member {
 impl Volume {
     /// Lays out the volume with this number, counted from 1.
     ///
-    /// The manifest must be one that [`crate::format::check::check`] accepts.
+    /// The manifest must have passed [`super::check::check`].
     pub(crate) fn new(
         manifest: &BundleManifest,
         index: u32,
@@ -141,7 +141,7 @@ impl Volume {
         Ok(volume)
     }
 
-    /// Lays out what is the same in every volume.
+    /// Lays out the members that are the same in every volume.
     fn push_common(
         &mut self,
         manifest: &BundleManifest,
@@ -224,22 +224,22 @@ impl Volume {
         Ok(())
     }
 
-    /// Its number, counted from 1.
+    /// Returns its number, counted from 1.
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
 
-    /// All members in order.
+    /// Returns all members in order.
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The length of the whole volume in bytes, with the two empty blocks at its end.
+    /// Returns the length of the volume in bytes, including the two empty blocks at its end.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The offset of the first member that is not the same in every volume.
+    /// Returns the offset of the first member that is not in every volume.
     pub(crate) fn common_len(&self, manifest: &BundleManifest) -> u64 {
         let is_own = |member: &&Member| match &member.content {
             Content::File(at, _) => manifest.files[*at].volume.is_some(),
@@ -251,15 +251,15 @@ impl Volume {
         own.map_or(self.len, |member| member.lead_offset)
     }
 
-    /// The length of all links and marker directories, with their headers.
+    /// Returns the length of all links and marker directories with their headers.
     pub(crate) fn links_len(&self) -> u64 {
         let is_link = |member: &&Member| matches!(member.content, Content::Link(_) | Content::Dir);
         let links = self.members.iter().filter(is_link);
         links.map(|member| member.end() - member.lead_offset).sum()
     }
 
-    /// The bytes from the end of the member before `member` to its content. `volume_json` is the
-    /// digest of the first member's content, which its own header holds.
+    /// Returns the bytes between the previous member and the content of `member`. `volume_json` is
+    /// the digest of the first member, which is in that member's own header.
     pub(crate) fn lead(&self, member: &Member, volume_json: &Digest) -> Vec<u8> {
         let note = format!("hod bundle; {VOLUME_PATH} has the digest {volume_json}");
         let mut entry = member.entry(self.mtime);
@@ -278,9 +278,9 @@ fn file_kind(file: &BundleFileEntry) -> EntryKind {
     }
 }
 
-/// The link files with their content, and the marker directories, sorted by path.
+/// Returns the link files with their content, and the marker directories, sorted by path.
 ///
-/// In this order a repository's tags come after all that they need.
+/// In this order, the tags of a repository follow everything that they reference.
 fn links(manifest: &BundleManifest) -> Result<BTreeMap<String, Option<Digest>>, BundleError> {
     let mut links = BTreeMap::new();
     for image in &manifest.images {
@@ -316,7 +316,7 @@ fn links(manifest: &BundleManifest) -> Result<BTreeMap<String, Option<Digest>>, 
     Ok(links)
 }
 
-/// Refuses a path of a file that another member has, or lies below or above.
+/// Fails if the path of a file is that of another member, or is above or below one.
 pub(crate) fn check_files(manifest: &BundleManifest) -> Result<(), BundleError> {
     let mut taken = BTreeSet::from([VOLUME_PATH, BUNDLE_PATH, SIGNATURE_PATH, "docker"]);
     for file in &manifest.files {

@@ -1,4 +1,4 @@
-//! A raw bundle that is read in place: any blob, in any order, without unpacking or joining volumes.
+//! A raw bundle that is read in place: any blob, in any order, without unpacking it or joining volumes.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use hod_tarball::{BLOCK, EntryPath, Fault, Input, Mode, Problem};
 /// The container format of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BundleKind {
-    /// As it is.
+    /// Uncompressed.
     Raw,
-    /// As a zstd stream.
+    /// A zstd stream.
     Zstd,
 }
 
@@ -35,23 +35,22 @@ pub struct Bundle {
     volumes: Vec<Option<OpenVolume>>,
     /// From a blob to its position in the manifest.
     blobs: HashMap<Digest, usize>,
-    /// The places of each blob, by position in the manifest: its parts, or the single place of a
-    /// whole blob.
+    /// The members of each blob, by its index in the manifest: its parts, or one for a whole blob.
     places: Vec<Vec<MemberPlace>>,
 }
 
-/// A member with the bytes of a blob.
+/// A member that contains a blob or a part of one.
 #[derive(Debug, Clone, Copy)]
 struct MemberPlace {
-    /// A position in the volumes.
+    /// The index of the volume.
     volume: usize,
-    /// A position among the members of the volume.
+    /// The index of the member in the volume.
     member: usize,
 }
 
 impl Bundle {
-    /// Looks whether there is a tar at `path`, and how it is stored; whether it is a bundle is for
-    /// [`Bundle::open`] to say. `None` for anything else, a directory too.
+    /// Returns how the tar at `path` is compressed; [`Bundle::open`] checks whether it is a bundle.
+    /// `None` for anything else, such as a directory.
     pub fn detect(path: &Path) -> Result<Option<BundleKind>, BundleError> {
         let stat = hod_fsx::try_stat(path).map_err(|source| read_error(path, source))?;
         if !stat.is_some_and(|stat| stat.is_file) {
@@ -280,7 +279,7 @@ impl Bundle {
     }
 }
 
-/// The places of the blobs in the volumes that were found; parts in order.
+/// Returns the members of each blob in the volumes that were found; parts in order.
 fn places(manifest: &BundleManifest, volumes: &[Option<OpenVolume>]) -> Vec<Vec<MemberPlace>> {
     let mut places: Vec<Vec<MemberPlace>> = vec![Vec::new(); manifest.blobs.len()];
     for (volume, open) in volumes.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The members of a volume as they are read, which must be those that are laid out.
+//! Compares the members of a volume with its layout while they are read.
 
 use crate::error::{BundleError, MemberProblem};
 use crate::format::volume::{Content, Member, Volume};
@@ -31,7 +31,7 @@ impl From<Fault> for BundleError {
     }
 }
 
-/// Reads the headers of the member at position `at`, which must be those that are implied.
+/// Reads the headers of the member with index `at`, which must be those of the layout.
 pub(crate) fn expect_lead(
     input: &mut Input<'_>,
     volume: &Volume,
@@ -44,12 +44,12 @@ pub(crate) fn expect_lead(
         return Ok(());
     }
     Err(match input.next_header()? {
-        Some(found) => unexpected(volume.members(), at, &found),
+        Some(found) => unexpected_member(volume.members(), at, &found),
         None => BundleError::member(&member.path, MemberProblem::Missing),
     })
 }
 
-/// Reads the padding behind a member, which must be empty.
+/// Reads the padding after a member, which must be zeros.
 pub(crate) fn expect_padding(input: &mut Input<'_>, member: &Member) -> Result<(), BundleError> {
     expect_zeros(input, member.end() - member.offset - member.len)
 }
@@ -62,7 +62,7 @@ pub(crate) fn expect_zeros(input: &mut Input<'_>, len: u64) -> Result<(), Bundle
     Err(BundleError::member(input.member(), MemberProblem::Padding))
 }
 
-/// Reads the end of a volume, after which the next may come.
+/// Reads the end of a volume, which another volume may follow.
 pub(crate) fn expect_volume_end(input: &mut Input<'_>, volume: &Volume) -> Result<(), BundleError> {
     let members = volume.members();
     let last = members.last().map_or("", |last| &last.path);
@@ -71,21 +71,20 @@ pub(crate) fn expect_volume_end(input: &mut Input<'_>, volume: &Volume) -> Resul
         return Ok(());
     }
     match input.next_header().map_err(BundleError::from) {
-        Ok(Some(found)) => Err(unexpected(members, members.len(), &found)),
+        Ok(Some(found)) => Err(unexpected_member(members, members.len(), &found)),
         Err(error) if error.class() != ErrorClass::Verify => Err(error),
         Ok(None) | Err(_) => Err(BundleError::member(last, MemberProblem::Trailing)),
     }
 }
 
-/// Reads the end of the archive, after which nothing may come.
+/// Reads the end of the archive, which nothing may follow.
 pub(crate) fn expect_end(input: &mut Input<'_>, volume: &Volume) -> Result<(), BundleError> {
     expect_volume_end(input, volume)?;
     Ok(input.finish()?)
 }
 
-/// Names the problem with `found`, which stands where `members[at]` should start, or the end. Only
-/// for messages: the archive is refused in any case.
-pub(crate) fn unexpected(members: &[Member], at: usize, found: &RawMember) -> BundleError {
+/// Returns the error for the member `found`, which is in the place of `members[at]` or of the end.
+pub(crate) fn unexpected_member(members: &[Member], at: usize, found: &RawMember) -> BundleError {
     let problem = |problem| BundleError::member(&found.path, problem);
     let expected = members.get(at);
     let is_it = expected.is_some_and(|expected| expected.path == found.path);
@@ -118,8 +117,8 @@ pub(crate) fn unexpected(members: &[Member], at: usize, found: &RawMember) -> Bu
     }
 }
 
-/// Reads the content of a member, which must have the digest `expected`; `on_bytes` hears of each
-/// piece.
+/// Reads the content of a member, which must have the digest `expected`; calls `on_bytes` after each
+/// read.
 pub(crate) fn verify_content(
     input: &mut Input<'_>,
     member: &Member,
@@ -135,15 +134,15 @@ pub(crate) fn verify_content(
         let n = input.read_some(&mut buffer[..want])?;
         verifier
             .update(&buffer[..n])
-            .map_err(|mismatch| wrong(member, mismatch))?;
+            .map_err(|mismatch| content_mismatch(member, mismatch))?;
         on_bytes(n as u64);
     }
     verifier
         .finish()
-        .map_err(|mismatch| wrong(member, mismatch))
+        .map_err(|mismatch| content_mismatch(member, mismatch))
 }
 
-/// The error of a member with other content than is listed.
-pub(crate) fn wrong(member: &Member, mismatch: ContentMismatch) -> BundleError {
+/// Returns the error for a member whose content is not as listed.
+pub(crate) fn content_mismatch(member: &Member, mismatch: ContentMismatch) -> BundleError {
     BundleError::member(&member.path, mismatch.into())
 }

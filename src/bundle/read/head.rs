@@ -1,6 +1,6 @@
-//! The json files at the start of a volume, and all that follows from them.
+//! Reads and checks the json files at the start of a volume.
 
-use super::expected::{expect_zeros, unexpected};
+use super::expected::{expect_zeros, unexpected_member};
 use crate::error::{BlobProblem, BundleError, GZIPPED, MemberProblem, ROOT_FILE_SYSTEM};
 use crate::format::BundleManifest;
 use crate::format::check;
@@ -9,9 +9,9 @@ use crate::format::paths::{BUNDLE_PATH, SIGNATURE_PATH, VOLUME_PATH};
 use crate::format::volume::{Content, HeadLens, Volume};
 use crate::sign::{self, SIGNATURE_LEN, SignatureError, Signed, Trust};
 use hod_oci::Digest;
-use hod_tarball::{BLOCK, Fault, Input, MemberKind, Problem, RawMember, padded};
+use hod_tarball::{BLOCK, Fault, Input, MemberKind, Problem, RawMember, SEARCHED_LEN, padded};
 
-/// The head of a volume, checked: it is consistent and its members are at the listed offsets.
+/// The head of a volume. It is consistent, and its members are at the listed offsets.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) manifest: BundleManifest,
@@ -19,7 +19,7 @@ pub(crate) struct Head {
     /// Whether it is signed, and whether the signature was checked.
     pub(crate) signed: Signed,
     lens: HeadLens,
-    /// As listed, of all volumes.
+    /// The listed offsets, of all volumes.
     offsets: Offsets,
 }
 
@@ -31,15 +31,15 @@ pub(crate) struct VolumeHead {
     pub(crate) volume_json: Digest,
 }
 
-/// A member of the head as it was found.
+/// A member of the head that was read.
 struct Found {
     header: RawMember,
     content: Vec<u8>,
 }
 
-/// Reads the head of any volume; `input` is then positioned after it.
+/// Reads the head of any volume, after which `input` is positioned.
 ///
-/// Where keys are trusted, nothing of it is parsed until one of them is known to have signed it.
+/// If trusted keys are given, nothing is parsed before a signature by one of them was verified.
 pub(crate) fn read(
     input: &mut Input<'_>,
     trust: &Trust,
@@ -53,7 +53,7 @@ pub(crate) fn read(
     read_rest(volume_json, input, trust)
 }
 
-/// Reads what comes behind `hod/volume.json`.
+/// Reads the rest of the head after `hod/volume.json`.
 fn read_rest(
     volume_json: Found,
     input: &mut Input<'_>,
@@ -91,7 +91,7 @@ fn read_rest(
     let known = HeadDigests::of(&found[1].content, content(2));
     let volume_json = check_members(&volume, &manifest, &found, &known)?;
     let head = Head {
-        signed: trust.standing(manifest.signed_by),
+        signed: trust.status(manifest.signed_by),
         manifest,
         known,
         lens,
@@ -105,7 +105,7 @@ fn read_rest(
 }
 
 impl Head {
-    /// How many members the head has.
+    /// Returns the number of members of the head.
     pub(crate) fn n_members(&self) -> usize {
         2 + usize::from(self.is_signed())
     }
@@ -174,8 +174,7 @@ fn lay_out(manifest: &BundleManifest, index: u32, lens: HeadLens) -> Result<Volu
     Volume::new(manifest, index, lens)
 }
 
-/// Checks that the members of the head are what the layout implies; returns the digest of the
-/// first.
+/// Compares the members of the head with the layout; returns the digest of the first.
 fn check_members(
     volume: &Volume,
     manifest: &BundleManifest,
@@ -186,14 +185,14 @@ fn check_members(
     for (at, found) in found.iter().enumerate() {
         let member = &volume.members()[at];
         if found.header.lead != volume.lead(member, &volume_json) {
-            return Err(unexpected(volume.members(), at, &found.header));
+            return Err(unexpected_member(volume.members(), at, &found.header));
         }
     }
     json::check_volume(&found[0].content, manifest, volume, known)?;
     Ok(volume_json)
 }
 
-/// Checks the listed offsets of what is in this volume.
+/// Checks the listed offsets of the members of this volume.
 fn check_offsets(
     manifest: &BundleManifest,
     volume: &Volume,
@@ -221,13 +220,11 @@ fn check_offsets(
     Ok(())
 }
 
-/// The length of the blocks in front of `hod/volume.json`: a pax header, the comment in it, and the
-/// header of the member.
+/// The length of the blocks before `hod/volume.json`: a pax header, its comment, and the header of
+/// the member.
 pub(crate) const START_LEN: usize = 3 * BLOCK;
-/// How far a header is looked for in what does not start with one.
-const SEARCHED_LEN: usize = 128 * BLOCK;
 
-/// Whether a file that starts so is a bundle, even a damaged one.
+/// Returns whether a file with this start is a bundle, even a damaged one.
 pub(crate) fn names_bundle(start: &[u8]) -> bool {
     let name = VOLUME_PATH.as_bytes();
     let start = &start[..start.len().min(START_LEN)];
@@ -252,7 +249,7 @@ fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
     read_content(input, header?, VOLUME_PATH, JSON_LEN_MAX).map(Some)
 }
 
-/// Reads the signature; `None` when another member, or none, is in its place.
+/// Reads the signature; `None` if the next member is another one, or there is none.
 fn read_signature(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
     input.enter(SIGNATURE_PATH);
     let header = match input.next_header() {
@@ -279,15 +276,14 @@ fn read_json(
     read_content(input, header, path, len_max)
 }
 
-/// Whether the first member of a tar is one that Docker and podman put there when they export a
-/// container.
+/// Returns whether a tar that starts with this member is an exported container of Docker or podman.
 fn is_root_file_system(first: &str) -> bool {
     let first = first.trim_start_matches("./");
     first == ".dockerenv" || ["bin", "bin/", "boot/", "dev/", "etc/"].contains(&first)
 }
 
-/// Tells any other file from a bundle, even a damaged one, by the path of its first member and its
-/// first bytes; returns what it is.
+/// Returns what a file is that is not a bundle, by the path of its first member and its first
+/// bytes; `None` for a bundle, even a damaged one.
 fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
     match first {
         Some(VOLUME_PATH) => None,
@@ -305,7 +301,7 @@ fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
     }
 }
 
-/// Reads the content of a member behind its headers, and the padding behind that.
+/// Reads the content of a member, after its headers, and the padding after it.
 fn read_content(
     input: &mut Input<'_>,
     header: Option<RawMember>,

@@ -1,4 +1,4 @@
-//! Finds the other volumes of a bundle, given one of them.
+//! Finds the other volumes of a bundle.
 //!
 //! By name first: `NAME.002.tar` next to `NAME.001.tar`, and in the directories that the user
 //! names. Media may change names (ISO 9660 makes them short and upper case), so a volume that is
@@ -16,8 +16,8 @@ use crate::sign::Trust;
 use hod_oci::Digest;
 use hod_tarball::{Input, Mode};
 
-/// Leaves of arguments that name several volumes of one bundle one after the other, as a shell makes
-/// them of `NAME.*.tar`, the first: with it the others are found.
+/// Replaces consecutive arguments that name volumes of one bundle, as from the pattern
+/// `NAME.*.tar`, by the first of them, from which the others are found.
 pub fn fold_volumes(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut folded: Vec<OsString> = Vec::with_capacity(arguments.len());
     for argument in arguments {
@@ -38,11 +38,10 @@ pub fn fold_volumes(arguments: Vec<OsString>) -> Vec<OsString> {
     folded
 }
 
-/// The volumes of other bundles that are named like volumes of the bundle at `output`: an earlier
-/// one had more volumes, or had volumes and this one has none (`n_volumes` is `None`).
+/// Returns the volumes of other bundles that are named like volumes of the bundle `output`: an
+/// earlier bundle had more volumes, or this one has none (`n_volumes` is `None`).
 ///
-/// Files that are not such volumes are left out, and so are `inputs` and the volumes of their
-/// bundles.
+/// Other files are not included, nor are `inputs` and the volumes of their bundles.
 pub fn stale_volumes(
     output: &Path,
     n_volumes: Option<u32>,
@@ -81,8 +80,8 @@ pub fn stale_volumes(
     Ok(stale.map(|(path, _)| path).collect())
 }
 
-/// The id of the bundle that a file belongs to, and its canonical name if it is one of several
-/// volumes; `None` for a file that is not part of a bundle.
+/// Returns the id of the bundle that a file belongs to, and its canonical name if it is one of
+/// several volumes; `None` for a file that is not part of a bundle.
 fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
     // Checked first, since opening a pipe may block forever.
     if !hod_fsx::stat(path).is_ok_and(|stat| stat.is_file) {
@@ -97,7 +96,7 @@ fn volume_of(path: &Path) -> Option<(Digest, Option<String>)> {
     Some((head.manifest.id, name))
 }
 
-/// Opens the missing volumes that can be found.
+/// Opens the volumes that are missing in `volumes`, if they are found.
 ///
 /// A file that is not a volume of this bundle is skipped. One with the name of a volume that
 /// belongs to another bundle is an error if the right one is not found elsewhere.

@@ -1,10 +1,10 @@
-//! A bundle in one pass: from a file or a pipe, raw or compressed, volumes one after the other.
+//! Reads a bundle in one pass: from a file or a pipe, raw or compressed, its volumes in order.
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::expected::{
-    expect_end, expect_lead, expect_padding, expect_volume_end, verify_content, wrong,
+    content_mismatch, expect_end, expect_lead, expect_padding, expect_volume_end, verify_content,
 };
 use super::head::{self, Head, VolumeHead};
 use crate::error::{BundleError, MemberProblem};
@@ -16,38 +16,38 @@ use hod_oci::Verifier;
 use hod_report::ErrorClass;
 use hod_tarball::{Input, Mode};
 
-/// Takes what a bundle holds, in the order in which it comes.
+/// Receives the content of a bundle in order.
 pub trait StreamSink {
     /// An error of the sink or of the bundle.
     type Error: From<BundleError>;
 
-    /// Takes the list of what is to come: it makes sense, and nothing has been checked against it.
+    /// Receives the description of the bundle. It is consistent; the content was not read yet.
     fn start(&mut self, manifest: &BundleManifest) -> Result<(), Self::Error>;
 
-    /// Takes one blob: manifests, which are verified already, come first. Whatever is not read of
-    /// `content` is passed over. An error of `content` may be wrapped; the bundle's own goes first.
+    /// Receives one blob. Manifests, which are verified already, come first. Bytes of `content` that are
+    /// not read are skipped. If `content` fails, the bundle's error is returned and not the sink's.
     fn blob(&mut self, blob: &BundleBlob, content: &mut dyn Read) -> Result<(), Self::Error>;
 
-    /// Ends it: every member was as listed, and every image is complete. Not called otherwise.
+    /// Called at the end if every member is as listed and every image is complete.
     fn finish(&mut self, manifest: &BundleManifest) -> Result<(), Self::Error>;
 }
 
-/// Who hashes the configs and layers.
+/// Which side verifies the configs and layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobCheck {
-    /// The reader does.
+    /// The reader.
     Reader,
-    /// The sink does, and refuses what is wrong: nothing need be hashed twice.
+    /// The sink, which must fail on a mismatch: so that no blob is hashed twice.
     Sink,
 }
 
-/// Reads a bundle from start to end into `sink`; `path` is for messages. Where keys are trusted, one
-/// of them must have signed it, or the sink hears of nothing.
+/// Reads a bundle from start to end into `sink`; `path` is for messages. If trusted keys are given, one
+/// of them must have signed the bundle, or nothing is passed to the sink.
 ///
-/// Several volumes must come one after the other, as `cat` joins them; each blob is handed over as
-/// one even so. Refuses, by the name of the member, all that a bundle does not have: unsafe paths,
-/// links, devices, members that are unlisted, there twice or missing, wrong lengths and digests, and
-/// an archive that ends too early or too late. Memory does not grow with the size of a blob.
+/// Volumes must follow each other in order, as `cat` joins them; a blob in parts is passed on as one.
+/// Fails, naming the member, on anything that a bundle does not contain: unsafe paths, links, devices,
+/// members that are unlisted, duplicated or missing, wrong lengths and digests, and an archive that
+/// is truncated or has trailing data. Memory does not grow with the size of a blob.
 pub fn read_stream<R: Read + Send, S: StreamSink>(
     input: R,
     path: &Path,
@@ -58,7 +58,7 @@ pub fn read_stream<R: Read + Send, S: StreamSink>(
     let mut input = Input::of_stream(input, path, Mode::Strict).map_err(BundleError::from)?;
     let (head, own) = head::read(&mut input, trust)?;
     sink.start(&head.manifest)?;
-    let mut pass = Pass {
+    let mut reader = StreamReader {
         input,
         head: &head,
         trust,
@@ -66,16 +66,16 @@ pub fn read_stream<R: Read + Send, S: StreamSink>(
         own,
         at: head.n_members(),
     };
-    match read_volumes(&mut pass, check, sink) {
+    match read_volumes(&mut reader, check, sink) {
         Ok(()) => {}
-        Err(Failure::Bundle(error)) => return Err(pass.locate(error).into()),
+        Err(Failure::Bundle(error)) => return Err(reader.locate(error).into()),
         Err(Failure::Sink(error)) => return Err(error),
     }
     sink.finish(&head.manifest)?;
     Ok(head.manifest)
 }
 
-/// Whether the sink or the bundle failed.
+/// An error of the sink or of the bundle.
 enum Failure<E> {
     Bundle(BundleError),
     Sink(E),
@@ -87,55 +87,55 @@ impl<E> From<BundleError> for Failure<E> {
     }
 }
 
-/// Reads all that comes behind the first head.
+/// Reads everything after the head of the first volume.
 fn read_volumes<S: StreamSink>(
-    pass: &mut Pass<'_, '_>,
+    reader: &mut StreamReader<'_, '_>,
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<(), Failure<S::Error>> {
-    let head = pass.head;
-    pass.expect_volume(1)?;
+    let head = reader.head;
+    reader.expect_volume(1)?;
     let mut closure = Some(Closure::new(&head.manifest));
     loop {
-        while let Some(member) = pass.next_member()? {
+        while let Some(member) = reader.next_member()? {
             match member.content {
                 Content::Blob(at) => {
                     let blob = &head.manifest.blobs[at];
                     if !blob.is_manifest {
                         check_closure(closure.take())?;
-                        read_blob(pass, &member, blob, check, sink)?;
-                    } else if let Some(closure) = closure.as_mut().filter(|_| pass.is_first()) {
-                        let bytes = pass.read_whole(&member)?;
+                        read_blob(reader, &member, blob, check, sink)?;
+                    } else if let Some(closure) = closure.as_mut().filter(|_| reader.is_first()) {
+                        let bytes = reader.read_whole(&member)?;
                         closure.add(&blob.digest, bytes.clone())?;
                         let taken = sink.blob(blob, &mut bytes.as_slice());
                         taken.map_err(Failure::Sink)?;
                     } else {
-                        pass.read_plain(&member)?;
+                        reader.read_plain(&member)?;
                     }
                 }
                 Content::Part(at, 0) => {
                     let blob = &head.manifest.blobs[at];
                     check_closure(closure.take())?;
-                    read_blob(pass, &member, blob, check, sink)?;
+                    read_blob(reader, &member, blob, check, sink)?;
                 }
-                _ => pass.read_plain(&member)?,
+                _ => reader.read_plain(&member)?,
             }
         }
-        if !pass.next_volume()? {
+        if !reader.next_volume()? {
             break;
         }
     }
     Ok(check_closure(closure)?)
 }
 
-/// As soon as all manifests are read, they must agree with the list.
+/// Checks the manifests against the list, once all of them are read.
 fn check_closure(closure: Option<Closure<'_>>) -> Result<(), BundleError> {
     let problems = closure.map(|closure| closure.check().problems);
     problems.into_iter().flatten().next().map_or(Ok(()), Err)
 }
 
 /// The state of the reader.
-struct Pass<'a, 'h> {
+struct StreamReader<'a, 'h> {
     input: Input<'a>,
     head: &'h Head,
     trust: &'h Trust,
@@ -146,7 +146,7 @@ struct Pass<'a, 'h> {
     at: usize,
 }
 
-impl Pass<'_, '_> {
+impl StreamReader<'_, '_> {
     fn is_first(&self) -> bool {
         self.own.volume.index() == 1
     }
@@ -254,7 +254,7 @@ impl Pass<'_, '_> {
         let bytes = self.input.read_vec(member.len)?;
         if let Some(expected) = member.digest(&self.head.manifest) {
             let checked = expected.check(&bytes);
-            checked.map_err(|mismatch| wrong(member, mismatch))?;
+            checked.map_err(|mismatch| content_mismatch(member, mismatch))?;
         }
         expect_padding(&mut self.input, member)?;
         Ok(bytes)
@@ -268,13 +268,13 @@ impl Pass<'_, '_> {
 }
 
 fn read_blob<S: StreamSink>(
-    pass: &mut Pass<'_, '_>,
+    reader: &mut StreamReader<'_, '_>,
     member: &Member,
     blob: &BundleBlob,
     check: BlobCheck,
     sink: &mut S,
 ) -> Result<(), Failure<S::Error>> {
-    let mut content = ContentReader::new(pass, member, blob, check);
+    let mut content = ContentReader::new(reader, member, blob, check);
     let taken = sink.blob(blob, &mut content);
     if let Some(error) = content.failure.take() {
         return Err(error.into());
@@ -287,7 +287,7 @@ fn read_blob<S: StreamSink>(
 /// The content of one blob: continues from part to part, ends with the last one, and remembers why
 /// it could not be read.
 struct ContentReader<'p, 'a, 'h> {
-    pass: &'p mut Pass<'a, 'h>,
+    reader: &'p mut StreamReader<'a, 'h>,
     member: Member,
     /// Its first.
     first: Member,
@@ -302,14 +302,14 @@ struct ContentReader<'p, 'a, 'h> {
 
 impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
     fn new(
-        pass: &'p mut Pass<'a, 'h>,
+        reader: &'p mut StreamReader<'a, 'h>,
         member: &Member,
         blob: &BundleBlob,
         check: BlobCheck,
     ) -> Self {
         let is_checked = check == BlobCheck::Reader;
         let mut reader = Self {
-            pass,
+            reader,
             member: member.clone(),
             first: member.clone(),
             n_parts: blob.parts().len(),
@@ -325,7 +325,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
     /// Records where a part begins, so that an error can name the part that is wrong.
     fn begin_part(&mut self) {
         if self.whole.is_some() && self.n_parts > 0 {
-            let digest = self.member.digest(&self.pass.head.manifest);
+            let digest = self.member.digest(&self.reader.head.manifest);
             self.part = digest.map(|digest| Verifier::from(&digest));
         }
     }
@@ -334,9 +334,9 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
     fn end_member(&mut self) -> Result<(), BundleError> {
         if let Some(part) = self.part.take() {
             let checked = part.finish();
-            checked.map_err(|mismatch| wrong(&self.member, mismatch))?;
+            checked.map_err(|mismatch| content_mismatch(&self.member, mismatch))?;
         }
-        expect_padding(&mut self.pass.input, &self.member)
+        expect_padding(&mut self.reader.input, &self.member)
     }
 
     /// Reads some bytes; 0 at the end of the blob.
@@ -345,7 +345,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
             match self.member.content {
                 Content::Part(blob, part) if part + 1 < self.n_parts => {
                     self.end_member()?;
-                    self.member = self.pass.next_part(blob, part + 1)?;
+                    self.member = self.reader.next_part(blob, part + 1)?;
                     self.left = self.member.len;
                     self.begin_part();
                 }
@@ -355,10 +355,10 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let n = self.pass.read_some(self.left, buffer)?;
+        let n = self.reader.read_some(self.left, buffer)?;
         for verifier in self.whole.iter_mut().chain(&mut self.part) {
             let taken = verifier.update(&buffer[..n]);
-            taken.map_err(|mismatch| wrong(&self.member, mismatch))?;
+            taken.map_err(|mismatch| content_mismatch(&self.member, mismatch))?;
         }
         self.left -= n as u64;
         Ok(n)
@@ -375,7 +375,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
     fn finish(mut self) -> Result<(), BundleError> {
         self.end_member()?;
         let checked = self.whole.map_or(Ok(()), Verifier::finish);
-        checked.map_err(|mismatch| wrong(&self.first, mismatch))
+        checked.map_err(|mismatch| content_mismatch(&self.first, mismatch))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading a whole bundle to see whether every bit of it is as it was written.
+//! Verifies every byte of a bundle.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -25,13 +25,13 @@ pub struct BundleVerifyOutcome {
     pub n_images: usize,
     /// The bytes of all blobs.
     pub len: u64,
-    /// One line each, naming the member or the image; empty when all is well.
+    /// One line per problem, which names the member or the image.
     pub problems: Vec<String>,
     /// Content that is permitted to be absent.
     pub notes: Vec<String>,
     /// The volumes that were not found, if any.
     pub partial: Option<Partial>,
-    /// Whether it is signed; `None` where that was not to be read.
+    /// Whether it is signed; `None` if that could not be read.
     pub signed: Option<Signed>,
     /// The content required at the target, if it is a delta.
     pub delta: Option<Delta>,
@@ -51,9 +51,9 @@ pub struct Partial {
 #[derive(Clone, Copy)]
 pub struct VerifyOptions<'a> {
     pub read: &'a ReadOptions,
-    /// How many members are hashed at once.
+    /// Number of members that are hashed in parallel.
     pub jobs: usize,
-    /// Hears of blob bytes that were hashed, from several threads.
+    /// Called with the number of blob bytes after each read, from several threads.
     pub on_bytes: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -88,8 +88,8 @@ pub fn verify(
     as_outcome(verified)
 }
 
-/// Reads every byte of a bundle that comes once, its volumes one after the other, up to the first
-/// problem; `path` is for messages.
+/// Reads every byte of a bundle from a pipe, its volumes in order, up to the first problem; `path` is
+/// for messages.
 pub fn verify_once(
     input: impl Read + Send,
     path: &Path,
@@ -98,7 +98,7 @@ pub fn verify_once(
     as_outcome(verify_stream(input, path, options))
 }
 
-/// Wrong content is a result, not an error.
+/// Turns wrong content, which is a result, from an error into an outcome.
 fn as_outcome(
     verified: Result<BundleVerifyOutcome, BundleError>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
@@ -324,15 +324,15 @@ fn check_joined(bundle: &Bundle, at: usize, buffer: &mut [u8]) -> Result<(), Bun
     })
 }
 
-/// A sink that keeps nothing.
-struct Witness<'a> {
-    /// What was announced.
+/// A sink that discards what it reads.
+struct DiscardSink<'a> {
+    /// The description of the bundle.
     manifest: Option<BundleManifest>,
     on_bytes: &'a (dyn Fn(u64) + Sync),
     buffer: Vec<u8>,
 }
 
-impl StreamSink for Witness<'_> {
+impl StreamSink for DiscardSink<'_> {
     type Error = BundleError;
 
     fn start(&mut self, manifest: &BundleManifest) -> Result<(), BundleError> {
@@ -358,21 +358,21 @@ fn verify_stream(
     path: &Path,
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
-    let mut witness = Witness {
+    let mut sink = DiscardSink {
         manifest: None,
         on_bytes: options.on_bytes,
         buffer: vec![0; BUFFER_LEN],
     };
     let trust = &options.read.trust;
-    let read = stream::read_stream(input, path, trust, BlobCheck::Reader, &mut witness);
-    match (read, witness.manifest) {
+    let read = stream::read_stream(input, path, trust, BlobCheck::Reader, &mut sink);
+    match (read, sink.manifest) {
         (Ok(manifest), _) => {
-            let signed = trust.standing(manifest.signed_by);
+            let signed = trust.status(manifest.signed_by);
             Ok(outcome(&manifest, signed))
         }
         // All that came before is as it was packed.
         (Err(BundleError::VolumesEnd { expected, .. }), Some(manifest)) => {
-            let signed = trust.standing(manifest.signed_by);
+            let signed = trust.status(manifest.signed_by);
             Ok(first_volumes(&manifest, expected, signed))
         }
         (Err(error), _) => Err(error),

@@ -1,4 +1,4 @@
-//! One raw volume that is open: its members are read where they are laid out.
+//! An open raw volume, whose members are read at their offsets.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,13 @@ use hod_tarball::{Input, Mode};
 /// How to read bundles.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// Further directories in which volumes are searched, besides that of the given one.
+    /// Directories in which volumes are searched, in addition to that of the given volume.
     pub volume_dirs: Vec<PathBuf>,
-    /// By whom bundles must be signed.
+    /// The keys of which one must have signed the bundle.
     pub trust: Trust,
 }
 
-/// A volume that was found.
+/// A volume that is open.
 #[derive(Debug)]
 pub(crate) struct OpenVolume {
     /// The whole file.
@@ -119,8 +119,8 @@ impl OpenVolume {
         })
     }
 
-    /// Reads from an offset in or before a member. Where the file ends too early, the error is that
-    /// it is shorter than it says, if it is, since that is then true of every later member as well.
+    /// Reads from an offset in or before a member. If the file is truncated, the error says so of the
+    /// file, since every later member is affected.
     fn read_at<T>(
         &self,
         offset: u64,
@@ -149,7 +149,7 @@ impl OpenVolume {
     }
 }
 
-/// Opens a file that is to be a raw volume.
+/// Opens a file that should be a raw volume.
 pub(crate) fn open_file(path: &Path) -> Result<FileRange, BundleError> {
     let input = Input::open(path, Mode::Strict)?;
     input.whole().ok_or_else(|| BundleError::Compressed {

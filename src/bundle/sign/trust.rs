@@ -57,7 +57,7 @@ impl Trust {
     }
 
     /// Classifies the claim of a bundle that was read with this trust about who signed it.
-    pub fn standing(&self, signed_by: Option<KeyId>) -> Signed {
+    pub fn status(&self, signed_by: Option<KeyId>) -> Signed {
         match signed_by {
             None => Signed::No,
             Some(key) if self.is_required() => Signed::Trusted(key),

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use super::cache::{CopyContext, VerificationCache};
 use super::options::WriteOptions;
 use crate::error::BundleError;
-use crate::hashing::{BUFFER_LEN, Unread, read_through};
+use crate::hashing::{BUFFER_LEN, ReadFailure, read_through};
 use hod_fsx::{Durability, FileRange, RangeCopier, SourceRange, TempFile};
 use hod_oci::{Algorithm, Digest, DigestHasher};
 
@@ -105,21 +105,21 @@ pub(crate) fn conclude(
 }
 
 /// Returns the error for a blob of `len` bytes that could not be read to its end.
-pub(crate) fn unread(
+pub(crate) fn read_failure(
     options: &WriteOptions,
     digest: &Digest,
     len: u64,
-) -> impl Fn(Unread) -> BundleError {
-    move |unread| {
+) -> impl Fn(ReadFailure) -> BundleError {
+    move |read_failure| {
         let digest = digest.clone();
-        match unread {
-            Unread::Read(source) => BundleError::ReadBlob { digest, source },
-            Unread::Ends(actual) => BundleError::BlobLength {
+        match read_failure {
+            ReadFailure::Read(source) => BundleError::ReadBlob { digest, source },
+            ReadFailure::Ends(actual) => BundleError::BlobLength {
                 digest,
                 expected: len,
                 actual,
             },
-            Unread::Thread(source) => options.thread_error(source),
+            ReadFailure::Thread(source) => options.thread_error(source),
         }
     }
 }
@@ -145,8 +145,8 @@ impl Copier<'_> {
         }
         let mut cursor = Cursor::new();
         let algorithm = (!is_verified).then(|| digest.algorithm());
-        let unread = unread(self.options, digest, place.len);
-        let actual = read_through(range, algorithm, unread, |bytes| {
+        let read_failure = read_failure(self.options, digest, place.len);
+        let actual = read_through(range, algorithm, read_failure, |bytes| {
             self.write(place, &mut cursor, bytes)?;
             context.report(bytes.len() as u64)
         })?;

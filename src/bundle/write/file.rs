@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::options::WriteOptions;
 use crate::error::BundleError;
-use crate::hashing::{Unread, read_through};
+use crate::hashing::{ReadFailure, read_through};
 use hod_fsx::FileRange;
 use hod_oci::Digest;
 use hod_tarball::EntryPath;
@@ -73,15 +73,15 @@ impl FileContent {
         if range.len != self.len() {
             return Err(changed());
         }
-        let unread = |unread| match unread {
-            Unread::Read(source) => BundleError::ReadFile {
+        let read_failure = |read_failure| match read_failure {
+            ReadFailure::Read(source) => BundleError::ReadFile {
                 path: range.path.clone(),
                 source,
             },
-            Unread::Ends(_) => changed(),
-            Unread::Thread(source) => options.thread_error(source),
+            ReadFailure::Ends(_) => changed(),
+            ReadFailure::Thread(source) => options.thread_error(source),
         };
-        match read_through(&range, Some(digest.algorithm()), unread, take)? {
+        match read_through(&range, Some(digest.algorithm()), read_failure, take)? {
             Some(actual) if actual != digest => Err(changed()),
             _ => Ok(()),
         }

@@ -14,7 +14,7 @@ use hod_fsx::{FileRange, OutputFile};
 use hod_oci::Digest;
 use hod_tarball::{END_LEN, padded};
 
-/// The highest level; those above need more memory than we have.
+/// The highest level: higher ones require too much memory.
 const LEVEL_MAX: i32 = 19;
 /// The window of the compressor, which the decompressor needs as well: 1 MiB.
 const WINDOW_LOG: u32 = 20;
@@ -33,15 +33,15 @@ fn n_workers(level: i32, jobs: usize) -> u32 {
     u32::try_from(jobs).map_or(max, |jobs| jobs.clamp(1, max))
 }
 
-/// Where the bytes go.
+/// The destination of the bytes.
 pub(crate) enum Target {
-    /// A file that appears when it is finished.
+    /// A file that appears at its path when it is complete.
     File(OutputFile),
     /// A pipe or a device.
     Stream(Box<dyn Write + Send>),
 }
 
-/// Counts the bytes that are written.
+/// A writer that counts the bytes.
 struct Counted {
     target: Target,
     len: u64,
@@ -71,7 +71,7 @@ enum Tar {
     Zstd(Box<zstd::Encoder<'static, Counted>>),
 }
 
-/// A compressor at this level, clamped; its output does not depend on the number of jobs.
+/// Returns a compressor with this level, clamped; its output does not depend on the number of jobs.
 pub(crate) fn encoder<W: Write>(
     output: W,
     level: i32,
@@ -92,10 +92,10 @@ pub(crate) fn encoder<W: Write>(
     Ok(encoder)
 }
 
-/// The only volume, in the making.
+/// A bundle of one volume that is being written from start to end.
 pub(crate) struct InOrder {
     tar: Tar,
-    /// The position of the member that comes next.
+    /// The index of the next member.
     at: usize,
     volume_json: Digest,
 }
@@ -109,7 +109,7 @@ impl std::fmt::Debug for InOrder {
 }
 
 impl InOrder {
-    /// Begins the bundle, which is signed first if it is to be.
+    /// Begins the bundle; signs it first if there is a signer.
     pub(crate) fn begin(
         planned: &mut Planned,
         options: &WriteOptions,
@@ -141,7 +141,8 @@ impl InOrder {
         })
     }
 
-    /// Writes all that comes before the content of a blob whose turn it is, or before the end.
+    /// Writes everything before the content of `digest`, which must be the next blob, or before the
+    /// end.
     pub(crate) fn advance_to(
         &mut self,
         planned: &Planned,
@@ -177,8 +178,7 @@ impl InOrder {
         digest.map_or(Ok(()), |_| Err(BundleError::Stopped))
     }
 
-    /// Copies the blob whose turn it is, and hashes it in another thread unless it is known to be
-    /// right.
+    /// Copies the next blob, and hashes it in another thread unless it was verified before.
     pub(crate) fn put(
         &mut self,
         options: &WriteOptions,
@@ -188,8 +188,8 @@ impl InOrder {
     ) -> Result<(), BundleError> {
         let is_verified = context.cache.is_verified(digest, range);
         let algorithm = (!is_verified).then(|| digest.algorithm());
-        let unread = copy::unread(options, digest, range.len);
-        let actual = read_through(range, algorithm, unread, |bytes| {
+        let read_failure = copy::read_failure(options, digest, range.len);
+        let actual = read_through(range, algorithm, read_failure, |bytes| {
             self.put_bytes(options, bytes)?;
             context.report(bytes.len() as u64)
         })?;
@@ -211,7 +211,7 @@ impl InOrder {
         written.map_err(|source| io_error(options, source))
     }
 
-    /// Writes the zeros behind `len` bytes of content.
+    /// Writes the padding after `len` bytes of content.
     pub(crate) fn pad(&mut self, options: &WriteOptions, len: u64) -> Result<(), BundleError> {
         self.put_zeros(options, padded(len) - len)
     }
@@ -221,7 +221,7 @@ impl InOrder {
         self.put_bytes(options, &vec![0; len])
     }
 
-    /// Writes what is left; returns the path and the length of what was written.
+    /// Writes the rest; returns the path and the length of the bundle.
     pub(crate) fn finish(
         mut self,
         planned: &Planned,

@@ -24,24 +24,24 @@ use hod_oci::Digest;
 /// A volume that is being written.
 #[derive(Debug)]
 struct Output {
-    /// Its position among the volumes.
+    /// The index of the volume.
     at: usize,
     path: PathBuf,
     file: OutputFile,
 }
 
-/// All volumes, or the requested one, in the making.
+/// The volumes that are being written: all, or the requested one.
 #[derive(Debug)]
 pub(crate) struct InPlace {
     outputs: Vec<Output>,
-    /// Of the configs and layers.
+    /// The destinations of the configs and layers.
     places: HashMap<Digest, Place>,
     /// The digests of the parts so far.
     parts: Mutex<HashMap<PartId, Digest>>,
 }
 
 impl InPlace {
-    /// Creates the files, with room reserved.
+    /// Creates the files and reserves their space.
     pub(crate) fn create(planned: &Planned, options: &WriteOptions) -> Result<Self, BundleError> {
         let mut outputs = Vec::new();
         for PlannedFile { at, path, len } in planned.files(&options.output, options.only_volume)? {
@@ -60,7 +60,7 @@ impl InPlace {
         })
     }
 
-    /// Whether the blob is written, or hashed for the sake of its parts.
+    /// Returns whether the blob is written, or hashed because it is in parts.
     pub(crate) fn needs(&self, digest: &Digest) -> bool {
         self.places.contains_key(digest)
     }
@@ -74,7 +74,7 @@ impl InPlace {
         }
     }
 
-    /// Copies a blob to its place.
+    /// Copies a blob to its destination.
     pub(crate) fn put(
         &self,
         options: &WriteOptions,
@@ -102,7 +102,7 @@ impl InPlace {
         }
     }
 
-    /// Copies the files that are not in memory to their places, one after the other.
+    /// Copies the files that are not in memory to their offsets, one by one.
     pub(crate) fn put_files(
         &self,
         planned: &Planned,
@@ -133,11 +133,11 @@ impl InPlace {
         Ok(())
     }
 
-    /// Writes all but blobs and files; returns the paths of the volumes and their lengths.
+    /// Writes everything except blobs and files; returns the paths and lengths of the volumes.
     ///
-    /// They are renamed into place when all of them are complete, the first one last: without it a
-    /// reader cannot start. Older ones stay until then; see [`replace`]. A kill leaves files under
-    /// other names, which the next run removes.
+    /// The volumes are renamed into place when all are complete, the first volume last, since
+    /// readers start with it. Existing volumes stay until then; see [`replace`]. After a kill,
+    /// temporary files remain, which the next run removes.
     pub(crate) fn finish(
         self,
         planned: &mut Planned,
@@ -169,8 +169,8 @@ impl InPlace {
     }
 }
 
-/// Where the configs and layers go that are in one of the outputs. The parts of a blob are hashed,
-/// wherever they go: the head of every volume names them.
+/// Returns the destinations of the configs and layers that are in one of the outputs. Blobs in
+/// parts are always included, since the head of every volume contains the digests of parts.
 fn places(planned: &Planned, outputs: &[Output]) -> HashMap<Digest, Place> {
     let mut places: HashMap<Digest, Place> = HashMap::new();
     for (at, volume) in planned.volumes.iter().enumerate() {
@@ -199,7 +199,7 @@ fn places(planned: &Planned, outputs: &[Output]) -> HashMap<Digest, Place> {
     places
 }
 
-/// Refuses to write a volume next to those of another bundle.
+/// Fails if there are volumes of another bundle in the same place.
 fn check_siblings(
     planned: &Planned,
     outputs: &[Output],
@@ -230,7 +230,7 @@ fn exists(path: &Path, options: &WriteOptions) -> Result<bool, BundleError> {
     Ok(stat.is_some())
 }
 
-/// A short description of how two bundles differ.
+/// Returns a short description of how two bundles differ.
 fn difference(there: &BundleManifest, here: &BundleManifest) -> &'static str {
     let places = |manifest: &BundleManifest| {
         let blobs = manifest.blobs.iter();
@@ -255,7 +255,7 @@ fn difference(there: &BundleManifest, here: &BundleManifest) -> &'static str {
     }
 }
 
-/// Writes what is known from the plan.
+/// Writes the members that are in memory.
 fn write_the_rest(planned: &Planned, at: usize, output: &TempFile) -> Result<(), hod_fsx::Error> {
     let mut gather = Gather {
         output,
@@ -272,7 +272,7 @@ fn write_the_rest(planned: &Planned, at: usize, output: &TempFile) -> Result<(),
     gather.flush()
 }
 
-/// Puts what lies close together into one write: there may be thousands of links.
+/// Joins adjacent members into one write: there may be thousands of links.
 struct Gather<'a> {
     output: &'a TempFile,
     offset: u64,

@@ -13,16 +13,17 @@ use crate::sign::Signer;
 use hod_oci::Digest;
 use hod_tarball::{ALIGNMENT, BLOCK_LEN};
 
-/// The content of a bundle; equal plans make equal bytes, regardless of the order of their lists.
+/// The content of a bundle. Equal plans produce equal bytes, regardless of the order of their
+/// lists.
 #[derive(Debug, Clone)]
 pub struct PackPlan {
     pub name: String,
     pub version: Option<String>,
     pub images: Vec<BundleImage>,
-    /// Every manifest of the images, and every config and layer that is not in the base, each once.
+    /// Every manifest, and every config and layer that is not in the base, each once.
     pub blobs: Vec<PackBlob>,
     pub files: Vec<BundleFile>,
-    /// Who had what is in the base.
+    /// The bundles, stores and registries that have the blobs of the base.
     pub origins: Vec<Origin>,
     /// Blobs that the target must have already.
     pub base: Vec<BaseBlob>,
@@ -30,27 +31,26 @@ pub struct PackPlan {
     pub volume_size: Option<u64>,
     /// The time of every member, in seconds since 1970.
     pub mtime: u64,
-    /// The version of hod that packs.
+    /// The version of hod.
     pub tool_version: String,
-    /// The signer, if the bundle is to be signed.
+    /// Signs the bundle, if given.
     pub signer: Option<Signer>,
 }
 
-/// A blob that is to be packed.
+/// A blob to pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackBlob {
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
-    /// Whether an image has it as a manifest, not as a config or layer.
+    /// Whether it is a manifest, and not a config or layer.
     pub is_manifest: bool,
 }
 
 impl PackPlan {
     /// Sorts and checks the plan, divides it into volumes, and computes every offset.
     ///
-    /// No blob is read: the digests of parts are not known yet and are zeros until the bundle is
-    /// written.
+    /// Reads no blob: the digests of parts are zeros until the bundle is written.
     pub fn lay_out(&self) -> Result<Planned, BundleError> {
         let (mut manifest, files) = self.sorted();
         split::assign_to_one(&mut manifest);
@@ -83,7 +83,7 @@ impl PackPlan {
         Ok(planned)
     }
 
-    /// Divides what `planned` has in one volume.
+    /// Divides the content of `planned`, which is one volume.
     fn divide(&self, planned: &Planned, volume_size: u64) -> Result<Planned, BundleError> {
         let single = &planned.volumes[0];
         // The lengths of the json files depend on the division. Start from their lengths in one
@@ -104,8 +104,8 @@ impl PackPlan {
         Err(BundleError::TooLarge)
     }
 
-    /// A size of volumes that is large enough where `too_small` is not, while one block less is not
-    /// enough either.
+    /// Returns a volume size that is large enough although `too_small` is not, and one block less
+    /// is not.
     fn size_needed(&self, planned: &Planned, too_small: u64) -> Result<u64, BundleError> {
         // One volume is.
         let whole = planned.volumes[0].len();
@@ -309,15 +309,15 @@ mod tests {
 
     /// Hears which files are asked for and noted.
     #[derive(Default)]
-    struct Heard(Mutex<BTreeSet<PathBuf>>);
+    struct Recording(Mutex<BTreeSet<PathBuf>>);
 
-    impl Heard {
+    impl Recording {
         fn note(&self, blob: &FileRange) {
             self.0.lock().unwrap().insert(blob.path.clone());
         }
     }
 
-    impl VerificationCache for Heard {
+    impl VerificationCache for Recording {
         fn is_verified(&self, _: &Digest, blob: &FileRange) -> bool {
             self.note(blob);
             false
@@ -337,7 +337,7 @@ mod tests {
     fn nothing_is_noted_of_the_users_files() {
         for compression in [Compression::Raw, Compression::Zstd { level: 1 }] {
             let (sample, path) = with_file(&"x".repeat(1 << 20));
-            let heard = Heard::default();
+            let heard = Recording::default();
             let write = || {
                 let context = CopyContext {
                     cache: &heard,

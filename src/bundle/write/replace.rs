@@ -27,7 +27,7 @@ pub(crate) fn replace(
     let mut moved = Moved::default();
     if volumes.len() > 1 {
         for volume in &volumes {
-            left.extend(left_aside(&volume.path)?);
+            left.extend(leftover_volumes(&volume.path)?);
             moved.move_aside(&volume.path)?;
         }
         if let (Durability::Synced, Some(first)) = (durability, volumes.first()) {
@@ -90,7 +90,7 @@ impl Drop for Moved {
 }
 
 /// The files that earlier runs moved aside from `path` and left.
-fn left_aside(path: &Path) -> Result<Vec<PathBuf>, hod_fsx::Error> {
+fn leftover_volumes(path: &Path) -> Result<Vec<PathBuf>, hod_fsx::Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(EXTENSION).unwrap_or(&name);
     let is_aside = |other: &str| {

@@ -1,10 +1,10 @@
-//! Writing a little of a bundle, to see how long that takes.
+//! Writes samples of a bundle to measure how long packing takes.
 
 use std::io::{self, Write as _};
 use std::sync::Mutex;
 
 use super::cache::{CopyContext, NoCache};
-use super::copy::{Copier, Cursor, Place, Slot, unread};
+use super::copy::{Copier, Cursor, Place, Slot, read_failure};
 use super::in_order;
 use super::options::{Compression, WriteOptions};
 use super::planned::Planned;
@@ -14,14 +14,14 @@ use hod_fsx::{FileRange, OutputFile};
 use hod_oci::Digest;
 use hod_tarball::ALIGNMENT;
 
-/// A temporary file next to the output, to which samples are written as they would be to a bundle.
+/// A temporary file next to the output, to which samples are written in the same way as a bundle.
 /// All methods block.
 pub struct Sampler {
     options: WriteOptions,
     output: OutputFile,
     /// The length of the output so far.
     end: Mutex<u64>,
-    /// One for all samples, since each has some 30 MiB. What comes out of it goes nowhere: writing
+    /// One compressor for all samples, since it takes some 30 MiB. Its output is discarded: writing
     /// takes less time than compressing.
     encoder: Option<Mutex<zstd::Encoder<'static, io::Sink>>>,
 }
@@ -55,7 +55,7 @@ impl Sampler {
         })
     }
 
-    /// Reserves room for samples of these lengths; returns the offset of each.
+    /// Reserves space for samples of these lengths; returns the offset of each.
     pub fn reserve(&self, lens: impl IntoIterator<Item = u64>) -> Result<Vec<u64>, BundleError> {
         let mut end = self.end.lock().expect("no thread panics with the lock");
         let mut offsets = Vec::new();
@@ -88,8 +88,8 @@ impl Sampler {
         }
         let (place, mut cursor) = (place(range.len, offset), Cursor::new());
         let algorithm = (!is_verified).then(|| digest.algorithm());
-        let unread = unread(&self.options, digest, range.len);
-        read_through(range, algorithm, unread, |bytes| {
+        let read_failure = read_failure(&self.options, digest, range.len);
+        read_through(range, algorithm, read_failure, |bytes| {
             self.write(&copier, &place, &mut cursor, bytes)?;
             context.report(bytes.len() as u64)
         })
@@ -116,7 +116,7 @@ impl Sampler {
         self.put(&digest, &range, offset, &nothing)
     }
 
-    /// Waits until all is on the disk.
+    /// Syncs the file.
     pub fn sync(&self) -> Result<(), BundleError> {
         if let Some(encoder) = &self.encoder {
             let mut encoder = encoder.lock().expect("no thread panics with the lock");

@@ -1,4 +1,4 @@
-//! Which volume everything goes into.
+//! Distributes files and blobs over volumes.
 //!
 //! Every volume starts with the same common part. What else there is fills the volumes so that few
 //! are needed: blobs that no volume could hold are cut into parts, which lie in consecutive volumes;
@@ -12,15 +12,15 @@ use hod_tarball::{ALIGNMENT, BLOCK_LEN, END_LEN, padded};
 
 /// Maximum length of the headers and padding before a blob or file.
 const LEAD_LEN: u64 = 2 * ALIGNMENT;
-/// The least that is put into a part, so that no volume gets a few bytes of a blob.
+/// Minimum length of a part, so that no volume gets only a few bytes of a blob.
 const PART_LEN_MIN: u64 = 16 * ALIGNMENT;
 
 /// The capacity of a volume besides the common part and the end.
 #[derive(Debug, Clone, Copy)]
 struct Capacity {
-    /// The length that a volume may have.
+    /// Maximum length of a volume.
     volume_size: u64,
-    /// Of the common part.
+    /// Length of the common part.
     common: u64,
 }
 
@@ -48,11 +48,11 @@ impl Capacity {
 #[derive(Debug, Clone, Copy)]
 struct Bin {
     free: u64,
-    /// Whether a blob that is cut continues in the next volume, so that nothing may follow it.
+    /// Whether it ends with a part of a blob, which nothing may follow.
     is_closed: bool,
 }
 
-/// Puts all into one volume.
+/// Assigns everything to one volume.
 pub(crate) fn assign_to_one(manifest: &mut BundleManifest) {
     manifest.n_volumes = 1;
     for blob in &mut manifest.blobs {
@@ -67,8 +67,8 @@ pub(crate) fn assign_to_one(manifest: &mut BundleManifest) {
     }
 }
 
-/// Puts all into volumes of at most `volume_size` bytes, of which the common part takes `common`;
-/// `single` is the layout in one.
+/// Distributes everything over volumes of at most `volume_size` bytes, of which the common part
+/// takes `common`; `single` is the layout as one volume.
 ///
 /// The digests of parts are not known yet, and are zeros.
 pub(crate) fn assign(
@@ -151,7 +151,7 @@ fn cut(size: u64, bins: &mut Vec<Bin>, empty: Bin) -> Result<Vec<Part>, BundleEr
     Ok(parts)
 }
 
-/// Puts the files and blobs that are not cut wherever they fit first, largest first.
+/// Assigns whole files and blobs, largest first, each to the first volume with enough space.
 fn place_whole(manifest: &mut BundleManifest, bins: &mut Vec<Bin>, empty: Bin) {
     let mut whole: Vec<(u64, &mut u32)> = Vec::new();
     for file in &mut manifest.files {
@@ -192,7 +192,7 @@ fn cost(len: u64) -> u64 {
     padded(len.min(u64::MAX / 4)) + LEAD_LEN
 }
 
-/// The number of a volume by its position.
+/// Returns the number of the volume with this index.
 fn number(at: usize) -> u32 {
     u32::try_from(at + 1).unwrap_or(u32::MAX)
 }

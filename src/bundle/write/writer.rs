@@ -17,23 +17,23 @@ use crate::format::volume::Volume;
 use hod_fsx::FileRange;
 use hod_oci::{Digest, Verifier};
 
-/// A bundle that was written.
+/// The result of writing a bundle.
 #[derive(Debug, Clone)]
 pub struct WriteOutcome {
     pub manifest: BundleManifest,
     /// Its files, and their lengths in bytes.
     pub files: Vec<(PathBuf, u64)>,
-    /// The length of the tars in them together, which is the same when they are not compressed.
+    /// The total length of the tars before compression.
     pub tar_len: u64,
 }
 
 impl WriteOutcome {
-    /// The length of all files together in bytes.
+    /// Returns the total length of all files in bytes.
     pub fn len(&self) -> u64 {
         self.files.iter().map(|(_, len)| len).sum()
     }
 
-    /// Whether nothing was written, which is never so.
+    /// Returns whether nothing was written, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
@@ -41,8 +41,8 @@ impl WriteOutcome {
 
 /// A bundle that is being written.
 ///
-/// Each config and layer is put once; all else is known from the plan. The files appear complete,
-/// replacing existing ones, or not at all, and the first volume after all others. Equal plans make
+/// Each config and layer is put once; everything else is in the plan. The files appear only when
+/// all are complete, and replace existing ones; the first volume appears last. Equal plans produce
 /// equal bytes. All methods block.
 #[derive(Debug)]
 pub struct BundleWriter {
@@ -70,19 +70,19 @@ pub struct IncomingBlob {
 }
 
 impl IncomingBlob {
-    /// How many bytes were written.
+    /// Returns the number of bytes that were written.
     pub fn done(&self) -> u64 {
         self.done
     }
 
-    /// Whether more came than the blob has.
+    /// Returns whether it received more bytes than the blob has.
     pub fn is_too_long(&self) -> bool {
         self.done > self.len
     }
 }
 
 impl BundleWriter {
-    /// Begins the bundle that was laid out, in files.
+    /// Begins to write the bundle to files.
     pub fn create(mut planned: Planned, options: WriteOptions) -> Result<Self, BundleError> {
         planned.require_manifests()?;
         let output = match options.compression {
@@ -94,11 +94,11 @@ impl BundleWriter {
         Ok(Self::new(planned, options, output))
     }
 
-    /// Begins the bundle that was laid out, in `output` from start to end, as into a pipe.
+    /// Begins to write the bundle to `output` from start to end, as to a pipe.
     ///
     /// After a failure the output is incomplete, and every reader refuses it.
     ///
-    /// Of the options, durability is ignored.
+    /// The option `durability` is ignored.
     pub fn to_stream(
         mut planned: Planned,
         options: WriteOptions,
@@ -124,13 +124,13 @@ impl BundleWriter {
         }
     }
 
-    /// All that the bundle says of itself; see [`Planned::manifest`].
+    /// Returns the description of the bundle; see [`Planned::manifest`].
     pub fn manifest(&self) -> &BundleManifest {
         &self.planned.manifest
     }
 
-    /// The configs and layers in the order in which they must be put; `None` where any number of
-    /// them may be put at once, in any order.
+    /// Returns the configs and layers in the order in which they must be put; `None` if they can be
+    /// put in parallel and in any order.
     pub fn order(&self) -> Option<Vec<&Digest>> {
         if let Output::InPlace(_) = self.output {
             return None;
@@ -140,7 +140,7 @@ impl BundleWriter {
         Some(blobs.map(|blob| &blob.digest).collect())
     }
 
-    /// Whether the blob is to be put: of several volumes only one may be written.
+    /// Returns whether the blob must be put; `false` if it is only in volumes that are not written.
     pub fn needs(&self, digest: &Digest) -> bool {
         match &self.output {
             Output::InPlace(volumes) => volumes.needs(digest),
@@ -148,7 +148,7 @@ impl BundleWriter {
         }
     }
 
-    /// Copies a blob from a file, and hashes it meanwhile unless it is known to be right.
+    /// Copies a blob from a file, and hashes it unless it was verified before.
     pub fn put(
         &self,
         digest: &Digest,
@@ -186,8 +186,8 @@ impl BundleWriter {
         })
     }
 
-    /// Writes the next bytes of a blob. Those that are more than it has are not written, and have
-    /// it refused at its end.
+    /// Writes the next bytes of a blob. Excess bytes are not written, and make
+    /// [`BundleWriter::end`] fail.
     pub fn write(
         &self,
         blob: &mut IncomingBlob,
@@ -211,7 +211,7 @@ impl BundleWriter {
         context.report(fitting.len() as u64)
     }
 
-    /// Ends a blob; refuses one that is not what its digest names.
+    /// Ends a blob; fails if it does not match its digest.
     pub fn end(&self, blob: IncomingBlob) -> Result<(), BundleError> {
         copy::check_len(&blob.digest, blob.len, blob.done)?;
         blob.verifier.finish()?;
@@ -222,7 +222,8 @@ impl BundleWriter {
         Ok(())
     }
 
-    /// Copies the files that are not in memory. Where blobs are put in order, files are too.
+    /// Copies the files that are not in memory. Does nothing if blobs are put in order, since files
+    /// are then written between them.
     pub fn put_files(&self, context: &CopyContext<'_>) -> Result<(), BundleError> {
         match &self.output {
             Output::InPlace(volumes) => volumes.put_files(&self.planned, &self.options, context),
@@ -230,8 +231,7 @@ impl BundleWriter {
         }
     }
 
-    /// Writes the rest, when every blob and the files were put. Signs the bundle, if it is to be
-    /// and is not yet.
+    /// Writes the rest after every blob and file was put. Signs the bundle if there is a signer.
     pub fn finish(self, context: &CopyContext<'_>) -> Result<WriteOutcome, BundleError> {
         let (mut planned, options) = (self.planned, self.options);
         let files = match self.output {

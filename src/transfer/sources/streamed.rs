@@ -84,7 +84,7 @@ impl Source for StreamedBundle {
     }
 
     fn signed(&self) -> Option<Signed> {
-        Some(self.trust.standing(self.document.signed_by))
+        Some(self.trust.status(self.document.signed_by))
     }
 
     fn slots(&self, plan: &Plan, _: &Arc<dyn Reporter>) -> Option<Vec<BlobSlot>> {

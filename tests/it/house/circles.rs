@@ -82,37 +82,26 @@ impl Modules {
     /// Returns the module that has what `path` names within the module `at`; `None` outside of the
     /// crate.
     fn home(&self, at: &[String], path: &[String]) -> Option<Path> {
-        let (first, rest) = path.split_first()?;
-        let below = [at, std::slice::from_ref(first)].concat();
-        match first.as_str() {
-            "crate" => self.home_below(&[], rest),
-            "self" => self.home_below(at, rest),
-            "super" if rest.first().is_some_and(|next| next == "super") => {
-                self.home(at.split_last()?.1, rest)
+        let (mut at, mut path) = (at.to_vec(), path);
+        let mut is_inner = false;
+        while let Some((first, rest)) = path.split_first() {
+            let below = [at.as_slice(), std::slice::from_ref(first)].concat();
+            match first.as_str() {
+                "crate" => at.clear(),
+                "self" => {}
+                "super" => drop(at.pop()),
+                // Alone, a word is rather a variable than a module.
+                _ if self.0.contains_key(&below) && (is_inner || !rest.is_empty()) => at = below,
+                _ => {
+                    let name = self.0.get(&at)?.names.get(first);
+                    let name = name.filter(|n| n[0] != *first || self.0.contains_key(&below));
+                    let home = name.and_then(|name| self.home(&at, &[name, rest].concat()));
+                    return home.or(is_inner.then_some(at));
+                }
             }
-            "super" => self.home_below(at.split_last()?.1, rest),
-            // A single word is rather a variable than a module.
-            _ if self.0.contains_key(&below) && !rest.is_empty() => self.home_below(&below, rest),
-            _ => {
-                let name = self.0.get(at)?.names.get(first)?;
-                let is_other = name.first() != Some(first);
-                let path = [name, rest].concat();
-                (is_other || self.0.contains_key(&below)).then(|| self.home(at, &path))?
-            }
+            (path, is_inner) = (rest, true);
         }
-    }
-
-    fn home_below(&self, at: &[String], path: &[String]) -> Option<Path> {
-        if let Some((first, rest)) = path.split_first() {
-            let below = [at, std::slice::from_ref(first)].concat();
-            if self.0.contains_key(&below) {
-                return self.home_below(&below, rest);
-            }
-            if self.0.get(at)?.names.contains_key(first) {
-                return self.home(at, path).or_else(|| Some(at.to_vec()));
-            }
-        }
-        Some(at.to_vec())
+        Some(at)
     }
 
     /// Returns each use of one module by another that is part of a circle.
