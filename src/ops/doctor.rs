@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{Context, OpsError};
 use hod_oci::{Registry, RepositoryName};
 use hod_registry::{
-    Client, FoundLogin, Greeting, Harbor, LoginCheck, Project, ProjectKind, RegistryError,
-    RegistryKind, Repo, Route, Security, Wants,
+    CertificateFacts, Client, FoundLogin, Greeting, Harbor, LoginCheck, Project, ProjectKind,
+    ReadPlan, RegistryError, RegistryKind, Repo, Route, Security, Wants,
 };
 use hod_report::Hint as _;
 use hod_report::amount::format_count;
@@ -95,13 +95,13 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
     let mut findings = Observations::default();
     let (client, registry) = (&options.client, &options.registry);
     let repository = options.repository.as_ref();
-    let login = match client.find_login(registry, repository).await {
+    let login = match client.session.find_login(registry, repository).await {
         Ok(found) => {
-            let obstacle = client.login_obstacle(registry, repository);
+            let obstacle = client.session.login_obstacle(registry, repository);
             let (status, text) = if let Some(obstacle) = obstacle.filter(|_| found.is_none()) {
                 (ObservationStatus::Warning, obstacle)
             } else {
-                let text = login_text(found.as_ref(), &client.credential_files());
+                let text = login_text(found.as_ref(), &client.session.credential_files());
                 (ObservationStatus::Set, text)
             };
             findings.add("login", status, text);
@@ -112,7 +112,7 @@ pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutco
             None
         }
     };
-    let is_routed = match client.route(registry).await {
+    let is_routed = match Route::of(&client.session, registry).await {
         Ok(route) => {
             add_route(&mut findings, &route);
             true
@@ -199,10 +199,8 @@ fn add_route(findings: &mut Observations, route: &Route) {
 
 /// Returns whether reading is allowed at all.
 fn add_mirrors(findings: &mut Observations, options: &DoctorOptions) -> bool {
-    match options
-        .client
-        .read_plan(&options.registry, options.repository.as_ref())
-    {
+    let manifests = &options.client.manifests;
+    match ReadPlan::of(manifests, &options.registry, options.repository.as_ref()) {
         Err(error) => {
             findings.fail("mirrors", &error);
             false
@@ -227,12 +225,12 @@ fn add_mirrors(findings: &mut Observations, options: &DoctorOptions) -> bool {
 
 async fn try_it(findings: &mut Observations, options: &DoctorOptions, login: Option<&FoundLogin>) {
     let (client, registry) = (&options.client, &options.registry);
-    let greeting = match client.greet(registry).await {
+    let greeting = match Greeting::of(&client.session, registry).await {
         Ok(greeting) => greeting,
         Err(error) => {
             findings.fail("connection", &error);
             if let RegistryError::Tls { .. } = error
-                && let Some(shown) = client.shown_certificate(registry).await
+                && let Some(shown) = CertificateFacts::shown_by(&client.session, registry).await
             {
                 let text = format!(
                     "`{}`, issued by `{}`, valid until {}",
@@ -279,7 +277,7 @@ async fn add_repository(
         registry: options.registry.clone(),
         name: name.clone(),
     };
-    match options.client.list_tags(&repo).await {
+    match options.client.tags.list(&repo).await {
         Ok(tags) => {
             let tags = format_count(tags.len(), "tag");
             let text = format!("`{name}` can be read: {tags}");
@@ -298,7 +296,7 @@ async fn add_repository(
 async fn add_harbor(findings: &mut Observations, options: &DoctorOptions) -> bool {
     let (client, registry) = (&options.client, &options.registry);
     // The greeting was not the client's to remember.
-    if let Err(error) = client.ping(registry).await {
+    if let Err(error) = client.session.ping(registry).await {
         findings.fail("project", &error);
         return false;
     }
@@ -353,7 +351,11 @@ async fn add_project(
         }
     };
     let shown = &project.name;
-    let user = options.client.username(project.repo()).unwrap_or_default();
+    let user = options
+        .client
+        .session
+        .username(project.repo())
+        .unwrap_or_default();
     match (found, rights.may_push(project)) {
         (Some(false), _) => {
             findings.found.push(Observation {
@@ -444,7 +446,7 @@ async fn add_login(
         );
         return true;
     }
-    match options.client.check_login(registry, &found.login).await {
+    match LoginCheck::run(&options.client.session, registry, &found.login).await {
         Ok(LoginCheck::Accepted) => {
             findings.add("logged in", ObservationStatus::Ok, "the login is accepted");
             true

@@ -27,7 +27,7 @@ pub struct LoginOutcome {
 pub async fn login(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome, OpsError> {
     let registry = &options.registry;
     cx.stage(&format!("verifying the login at {registry}"));
-    let check = options.client.check_login(registry, &options.login).await?;
+    let check = LoginCheck::run(&options.client.session, registry, &options.login).await?;
     match &check {
         LoginCheck::Accepted => {}
         LoginCheck::NotNeeded => cx.warn(&format!(

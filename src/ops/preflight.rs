@@ -24,7 +24,7 @@ use serde::Serialize;
 use super::batch::{Target, TargetName, TargetState};
 use super::{Context, RunMode};
 use hod_oci::{Digest, Manifest, Registry};
-use hod_registry::{Client, Evidence, HeadManifest, NewProject, Probe, Repo};
+use hod_registry::{Client, ContentCheck, HeadManifest, NewProject, Probe, Repo};
 use hod_transfer::{Destination, Plan, RegistrySink};
 
 pub(super) use early::Early;
@@ -74,10 +74,10 @@ pub(super) enum Present {
 
 impl Present {
     pub(super) fn of(head: Option<&HeadManifest>, top: &Manifest) -> Self {
-        match head.map(|head| head.evidence(top)) {
-            None | Some(Evidence::Absent) => Self::Nothing,
-            Some(Evidence::Present) => Self::Same,
-            Some(Evidence::Differs { .. } | Evidence::Unknown) => {
+        match head.map(|head| head.compare(top)) {
+            None | Some(ContentCheck::Absent) => Self::Nothing,
+            Some(ContentCheck::Present) => Self::Same,
+            Some(ContentCheck::Differs { .. } | ContentCheck::Unknown) => {
                 let digest = head.and_then(|head| head.digest.clone());
                 Self::Other(digest.filter(|digest| digest != top.digest()))
             }
@@ -155,14 +155,14 @@ impl<'a> PreflightCheck<'a> {
         let at = destination.manifest_ref(first.top().digest());
         let mut probe = match early.probe {
             Some((asked, probe)) if asked == *destination => Ok(probe),
-            _ => client.probe(&repo, &at).await,
+            _ => Probe::run(&client.manifests, &repo, &at).await,
         };
         if let Ok(Probe::WantsPassword | Probe::WantsToken) = probe {
             if let Some(harbor) = client.harbor(registry) {
                 check.check_harbor(harbor, plan).await;
                 return check;
             }
-            probe = client.admit(&repo, &at).await;
+            probe = Probe::with_login(&client.manifests, &repo, &at).await;
         }
         match probe {
             Err(error) => check.findings.push(Finding::of_error(registry, &error)),

@@ -18,7 +18,7 @@ use super::{Context, DamagedImage, OpsError, SourceCheck};
 use hod_bundle::{Origin, OriginKind, Receipt};
 use hod_list::{ImageList, ListEntry, ListLine, RenameRules};
 use hod_oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
-use hod_registry::{Client, Evidence, ManifestRef, ReferrerFinder, RegistryError, Repo};
+use hod_registry::{Client, ContentCheck, ManifestRef, ReferrerFinder, RegistryError, Repo};
 use hod_report::Hint;
 use hod_report::amount::format_count;
 use hod_store::Holding;
@@ -324,7 +324,7 @@ async fn ask_all(
         check_source(cx, client, asked).await?;
     }
     cx.stage(&format!("listing the content of {name}"));
-    let finder = &ReferrerFinder::new(client.clone());
+    let finder = &ReferrerFinder::new(client.manifests.clone());
     let finder = (referrers == ReferrerMode::Carry).then_some(finder);
     let mut answers = futures_util::stream::iter(&asked)
         .map(|asked| async move { (asked, ask(client, finder, asked).await) })
@@ -393,7 +393,7 @@ async fn claim_blobs(
     let mut answers = futures_util::stream::iter(named)
         .map(|((repo, digest), named)| async move {
             let blob = Descriptor::new(MediaType::new(""), digest, named.len);
-            let answer = client.head_blob(&repo, &blob).await;
+            let answer = client.blobs.head(&repo, &blob).await;
             (repo, blob, named.held_in, answer)
         })
         .buffered(ASK_AT_ONCE);
@@ -401,7 +401,7 @@ async fn claim_blobs(
         let (digest, len) = (blob.digest, blob.size);
         let mut reason = None;
         let error = match answer {
-            Ok(Evidence::Present) => {
+            Ok(ContentCheck::Present) => {
                 for name in held_in {
                     let held = found.repositories.entry(name).or_default();
                     held.insert(digest.clone());
@@ -498,7 +498,7 @@ async fn listed(
     for line in list.patterns() {
         let repo = place(&line.stem)?;
         cx.stage(&format!("listing the tags of {repo}"));
-        let tags = match client.list_tags(&repo).await {
+        let tags = match client.tags.list(&repo).await {
             Err(error) if error.status() == Some(404) => Vec::new(),
             Err(error) => {
                 found.leave_out(line.to_string(), error);

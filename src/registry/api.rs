@@ -2,8 +2,8 @@
 
 pub(crate) mod blob;
 pub(crate) mod catalog;
+pub(crate) mod content_check;
 pub(crate) mod foreign;
-pub(crate) mod inspect;
 pub(crate) mod manifest;
 pub(crate) mod pages;
 pub(crate) mod probe;

@@ -1,19 +1,22 @@
 //! What goes wrong with a registry, and what to do about it.
 
-pub(crate) mod advice;
-pub(crate) mod asked;
-mod body;
+mod advice;
+pub(crate) mod body;
+pub(crate) mod certificates;
 mod class;
 mod connection;
+pub(crate) mod harbor;
+pub(crate) mod helper;
 mod quoted;
+pub(crate) mod refusal_context;
+pub(crate) mod safe_url;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::route::origin::place_of;
-use crate::{Asked, CertificatesError, HelperError, LoginState, RequestLine, SafeUrl, UsedProxy};
+use crate::{CertificatesError, HelperError, LoginState, RefusalContext, RequestLine, SafeUrl};
 use hod_oci::{Digest, ManifestError, Registry};
 use hod_report::without_ids;
 use hod_retry::Failure;
@@ -21,7 +24,7 @@ use hod_retry::Failure;
 pub use body::ErrorBody;
 use body::StatusText;
 pub(crate) use body::in_words;
-pub use connection::{ConnectionError, TlsFailure};
+pub use connection::{ConnectionError, TlsFailure, UsedProxy};
 pub(crate) use quoted::{element, presentable};
 
 /// Maximum number of bytes read of an error's body.
@@ -37,7 +40,7 @@ pub enum RegistryError {
         status: u16,
         body: ErrorBody,
         retry_after: Option<Duration>,
-        asked: Box<Asked>,
+        context: Box<RefusalContext>,
     },
     /// A wrong login, for any request.
     #[error("`{registry}` refuses the login of {refusal}")]
@@ -231,10 +234,7 @@ pub enum RegistryError {
         source: Box<RegistryError>,
     },
     /// A layer that the registry lacks, and its URLs too.
-    #[error(
-        "foreign layer `{digest}` is not on `{registry}`{}",
-        crate::api::foreign::elsewhere(tried)
-    )]
+    #[error("foreign layer `{digest}` is not on `{registry}`{}", elsewhere(tried))]
     ForeignLayer {
         digest: Digest,
         registry: Registry,
@@ -277,6 +277,14 @@ fn through(proxy: Option<&UsedProxy>) -> String {
     proxy.map_or_else(String::new, |proxy| format!(" through proxy {proxy}"))
 }
 
+/// Where else a layer was looked for without success, in words.
+fn elsewhere(tried: &[String]) -> String {
+    match tried {
+        [] => String::new(),
+        tried => format!(", nor at {}", tried.join("; ")),
+    }
+}
+
 fn no_token(said: Option<&str>) -> String {
     match said {
         None => "the answer has no usable token".to_owned(),
@@ -312,7 +320,7 @@ impl RegistryError {
     pub fn garbler(&self) -> Option<String> {
         match self {
             Self::Length { request, .. } | Self::DigestMismatch { request, .. } => {
-                Some(place_of(request))
+                Some(request.place())
             }
             _ => None,
         }
@@ -388,10 +396,10 @@ impl RegistryError {
                 request,
                 status,
                 body,
-                asked,
+                context,
                 ..
             } => {
-                let is_known = matches!(asked.login, LoginState::As(_) | LoginState::AsToken);
+                let is_known = matches!(context.login, LoginState::As(_) | LoginState::AsToken);
                 if !is_known && matches!(status, 401 | 403) {
                     // It is the login that is missing, in every project.
                     return Some(format!("{} {status} {:?}", request.host(), body.code));
@@ -518,7 +526,7 @@ impl RegistryError {
                     {
                         Failure::Passing { retry_after }
                     }
-                    // Replicas of Harbor that have not heard of each other's work (facts D9).
+                    // Replicas of Harbor that have not heard of each other's work.
                     404 if body.harbor().is_some() && !request.is_read() => {
                         Failure::Passing { retry_after }
                     }
@@ -579,7 +587,7 @@ impl RegistryError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LoginState, Purpose, Subject, Whom};
+    use crate::{LoginState, Purpose, Refuser, Subject};
     use hod_report::Hint as _;
 
     fn status(method: &str, path: &str, (status, body): (u16, &str)) -> RegistryError {
@@ -590,9 +598,9 @@ mod tests {
             status,
             body: ErrorBody::parse(body.as_bytes()),
             retry_after: None,
-            asked: Box::new(Asked {
+            context: Box::new(RefusalContext {
                 subject: Subject::of(&RequestLine::new(&method, &url)),
-                whom: Whom::Registry,
+                refuser: Refuser::Registry,
                 purpose: Purpose::Push,
                 login: LoginState::As("robot$ci".to_owned()),
             }),

@@ -9,32 +9,22 @@
 //! Most of the API may be closed to robots, and a proxy may forward `/v2/` only. So information
 //! that is not accessible is `None`, not an error.
 
-mod advice;
 mod api;
 mod creator;
+mod dialect;
+mod repositories;
 mod rights;
 
-use std::time::Instant;
-
-use crate::client::Target;
-use crate::login::challenge::Challenge;
-use crate::login::token::basic;
-use crate::wire::endpoint::same_origin;
-use crate::{Client, Repo, RequestLine};
+use crate::Repo;
+use crate::login::session::Session;
 use hod_oci::{Registry, RepositoryName};
 
-pub(crate) use advice::{Doubt, HarborAnswer, database_down, harbor_hint};
 pub use api::{
     Created, Creation, NewProject, ProjectAccess, ProjectKind, StorageQuota, SystemInfo,
 };
 pub use creator::Creator;
+pub(crate) use dialect::HARBOR;
 pub use rights::Rights;
-pub(crate) use rights::is_for_nobody;
-
-/// The service that a Harbor names in its challenge.
-pub(crate) const HARBOR_SERVICE: &str = "harbor-registry";
-/// Maximum number of concurrent uploads to a Harbor: its database fails under more (facts D9).
-const UPLOADS_AT_ONCE_MAX: usize = 4;
 
 /// The first component of a name at a Harbor, which rights and quotas hang on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +59,7 @@ impl Project {
     }
 
     /// Whether Harbor allows the name: 1 to 255 of lower-case letters and digits, in parts joined
-    /// by one of `.`, `_` and `-` (facts D2).
+    /// by one of `.`, `_` and `-`.
     pub fn has_valid_name(&self) -> bool {
         let is_part = |part: &str| {
             let is_ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -82,107 +72,17 @@ impl Project {
 /// The API of a registry that is a Harbor.
 #[derive(Debug, Clone)]
 pub struct Harbor {
-    client: Client,
+    session: Session,
     registry: Registry,
 }
 
-impl Client {
-    /// Whether the registry is a Harbor, as far as it has answered yet.
-    pub fn is_harbor(&self, registry: &Registry) -> bool {
-        self.auth().of(registry).is_harbor()
-    }
-
-    /// The API of a registry that is a Harbor, as far as it has answered yet.
-    pub fn harbor(&self, registry: &Registry) -> Option<Harbor> {
-        self.is_harbor(registry).then(|| Harbor {
-            client: self.clone(),
+impl Harbor {
+    /// Returns the API of a registry that is a Harbor, as far as it has answered yet.
+    pub(crate) fn new(session: &Session, registry: &Registry) -> Option<Self> {
+        session.dialect(registry).map(|_| Self {
+            session: session.clone(),
             registry: registry.clone(),
         })
-    }
-
-    /// Maximum number of concurrent uploads to the registry, if it is limited.
-    pub fn uploads_at_once_max(&self, registry: &Registry) -> Option<usize> {
-        self.is_harbor(registry).then_some(UPLOADS_AT_ONCE_MAX)
-    }
-
-    /// Determines what a refusal by Harbor may mean beyond its `message`. Each project is looked up
-    /// once.
-    pub(crate) async fn doubt(
-        &self,
-        target: &Target<'_>,
-        (status, challenge, message): (u16, Option<&Challenge>, Option<&str>),
-    ) -> Doubt {
-        let doubt = self.doubt_of_project(target, status).await;
-        let names_project = message.is_some_and(|message| message.ends_with("not found"));
-        // A right that is missing comes with a challenge, and a missing project with its name.
-        let is_about_rights =
-            challenge.is_some() || names_project || doubt == Doubt::ProjectMissing;
-        // Without a login, only its words tell.
-        let is_sure = match self.login(target) {
-            Some(_) => self.has_accepted_login(target),
-            None => message.is_some(),
-        };
-        if status == 401 && !is_about_rights && is_sure {
-            // Those that it gave meanwhile allow nothing.
-            self.auth().of(target.registry).forget_tokens();
-            return Doubt::DatabaseDown;
-        }
-        doubt
-    }
-
-    async fn doubt_of_project(&self, target: &Target<'_>, status: u16) -> Doubt {
-        let project = target
-            .repository
-            .and_then(|name| Project::of(target.registry, name));
-        let (401, Some(project)) = (status, project) else {
-            return Doubt::None;
-        };
-        let Some(login) = self.login(target) else {
-            return Doubt::None;
-        };
-        let auth = self.auth().of(target.registry);
-        let proof = auth.proof(&login);
-        let mut doubts = auth.doubts.lock().await;
-        if let Some(doubt) = doubts.get(&project.name) {
-            return *doubt;
-        }
-        let shown_at = Instant::now();
-        if !proof.take_turn(shown_at) {
-            return Doubt::None;
-        }
-        let doubt = self.ask_about(target, &project).await;
-        if doubt == Doubt::LoginRefused
-            && self.has_accepted_login(target)
-            && let Ok(call) = api::head_project(self, &project)
-        {
-            proof.note_forgotten(&RequestLine::new(&call.method, &call.url), shown_at);
-        }
-        // The others may be otherwise a moment later.
-        if matches!(doubt, Doubt::ProjectMissing | Doubt::RightMissing) {
-            doubts.insert(project.name, doubt);
-        }
-        doubt
-    }
-
-    /// One HEAD, without retries: it only explains an error.
-    async fn ask_about(&self, target: &Target<'_>, project: &Project) -> Doubt {
-        let Some(login) = self.login(target).as_deref().and_then(basic) else {
-            return Doubt::None;
-        };
-        let Ok(call) = api::head_project(self, project) else {
-            return Doubt::None;
-        };
-        match self.transport().send(&call, Some(&login)).await {
-            Ok(answer) if !same_origin(&answer.url, &call.url) => Doubt::None,
-            Ok(answer) => match answer.status().as_u16() {
-                200 => Doubt::RightMissing,
-                404 => Doubt::ProjectMissing,
-                401 => Doubt::LoginRefused,
-                _ => Doubt::None,
-            },
-            // The refusal that is explained is the error, and stays it.
-            Err(_) => Doubt::None,
-        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! The client of the OCI distribution API (distribution-spec 1.1; Docker's token authentication).
 //!
 //! ```text
-//! wire     HTTP: connections, TLS, proxies, redirects; limits, pauses and outages of hosts
-//! login    who logs in (credentials), what the registry requires (challenges), tokens
-//! route    where images are read from: the registry or its mirrors (registries.conf)
-//! api      the calls of the distribution API: manifests, blobs, uploads, tags, referrers
-//! harbor   what Harbor offers and says besides
-//! client   Client: one per run; holds all of these
+//! client   Client: holds one of each of the below             inspect  what `hod doctor` shows
+//! harbor   Harbor's own API; HarborDialect
+//! api      Manifests, Blobs, Uploads, Tags, ReferrerFinder: the calls of the distribution API
+//! route    Mirrors: reads from one place after the other (registries.conf)
+//! login    Session: authorizes a call, learns from its refusal, retries; the trait Dialect
+//! wire     Transport: sends a request: connections, TLS, proxies, redirects, limits of hosts
 //! error    why a request failed, and what to do about it
 //! ```
+//!
+//! A layer uses only layers below it; `tests/it/house/circles.rs` checks this. A manifest is read by
+//! `Manifests::fetch` → `Mirrors::read` → `Session::retry` → `Session::send` → `Transport::send`.
 //!
 //! The only user of reqwest. Nothing here knows of stores, bundles or lists. Whatever a registry
 //! sends is hostile until checked: bodies are bounded, digests compared, URLs never carry a login
@@ -18,49 +21,51 @@ mod api;
 mod client;
 mod error;
 mod harbor;
+mod inspect;
 mod login;
 mod route;
-mod safe_url;
-#[cfg(test)]
-mod test_server;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use std::fmt;
 
-pub use api::inspect::{
-    CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants,
-};
-pub use api::manifest::{HeadManifest, SubjectSupport};
+pub use api::blob::Blobs;
+pub use api::content_check::ContentCheck;
+pub use api::foreign::ForeignLayers;
+pub use api::manifest::{HeadManifest, Manifests, SubjectSupport};
 pub use api::probe::Probe;
 pub use api::reach::ReadPlace;
 pub use api::referrers::ReferrerFinder;
+pub use api::tags::Tags;
 pub use api::upload::{
     CHUNK_LEN_DEFAULT, Drain, Reopen, UploadBody, UploadOptions, UploadSession, UploadStart,
-    UploadStream,
+    UploadStream, Uploads,
 };
 pub use client::{Client, ClientOptions};
-pub use error::asked::{Asked, LoginState, Purpose, Subject, Whom};
-pub use error::{ConnectionError, ErrorBody, LoginRefusal, RegistryError, TlsFailure};
+pub use error::certificates::CertificatesError;
+pub use error::helper::HelperError;
+pub use error::refusal_context::{LoginState, Purpose, RefusalContext, Refuser, Subject};
+pub use error::safe_url::{RequestLine, SafeUrl};
+pub use error::{ConnectionError, ErrorBody, LoginRefusal, RegistryError, TlsFailure, UsedProxy};
 pub use harbor::{
     Created, Creation, Creator, Harbor, NewProject, Project, ProjectAccess, ProjectKind, Rights,
     StorageQuota, SystemInfo,
 };
+pub use inspect::{CertificateFacts, Greeting, ReadPlan, RegistryKind, Route, Security, Wants};
+pub use login::check::LoginCheck;
 pub use login::credentials::{
-    Credentials, CredentialsError, FoundLogin, HelperError, KeepError, Kept, Login, LoginFile,
-    LoginOrigin, Secret,
+    Credentials, CredentialsError, FoundLogin, KeepError, Kept, Login, LoginFile, LoginOrigin,
+    Secret,
 };
-pub use login::proof::LoginCheck;
+pub use login::session::Session;
 pub use route::mirrors::{Aliases, ConfFile, RegistriesConf, RegistriesConfError};
 pub use route::origin::{BlobBody, BlobOrigin};
-pub use safe_url::{RequestLine, SafeUrl};
 pub use wire::budget::Budget;
-pub use wire::certificates::{CaFile, CertificatesError};
+pub use wire::certificates::CaFile;
 pub use wire::connections::TrustOptions;
-pub use wire::evidence::Evidence;
 pub use wire::limiter::LimitOptions;
-pub use wire::proxies::{ProxyOptions, ProxyVariable, UsedProxy};
+pub use wire::proxies::{ProxyOptions, ProxyVariable};
 
 use hod_oci::{Digest, Registry, RepositoryName, Tag};
 

@@ -7,6 +7,7 @@
 
 mod login;
 mod outages;
+mod server;
 mod tokens;
 mod transfer;
 mod uploads;
@@ -14,7 +15,7 @@ mod uploads;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 
-use crate::test_server::Reply;
+use self::server::Reply;
 use crate::*;
 use hod_oci::{Descriptor, MediaType};
 
@@ -39,13 +40,22 @@ pub(crate) async fn fetch_all(
     repo: &Repo,
     blob: &Descriptor,
 ) -> Result<Vec<u8>, RegistryError> {
-    let body = client.fetch_blob(repo, blob, 0).await?;
+    let body = client.blobs.fetch(repo, blob, 0).await?;
     let chunks: Vec<Bytes> = body.stream.try_collect().await?;
     Ok(chunks.concat())
 }
 
+/// Data that can be opened at any byte.
+pub(crate) fn reopenable(bytes: Bytes) -> UploadBody {
+    UploadBody::Again(Box::new(move |from| {
+        let rest = bytes.slice(usize::try_from(from).unwrap()..);
+        let stream: UploadStream = Box::pin(futures_util::stream::iter([Ok(rest)]));
+        Box::pin(std::future::ready(Ok(stream)))
+    }))
+}
+
 pub(crate) async fn session(client: &Client, repo: &Repo) -> UploadSession {
-    match client.start_upload(repo, &blob(b""), None).await.unwrap() {
+    match client.uploads.start(repo, &blob(b""), None).await.unwrap() {
         UploadStart::Session(session) => session,
         UploadStart::Mounted => panic!("nothing was to be mounted"),
     }

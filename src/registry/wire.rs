@@ -4,7 +4,6 @@ pub(crate) mod budget;
 pub(crate) mod certificates;
 pub(crate) mod connections;
 pub(crate) mod endpoint;
-pub(crate) mod evidence;
 pub(crate) mod limiter;
 pub(crate) mod pinned;
 pub(crate) mod proxies;

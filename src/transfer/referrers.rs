@@ -111,7 +111,7 @@ struct Gathered {
 impl<'a> Finder<'a> {
     pub(super) fn new(source: &'a dyn Source, reporter: &'a Arc<dyn Reporter>) -> Self {
         let remote = source.as_registry();
-        let remote = remote.map(|source| ReferrerFinder::new(source.client.clone()));
+        let remote = remote.map(|source| ReferrerFinder::new(source.client.manifests.clone()));
         Self {
             source,
             remote,

@@ -59,7 +59,7 @@ impl RegistrySource {
         repo: &Repo,
         at: &ManifestRef,
     ) -> Result<Option<Manifest>, RegistryError> {
-        let fetch = || self.client.fetch_manifest(repo, at);
+        let fetch = || self.client.manifests.fetch(repo, at);
         let Some(looked) = &self.look else {
             return fetch().await;
         };
@@ -85,7 +85,7 @@ impl RegistrySource {
         may_know: bool,
     ) -> Result<Option<Manifest>, RegistryError> {
         if may_know {
-            let Some(head) = self.client.head_manifest(repo, at).await? else {
+            let Some(head) = self.client.manifests.head(repo, at).await? else {
                 return Ok(None);
             };
             if let Some(digest) = &head.digest

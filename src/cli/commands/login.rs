@@ -25,7 +25,10 @@ pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit,
         };
         let client =
             settings::client(&args.reach, session.jobs, &session.reporter(), purpose).await?;
-        let found = client.find_login(&registry, repository.as_ref()).await?;
+        let found = client
+            .session
+            .find_login(&registry, repository.as_ref())
+            .await?;
         let Some(found) = found else {
             return Err(CommandError::Ops(OpsError::NotLoggedIn {
                 name: args.registry.clone(),

@@ -25,7 +25,7 @@ pub(crate) async fn tags<'a>(
     let repos: Vec<Repo> = repos.collect();
     client.expect(&repos);
     let tags = futures_util::stream::iter(repos).map(move |repo| async move {
-        let tags = match client.list_tags(&repo).await {
+        let tags = match client.tags.list(&repo).await {
             // A repository whose tags are all deleted.
             Err(error) if error.status() == Some(404) => Ok(Vec::new()),
             tags => tags,

@@ -74,7 +74,7 @@ fn repos(line: &PatternLine, source: &Registry) -> Vec<Repo> {
 async fn tags(client: &Client, repos: &[Repo]) -> Result<Vec<Tag>, TransferError> {
     let mut refused = None;
     for repo in repos {
-        match client.readable_tags(repo).await {
+        match client.tags.list_readable(repo).await {
             Ok(Some(tags)) => return Ok(tags),
             Ok(None) => {}
             // Some registries answer so for a repository that does not exist.

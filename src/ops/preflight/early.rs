@@ -36,7 +36,8 @@ impl Early {
         else {
             return early;
         };
-        let Ok(probe) = client.probe(&repo(first), &ManifestRef::Tag(tag)).await else {
+        let at = ManifestRef::Tag(tag);
+        let Ok(probe) = Probe::run(&client.manifests, &repo(first), &at).await else {
             return early;
         };
         let is_open = matches!(probe, Probe::Found(_));
@@ -51,7 +52,7 @@ impl Early {
         });
         early.heads = futures_util::stream::iter(others)
             .map(|(destination, repo, at)| async move {
-                let head = client.head_manifest(&repo, &at).await;
+                let head = client.manifests.head(&repo, &at).await;
                 Some((destination.clone(), head.ok()?))
             })
             .buffer_unordered(ASK_AT_ONCE)

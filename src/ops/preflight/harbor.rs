@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use super::super::batch::error_chain;
 use super::{Check, Finding, PreflightCheck, Present, ProjectReport, proxy_cache};
 use hod_oci::{Registry, RepositoryName};
-use hod_registry::{Harbor, Project, ProjectKind, RegistryError, SystemInfo};
+use hod_registry::{Harbor, Probe, Project, ProjectKind, RegistryError, SystemInfo};
 use hod_transfer::{Destination, Plan, RegistrySink};
 pub(crate) use missing::would_create;
 use quota::Needs;
@@ -153,7 +153,7 @@ impl PreflightCheck<'_> {
         // Either the login is not allowed to use the API, or it is wrong; requesting a token shows
         // which.
         if let Some(project) = unknown
-            && let Err(error) = self.client.check_token(project.repo()).await
+            && let Err(error) = Probe::check_token(&self.client.session, project.repo()).await
         {
             return self.find_error(&error);
         }
@@ -224,7 +224,7 @@ impl PreflightCheck<'_> {
                 continue;
             }
             *presence = Presence::Closed;
-            let mut problem = match self.client.username(project.repo()) {
+            let mut problem = match self.client.session.username(project.repo()) {
                 Some(user) => format!("`{user}` cannot push to it"),
                 None => "pushing to it requires a login".to_owned(),
             };

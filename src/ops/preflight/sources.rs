@@ -269,7 +269,7 @@ async fn check<'a>(
     for (repos, at) in asked {
         for repo in repos {
             // An image that the user's rules forbid fails later.
-            let Ok(places) = client.read_places(repo, at) else {
+            let Ok(places) = ReadPlace::of(&client.manifests, repo, at) else {
                 continue;
             };
             let mut chain = Chain::new();
@@ -323,7 +323,7 @@ async fn is_broken(client: &Client, sources: &BTreeMap<Registry, Source>, chain:
         let answer = source
             .answer
             .get_or_init(|| async {
-                let checked = client.check_readable(&source.samples).await;
+                let checked = ReadPlace::check(&client.manifests, &source.samples).await;
                 checked.map_err(Arc::new)
             })
             .await;

@@ -31,7 +31,7 @@ pub(super) async fn closure(
     at: &ManifestRef,
 ) -> Result<Closure, RegistryError> {
     let mut found = Closure::default();
-    let Some(top) = client.fetch_manifest(repo, at).await? else {
+    let Some(top) = client.manifests.fetch(repo, at).await? else {
         return Ok(found);
     };
     let mut level: Vec<Manifest> = vec![top];
@@ -59,7 +59,7 @@ pub(super) async fn closure(
             }
             n_manifests += 1;
             let at = ManifestRef::Digest(child.digest.clone());
-            next.extend(client.fetch_manifest(repo, &at).await?);
+            next.extend(client.manifests.fetch(repo, &at).await?);
         }
         if next.is_empty() {
             break;

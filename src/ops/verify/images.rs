@@ -12,7 +12,7 @@ use crate::batch::{Batch, error_chain};
 use crate::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SignatureFacts};
 use hod_bundle::BundleManifest;
 use hod_oci::{Descriptor, Digest, PlatformChoice};
-use hod_registry::{Client, Evidence};
+use hod_registry::{Client, ContentCheck};
 use hod_report::ErrorClass;
 use hod_report::amount::format_count;
 use hod_transfer::{
@@ -205,8 +205,8 @@ async fn ask(client: &Client, copy: &Copy<'_>) -> State {
     let Location::Repo(repo) = copy.location else {
         return State::Wrong(format!("blob `{}`: not found", blob.digest));
     };
-    match client.head_blob(repo, blob).await {
-        Ok(Evidence::Present) => State::Told,
+    match client.blobs.head(repo, blob).await {
+        Ok(ContentCheck::Present) => State::Told,
         Ok(evidence) => {
             let text = evidence.of_len(blob.size);
             State::Wrong(format!("blob `{}` in {repo}: {text}", blob.digest))

@@ -8,131 +8,158 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, Url};
 
-use crate::client::Target;
-use crate::login::root::page_of;
+use crate::api::content_check::{Facts, RequestedBy};
+use crate::login::registry_check::page_of;
+use crate::login::session::Session;
+use crate::login::target::Target;
+use crate::route::mirrors::Mirrors;
 use crate::wire::endpoint::object_url;
-use crate::wire::evidence::{AskedBy, Facts, is_page};
 use crate::wire::transport::{Answer, Call};
-use crate::{BlobBody, BlobOrigin, Client, Evidence, RegistryError, Repo, RequestLine};
+use crate::{BlobBody, BlobOrigin, ContentCheck, RegistryError, Repo, RequestLine};
 use hod_oci::{Descriptor, Verifier};
 use hod_retry::Failure;
 
 /// Maximum number of bytes read to find out whether a blob or its descriptor is wrong.
 const HASHED_LEN_MAX: u64 = 256 * 1024 * 1024;
 
-impl Client {
-    /// Asks whether a repository has a blob.
+/// The blobs of registries.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    mirrors: Mirrors,
+}
+
+impl Blobs {
+    pub(crate) fn new(mirrors: Mirrors) -> Self {
+        Self { mirrors }
+    }
+
+    pub(crate) fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
+    }
+
+    fn session(&self) -> &Session {
+        self.mirrors.session()
+    }
+
+    /// Checks whether a repository has a blob.
     ///
     /// If the answer to a HEAD contradicts the descriptor, the headers of the answer to a GET
     /// decide: some servers answer every HEAD with a length of 0.
-    pub async fn head_blob(
+    pub async fn head(
         &self,
         repo: &Repo,
         blob: &Descriptor,
-    ) -> Result<Evidence, RegistryError> {
-        let target = self.reading(repo);
-        let url = self.blob_url(repo, blob)?;
+    ) -> Result<ContentCheck, RegistryError> {
+        let session = self.session();
+        let target = session.reading(repo);
+        let url = blob_url(session, repo, blob)?;
         let head = Call::new(Method::HEAD, url.clone());
         let get = Call::new(Method::GET, url);
         let what = format!("{repo} {}", blob.digest);
-        let judge =
-            |answer: &Answer| Facts::of(answer).judge(AskedBy::Digest, (&blob.digest, blob.size));
-        self.retry(&what, || async {
-            let mut answer = self.send(&target, &head).await?;
-            let is_refused = answer.status().as_u16() == 405;
-            if is_refused || matches!(judge(&answer), Evidence::Differs { .. }) {
-                // Its body is not read, which costs the connection and nothing else.
-                answer = self.send(&target, &get).await?;
-            }
-            match (judge(&answer), answer.status().as_u16()) {
-                (Evidence::Unknown, 200) if is_page(&answer) => Err(page_of(answer).await),
-                (Evidence::Unknown, 200) => Err(RegistryError::Protocol {
-                    request: answer.line,
-                    problem: "the answer does not say how long the blob is",
-                }),
-                (Evidence::Unknown, _) => Err(self.refusal(&target, answer).await),
-                (evidence, _) => Ok(evidence),
-            }
-        })
-        .await
+        let judge = |answer: &Answer| {
+            Facts::of(answer).judge(RequestedBy::Digest, (&blob.digest, blob.size))
+        };
+        session
+            .retry(&what, || async {
+                let mut answer = session.send(&target, &head).await?;
+                let is_refused = answer.status().as_u16() == 405;
+                if is_refused || matches!(judge(&answer), ContentCheck::Differs { .. }) {
+                    // Its body is not read, which costs the connection and nothing else.
+                    answer = session.send(&target, &get).await?;
+                }
+                match (judge(&answer), answer.status().as_u16()) {
+                    (ContentCheck::Unknown, 200) if answer.is_page() => Err(page_of(answer).await),
+                    (ContentCheck::Unknown, 200) => Err(RegistryError::Protocol {
+                        request: answer.line,
+                        problem: "the answer does not say how long the blob is",
+                    }),
+                    (ContentCheck::Unknown, _) => Err(session.refusal(&target, answer).await),
+                    (evidence, _) => Ok(evidence),
+                }
+            })
+            .await
     }
 
-    /// Asks what a repository has of a blob by fetching its last byte, which only content has.
+    /// Checks what a repository has of a blob by fetching its last byte.
     ///
     /// The answer to a HEAD may outlive the content: distribution keeps the lengths of blobs in
     /// memory or in Redis, where it also notes those of uploads that it then throws away.
-    pub async fn probe_blob(
+    pub async fn probe(
         &self,
         repo: &Repo,
         blob: &Descriptor,
-    ) -> Result<Evidence, RegistryError> {
+    ) -> Result<ContentCheck, RegistryError> {
         let Some(last) = blob.size.checked_sub(1) else {
-            return self.head_blob(repo, blob).await;
+            return self.head(repo, blob).await;
         };
-        let target = &self.reading(repo);
-        let whole = &Call::new(Method::GET, self.blob_url(repo, blob)?);
+        let session = self.session();
+        let target = &session.reading(repo);
+        let whole = &Call::new(Method::GET, blob_url(session, repo, blob)?);
         let n_cut = &AtomicU32::new(0);
         let what = format!("{repo} {}", blob.digest);
-        self.retry(&what, || async move {
-            let answer = self.send(target, &part_of(whole, last)).await?;
-            let body = match self.part_body(target, answer, (blob, last)).await {
-                Ok(Some(body)) => Ok(body),
-                // The registry does not support this range.
-                Ok(None) => {
-                    let answer = self.send(target, whole).await?;
-                    self.whole_body(target, answer, blob).await
+        session
+            .retry(&what, || async move {
+                let answer = session.send(target, &part_of(whole, last)).await?;
+                let body = match part_body(session, target, answer, (blob, last)).await {
+                    Ok(Some(body)) => Ok(body),
+                    // The registry does not support this range.
+                    Ok(None) => {
+                        let answer = session.send(target, whole).await?;
+                        whole_body(session, target, answer, blob).await
+                    }
+                    Err(error) => Err(error),
+                };
+                let mut body = match body {
+                    Ok(body) => body,
+                    Err(error) if error.status() == Some(404) => return Ok(ContentCheck::Absent),
+                    Err(
+                        RegistryError::Length { actual, .. }
+                        | RegistryError::WrongClaim { actual, .. },
+                    ) => return Ok(ContentCheck::Differs { len: Some(actual) }),
+                    Err(error) => return Err(error),
+                };
+                // If the whole blob is sent, its start is enough: the rest would cost as much as a
+                // pull.
+                match body.answer.chunk().await {
+                    Ok(Some(_)) => Ok(ContentCheck::Present),
+                    Ok(None) => Ok(ContentCheck::Differs { len: None }),
+                    Err(error @ RegistryError::Stalled { .. }) => Err(error),
+                    // A line may be cut at this very place; twice is what the registry has.
+                    Err(_) if n_cut.fetch_add(1, Ordering::Relaxed) > 0 => {
+                        Ok(ContentCheck::Differs { len: None })
+                    }
+                    Err(error) => Err(error),
                 }
-                Err(error) => Err(error),
-            };
-            let mut body = match body {
-                Ok(body) => body,
-                Err(error) if error.status() == Some(404) => return Ok(Evidence::Absent),
-                Err(
-                    RegistryError::Length { actual, .. } | RegistryError::WrongClaim { actual, .. },
-                ) => return Ok(Evidence::Differs { len: Some(actual) }),
-                Err(error) => return Err(error),
-            };
-            // If the whole blob is sent, its start is enough: the rest would cost as much as a
-            // pull.
-            match body.answer.chunk().await {
-                Ok(Some(_)) => Ok(Evidence::Present),
-                Ok(None) => Ok(Evidence::Differs { len: None }),
-                Err(error @ RegistryError::Stalled { .. }) => Err(error),
-                // A line may be cut at this very place; twice is what the registry has.
-                Err(_) if n_cut.fetch_add(1, Ordering::Relaxed) > 0 => {
-                    Ok(Evidence::Differs { len: None })
-                }
-                Err(error) => Err(error),
-            }
-        })
-        .await
+            })
+            .await
     }
 
     /// Fetches a blob from the byte `from` on as a stream of chunks: one attempt, which the caller
-    /// may [`Client::retry`].
+    /// may retry.
     ///
     /// The stream fails unless it ends with the descriptor's length. The digest is **not** checked:
     /// who writes the bytes hashes them, and distrusts their origin if they are wrong. A stream that
     /// is dropped closes its connection. A registry that cannot send a part, or sends another one, is
     /// asked for the whole, of which the start is passed over.
     ///
-    /// A place that sent wrong bytes of the blob before is asked again only if no other has it.
-    pub async fn fetch_blob(
+    /// A place that sent wrong bytes of the blob before is used only if no other has it.
+    pub async fn fetch(
         &self,
         repo: &Repo,
         blob: &Descriptor,
         from: u64,
     ) -> Result<BlobBody, RegistryError> {
         let has_passed_over = &AtomicBool::new(false);
-        let read_trusted = |client: Self, repo: Repo| async move {
-            if client.has_garbled(&repo, blob) {
+        let read_trusted = |session: Session, repo: Repo| async move {
+            if self.has_garbled(&repo, blob) {
                 has_passed_over.store(true, Ordering::Relaxed);
                 return Ok(None);
             }
-            client.fetch_blob_at(&repo, blob, from).await.map(Some)
+            self.fetch_at(&session, &repo, blob, from).await.map(Some)
         };
         match self
-            .read_from((repo, None), Option::is_some, read_trusted)
+            .mirrors
+            .read((repo, None), Option::is_some, read_trusted)
             .await
         {
             Ok(Some(body)) => return Ok(body),
@@ -142,59 +169,52 @@ impl Client {
                     && error.failure() == Failure::Lasting => {}
             Err(error) => return Err(error),
         }
-        let read =
-            |client: Self, repo: Repo| async move { client.fetch_blob_at(&repo, blob, from).await };
-        self.read_from((repo, None), |_| true, read).await
+        let read = |session: Session, repo: Repo| async move {
+            self.fetch_at(&session, &repo, blob, from).await
+        };
+        self.mirrors.read((repo, None), |_| true, read).await
     }
 
     /// Whether every place that a repository is read from sent wrong bytes of a blob before.
     pub fn garbles(&self, repo: &Repo, blob: &Descriptor) -> bool {
-        let Some(conf) = self.registries_conf() else {
-            return self.has_garbled(repo, blob);
-        };
-        let places = conf.places(repo, None).map(|found| found.places);
+        let places = self.mirrors.places(repo, None).map(|found| found.places);
         let places = places.unwrap_or_default();
         !places.is_empty() && places.iter().all(|at| self.has_garbled(&at.repo, blob))
     }
 
     fn has_garbled(&self, repo: &Repo, blob: &Descriptor) -> bool {
-        let url = self.blob_url(repo, blob);
+        let url = blob_url(self.session(), repo, blob);
         url.is_ok_and(|url| {
-            self.mirrors()
-                .garblers
-                .has(&RequestLine::new(&Method::GET, &url))
+            let request = RequestLine::new(&Method::GET, &url);
+            self.mirrors.garblers().has(&request)
         })
     }
 
-    fn blob_url(&self, repo: &Repo, blob: &Descriptor) -> Result<Url, RegistryError> {
-        let root = self.root(&repo.registry)?;
-        Ok(object_url(&root, repo, "blobs", &blob.digest))
-    }
-
-    async fn fetch_blob_at(
+    async fn fetch_at(
         &self,
+        session: &Session,
         repo: &Repo,
         blob: &Descriptor,
         from: u64,
     ) -> Result<BlobBody, RegistryError> {
-        let target = self.reading(repo);
-        let whole = Call::new(Method::GET, self.blob_url(repo, blob)?);
+        let target = session.reading(repo);
+        let whole = Call::new(Method::GET, blob_url(session, repo, blob)?);
         // A part is asked for at the registry's own URL, which may redirect: where it leads to is
         // signed for a moment only.
         if from > 0 {
-            let answer = self.send(&target, &part_of(&whole, from)).await?;
-            if let Some(body) = self.part_body(&target, answer, (blob, from)).await? {
+            let answer = session.send(&target, &part_of(&whole, from)).await?;
+            if let Some(body) = part_body(session, &target, answer, (blob, from)).await? {
                 return Ok(self.blob_body(body, from));
             }
         }
-        let answer = self.send(&target, &whole).await?;
-        let body = self.whole_body(&target, answer, blob).await?;
+        let answer = session.send(&target, &whole).await?;
+        let body = whole_body(session, &target, answer, blob).await?;
         Ok(self.blob_body(body, from))
     }
 
     /// The bytes of a body from the byte `from` of its blob on.
     pub(crate) fn blob_body(&self, body: Body, from: u64) -> BlobBody {
-        let origin = BlobOrigin::new(&body.answer.line, &self.mirrors().garblers);
+        let origin = BlobOrigin::new(&body.answer.line, self.mirrors.garblers());
         let here = origin.clone();
         let stream = stream(body, from).inspect_err(move |error| {
             if matches!(error, RegistryError::Length { .. }) {
@@ -206,65 +226,70 @@ impl Client {
             stream: stream.boxed(),
         }
     }
-
-    /// The body of an answer to a request for a blob from `from` on; `None` where the answer is of
-    /// no use.
-    pub(crate) async fn part_body(
-        &self,
-        target: &Target<'_>,
-        answer: Answer,
-        (blob, from): (&Descriptor, u64),
-    ) -> Result<Option<Body>, RegistryError> {
-        let status = answer.status().as_u16();
-        if status == 200 {
-            return self.whole_body(target, answer, blob).await.map(Some);
-        }
-        if !matches!(status, 206 | 416) {
-            return Err(self.refusal(target, answer).await);
-        }
-        let range = answer.header(CONTENT_RANGE).and_then(ContentRange::parse);
-        if let Some(ContentRange {
-            total: Some(actual),
-            ..
-        }) = range
-            && actual != blob.size
-        {
-            return Err(RegistryError::Length {
-                request: answer.line,
-                expected: blob.size,
-                actual,
-            });
-        }
-        let starts_at = range.and_then(|range| range.start);
-        Ok((status == 206 && starts_at == Some(from)).then_some(Body {
-            answer,
-            at: from,
-            size: blob.size,
-        }))
-    }
-
-    /// The body of an answer that should have all of a blob.
-    pub(crate) async fn whole_body(
-        &self,
-        target: &Target<'_>,
-        answer: Answer,
-        blob: &Descriptor,
-    ) -> Result<Body, RegistryError> {
-        if answer.status().as_u16() != 200 {
-            return Err(self.refusal(target, answer).await);
-        }
-        if let Some(actual) = answer.content_length().filter(|&len| len != blob.size) {
-            return Err(other_length(answer, blob, actual).await);
-        }
-        Ok(Body {
-            answer,
-            at: 0,
-            size: blob.size,
-        })
-    }
 }
 
-/// Determines why the body of an answer has another length than the manifest says: if the bytes
+fn blob_url(session: &Session, repo: &Repo, blob: &Descriptor) -> Result<Url, RegistryError> {
+    let root = session.root(&repo.registry)?;
+    Ok(object_url(&root, repo, "blobs", &blob.digest))
+}
+
+/// The body of an answer to a request for a blob from `from` on; `None` where the answer is of
+/// no use.
+pub(crate) async fn part_body(
+    session: &Session,
+    target: &Target<'_>,
+    answer: Answer,
+    (blob, from): (&Descriptor, u64),
+) -> Result<Option<Body>, RegistryError> {
+    let status = answer.status().as_u16();
+    if status == 200 {
+        return whole_body(session, target, answer, blob).await.map(Some);
+    }
+    if !matches!(status, 206 | 416) {
+        return Err(session.refusal(target, answer).await);
+    }
+    let range = answer.header(CONTENT_RANGE).and_then(ContentRange::parse);
+    if let Some(ContentRange {
+        total: Some(actual),
+        ..
+    }) = range
+        && actual != blob.size
+    {
+        return Err(RegistryError::Length {
+            request: answer.line,
+            expected: blob.size,
+            actual,
+        });
+    }
+    let starts_at = range.and_then(|range| range.start);
+    Ok((status == 206 && starts_at == Some(from)).then_some(Body {
+        answer,
+        at: from,
+        size: blob.size,
+    }))
+}
+
+/// The body of an answer that should have all of a blob.
+pub(crate) async fn whole_body(
+    session: &Session,
+    target: &Target<'_>,
+    answer: Answer,
+    blob: &Descriptor,
+) -> Result<Body, RegistryError> {
+    if answer.status().as_u16() != 200 {
+        return Err(session.refusal(target, answer).await);
+    }
+    if let Some(actual) = answer.content_length().filter(|&len| len != blob.size) {
+        return Err(other_length(answer, blob, actual).await);
+    }
+    Ok(Body {
+        answer,
+        at: 0,
+        size: blob.size,
+    })
+}
+
+/// Determines why the body of an answer has a different length than in the manifest: if the bytes
 /// have the right digest, the manifest is wrong, otherwise the bytes are.
 async fn other_length(mut answer: Answer, blob: &Descriptor, actual: u64) -> RegistryError {
     let (request, expected) = (answer.line.clone(), blob.size);
@@ -295,7 +320,7 @@ async fn other_length(mut answer: Answer, blob: &Descriptor, actual: u64) -> Reg
     }
 }
 
-/// The request for the bytes from `from` on of what `whole` asks for.
+/// Returns the request for the bytes of `whole` from `from` on.
 pub(crate) fn part_of(whole: &Call, from: u64) -> Call {
     let range =
         HeaderValue::try_from(format!("bytes={from}-")).expect("a number is legal in a header");

@@ -1,5 +1,5 @@
-//! Foreign layers: asked of the registry first, which may hold them all the same (Microsoft's does
-//! since 2023), then fetched from the URLs in their manifest.
+//! Foreign layers: fetched from the registry, which may have them nevertheless (Microsoft's does since
+//! 2023), then from the URLs in their manifest.
 //!
 //! The URLs are written by the author of an image and are not trusted:
 //! - Only `https` is fetched, unless the user allowed plain HTTP for the host. A name that resolves
@@ -14,10 +14,10 @@ use std::net::IpAddr;
 
 use reqwest::{Method, Url};
 
-use crate::api::blob::part_of;
-use crate::wire::endpoint::registry_of;
+use crate::api::blob::{Blobs, part_body, part_of, whole_body};
+use crate::login::session::Session;
 use crate::wire::transport::{Answer, Call, REDIRECTS_MAX, Redirects, SentLogin};
-use crate::{BlobBody, Client, RegistryError, Repo, RequestLine, SafeUrl};
+use crate::{BlobBody, RegistryError, Repo, RequestLine, SafeUrl};
 use hod_oci::Descriptor;
 
 /// How many URLs of a layer are tried.
@@ -32,9 +32,23 @@ enum Place<'a> {
     Url(&'a str),
 }
 
-impl Client {
-    /// Fetches a foreign layer from the byte `from` on, as [`Client::fetch_blob`] does a blob.
-    pub async fn fetch_foreign_layer(
+/// Layers that may be fetched from URLs in their manifest.
+#[derive(Debug, Clone)]
+pub struct ForeignLayers {
+    blobs: Blobs,
+}
+
+impl ForeignLayers {
+    pub(crate) fn new(blobs: Blobs) -> Self {
+        Self { blobs }
+    }
+
+    fn session(&self) -> &Session {
+        self.blobs.mirrors().session()
+    }
+
+    /// Fetches a foreign layer from the byte `from` on, as [`Blobs::fetch`] does a blob.
+    pub async fn fetch(
         &self,
         repo: &Repo,
         layer: &Descriptor,
@@ -51,7 +65,7 @@ impl Client {
         let (mut absent, mut failed) = (None, Vec::new());
         for place in places {
             match place {
-                Place::Registry(repo) => match self.fetch_blob(repo, layer, from).await {
+                Place::Registry(repo) => match self.blobs.fetch(repo, layer, from).await {
                     Ok(body) => return Ok(body),
                     Err(error) if matches!(error.status(), Some(401 | 403 | 404 | 410)) => {
                         absent = Some(error);
@@ -82,10 +96,10 @@ impl Client {
     /// Whether a place sent wrong bytes of a layer before.
     fn is_distrusted(&self, place: &Place<'_>, layer: &Descriptor) -> bool {
         match place {
-            Place::Registry(repo) => self.garbles(repo, layer),
+            Place::Registry(repo) => self.blobs.garbles(repo, layer),
             Place::Url(text) => text.parse().is_ok_and(|url| {
                 let request = RequestLine::new(&Method::GET, &url);
-                self.mirrors().garblers.has(&request)
+                self.blobs.mirrors().garblers().has(&request)
             }),
         }
     }
@@ -99,17 +113,18 @@ impl Client {
             url: text.chars().take(SHOWN_MAX).collect(),
             problem: "it is not a URL",
         })?;
-        let target = self.reading(repo);
+        let session = self.session();
+        let target = session.reading(repo);
         let whole = Call::new(Method::GET, url);
         if from > 0 {
             let answer = self.follow(part_of(&whole, from)).await?;
-            if let Some(body) = self.part_body(&target, answer, (layer, from)).await? {
-                return Ok(self.blob_body(body, from));
+            if let Some(body) = part_body(session, &target, answer, (layer, from)).await? {
+                return Ok(self.blobs.blob_body(body, from));
             }
         }
         let answer = self.follow(whole).await?;
-        let body = self.whole_body(&target, answer, layer).await?;
-        Ok(self.blob_body(body, from))
+        let body = whole_body(session, &target, answer, layer).await?;
+        Ok(self.blobs.blob_body(body, from))
     }
 
     /// Sends a call without any login, and follows where it leads as far as that is allowed.
@@ -118,7 +133,7 @@ impl Client {
         let mut line = Box::new(RequestLine::new(&call.method, &call.url));
         for _ in 0..=REDIRECTS_MAX {
             self.require_fetchable(&call.url).await?;
-            let answer = self.transport().send(&call, None).await?;
+            let answer = self.session().transport().send(&call, None).await?;
             let next = match answer.status().as_u16() {
                 301..=303 | 307 | 308 => answer.location(),
                 _ => None,
@@ -147,13 +162,13 @@ impl Client {
         }
         match url.scheme() {
             "https" => {}
-            "http" if self.is_plain(url) => return Ok(()),
+            "http" if self.session().transport().is_plain(url) => return Ok(()),
             "http" => {
                 return refuse("it is plain HTTP; `--plain-http HOST` allows that");
             }
             _ => return refuse("it is not an `https` URL"),
         }
-        let trust = self.transport().connections().trust();
+        let trust = self.session().transport().connections().trust();
         let is_named = trust.is_insecure(url) || trust.certs_dir(url).is_some();
         let is_here = match url.host_str() {
             _ if is_named => false,
@@ -164,20 +179,6 @@ impl Client {
             return refuse("its host is this machine or a link-local address");
         }
         Ok(())
-    }
-
-    /// Whether the user named the host as one to speak plain HTTP with.
-    fn is_plain(&self, url: &Url) -> bool {
-        let registry = registry_of(url);
-        registry.is_some_and(|registry| self.plain_http().contains(&registry))
-    }
-}
-
-/// Where else a layer was looked for without success, in words.
-pub(crate) fn elsewhere(tried: &[String]) -> String {
-    match tried {
-        [] => String::new(),
-        tried => format!(", nor at {}", tried.join("; ")),
     }
 }
 

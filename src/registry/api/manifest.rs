@@ -1,21 +1,21 @@
 //! Manifests: head, fetch and put.
 
-use std::collections::HashSet;
-use std::sync::Mutex;
-
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 
-use crate::client::Target;
-use crate::login::root::{not_a_registry, page_of};
+use crate::api::content_check::{Facts, RequestedBy};
+use crate::login::registry_check::note_absence;
+use crate::login::registry_check::{not_a_registry, page_of};
+use crate::login::session::Session;
+use crate::login::target::Target;
+use crate::route::mirrors::Mirrors;
 use crate::wire::endpoint::object_url;
-use crate::wire::evidence::{AskedBy, Facts, is_page};
 use crate::wire::transport::{Answer, Call};
-use crate::{Client, Evidence, ManifestRef, RegistryError, Repo, RequestLine};
+use crate::{ContentCheck, ManifestRef, RegistryError, Repo, RequestLine};
 use hod_oci::{
     Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind,
-    ReferrerTag, Registry,
+    ReferrerTag,
 };
 
 /// The properties of a manifest according to the headers of an answer.
@@ -37,7 +37,7 @@ impl HeadManifest {
     }
 
     /// Compares the content of a tag with a manifest.
-    pub fn evidence(&self, manifest: &Manifest) -> Evidence {
+    pub fn compare(&self, manifest: &Manifest) -> ContentCheck {
         let facts = Facts {
             status: 200,
             len: self.len,
@@ -45,7 +45,7 @@ impl HeadManifest {
             is_page: false,
         };
         let len = manifest.bytes().len() as u64;
-        facts.judge(AskedBy::Tag, (manifest.digest(), len))
+        facts.judge(RequestedBy::Tag, (manifest.digest(), len))
     }
 }
 
@@ -59,22 +59,6 @@ impl From<&Manifest> for HeadManifest {
     }
 }
 
-/// Registries whose HEAD finds nothing only where a GET finds nothing, as was seen in this run.
-#[derive(Debug, Default)]
-pub(crate) struct HonestHeads(Mutex<HashSet<Registry>>);
-
-impl HonestHeads {
-    fn contains(&self, registry: &Registry) -> bool {
-        let heads = self.0.lock().expect("no panic while looking up");
-        heads.contains(registry)
-    }
-
-    fn insert(&self, registry: &Registry) {
-        let mut heads = self.0.lock().expect("no panic while looking up");
-        heads.insert(registry.clone());
-    }
-}
-
 /// Whether a registry that took a manifest made its subject lead to it (`OCI-Subject`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectSupport {
@@ -83,48 +67,69 @@ pub enum SubjectSupport {
     Unsaid,
 }
 
-impl Client {
-    /// Asks whether a manifest exists, and for its properties; `None` when it is not found.
+/// The manifests of registries.
+#[derive(Debug, Clone)]
+pub struct Manifests {
+    mirrors: Mirrors,
+}
+
+impl Manifests {
+    pub(crate) fn new(mirrors: Mirrors) -> Self {
+        Self { mirrors }
+    }
+
+    pub(crate) fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        self.mirrors.session()
+    }
+
+    /// Returns the properties of a manifest; `None` when it is not found.
     ///
     /// Docker Hub does not count it as a pull. A HEAD that finds nothing, or is refused, is not
     /// final: Nexus answers 404 for content that it proxies, and others do not allow HEAD. A GET
     /// follows, so that a second run finds what the first one found.
-    pub async fn head_manifest(
+    pub async fn head(
         &self,
         repo: &Repo,
         reference: &ManifestRef,
     ) -> Result<Option<HeadManifest>, RegistryError> {
-        let read = |client: Self, repo: Repo| async move {
-            client.head_manifest_at(&repo, reference).await
+        let read = |session: Session, repo: Repo| async move {
+            self.head_at(&session, &repo, reference).await
         };
-        self.read_from((repo, Some(reference)), Option::is_some, read)
+        self.mirrors
+            .read((repo, Some(reference)), Option::is_some, read)
             .await
     }
 
-    pub(crate) async fn head_manifest_at(
+    /// As [`Self::head`], from one place.
+    pub(crate) async fn head_at(
         &self,
+        session: &Session,
         repo: &Repo,
         reference: &ManifestRef,
     ) -> Result<Option<HeadManifest>, RegistryError> {
-        let target = self.reading(repo);
-        let call = self.manifest_call(Method::HEAD, repo, reference)?;
+        let target = session.reading(repo);
+        let call = manifest_call(session, Method::HEAD, repo, reference)?;
         let what = format!("{repo} {reference}");
-        let head = self.retry(&what, || async {
-            let answer = self.send(&target, &call).await?;
+        let head = session.retry(&what, || async {
+            let answer = session.send(&target, &call).await?;
             match answer.status().as_u16() {
-                200 if is_page(&answer) => Err(page_of(answer).await),
+                200 if answer.is_page() => Err(page_of(answer).await),
                 200 => Ok(Some(HeadManifest::of(&answer))),
                 404 => Ok(None),
-                _ => Err(self.refusal(&target, answer).await),
+                _ => Err(session.refusal(&target, answer).await),
             }
         });
         match head.await {
-            Ok(None) => self.confirm_absence(repo, reference).await,
+            Ok(None) => self.confirm_absence(session, repo, reference).await,
             // Any server answers 200; the bytes tell whether they are a manifest.
             Ok(Some(HeadManifest { digest: None, .. })) => {
-                let found = match self.fetch_manifest_at(repo, reference).await {
+                let found = match fetch_at(session, repo, reference).await {
                     // Then a PUT replaces it.
-                    Err(error) if self.is_for_push() && error.is_not_a_manifest() => None,
+                    Err(error) if session.is_for_push() && error.is_not_a_manifest() => None,
                     result => result?,
                 };
                 Ok(found.as_ref().map(HeadManifest::from))
@@ -135,7 +140,7 @@ impl Client {
                 if matches!(error.status(), Some(400 | 403 | 405 | 412))
                     || matches!(error, RegistryError::NotARegistry { .. }) =>
             {
-                let manifest = self.fetch_manifest_at(repo, reference).await?;
+                let manifest = fetch_at(session, repo, reference).await?;
                 Ok(manifest.as_ref().map(HeadManifest::from))
             }
             result => result,
@@ -149,21 +154,22 @@ impl Client {
     /// there are several for each image, most of them absent.
     pub(crate) async fn confirm_absence(
         &self,
+        session: &Session,
         repo: &Repo,
         reference: &ManifestRef,
     ) -> Result<Option<HeadManifest>, RegistryError> {
-        let heads = self.honest_heads();
-        let is_enough = self.is_for_push() || is_of_referrers(reference);
-        if is_enough && heads.contains(&repo.registry) {
+        let memory = session.memory(&repo.registry);
+        let is_enough = session.is_for_push() || is_of_referrers(reference);
+        if is_enough && memory.has_reliable_heads() {
             return Ok(None);
         }
-        let manifest = match self.fetch_manifest_at(repo, reference).await {
+        let manifest = match fetch_at(session, repo, reference).await {
             // Then a PUT decides.
-            Err(error) if self.is_for_push() && !error.is_hidden_by_policy() => return Ok(None),
+            Err(error) if session.is_for_push() && !error.is_hidden_by_policy() => return Ok(None),
             result => result?,
         };
         if manifest.is_none() {
-            heads.insert(&repo.registry);
+            memory.note_reliable_heads();
         }
         Ok(manifest.as_ref().map(HeadManifest::from))
     }
@@ -171,63 +177,44 @@ impl Client {
     /// Fetches a manifest, byte for byte; `None` when it is not found.
     ///
     /// Its digest must be the requested one and the one that the registry names.
-    pub async fn fetch_manifest(
+    pub async fn fetch(
         &self,
         repo: &Repo,
         reference: &ManifestRef,
     ) -> Result<Option<Manifest>, RegistryError> {
-        let read = |client: Self, repo: Repo| async move {
-            client.fetch_manifest_at(&repo, reference).await
+        let read = |session: Session, repo: Repo| async move {
+            fetch_at(&session, &repo, reference).await
         };
-        self.read_from((repo, Some(reference)), Option::is_some, read)
+        self.mirrors
+            .read((repo, Some(reference)), Option::is_some, read)
             .await
-    }
-
-    pub(crate) async fn fetch_manifest_at(
-        &self,
-        repo: &Repo,
-        reference: &ManifestRef,
-    ) -> Result<Option<Manifest>, RegistryError> {
-        let target = self.reading(repo);
-        let call = self.manifest_call(Method::GET, repo, reference)?;
-        let what = format!("{repo} {reference}");
-        self.retry(&what, || async {
-            let answer = self.send(&target, &call).await?;
-            match answer.status().as_u16() {
-                200 => read_manifest(answer, reference).await.map(Some),
-                404 => {
-                    self.note_absence(&repo.registry, answer).await;
-                    Ok(None)
-                }
-                _ => Err(self.refusal(&target, answer).await),
-            }
-        })
-        .await
     }
 
     /// Puts a manifest under a tag or its digest; everything it refers to must be there already.
-    pub async fn put_manifest(
+    pub async fn put(
         &self,
         repo: &Repo,
         reference: &ManifestRef,
         manifest: &Manifest,
     ) -> Result<SubjectSupport, RegistryError> {
         let what = format!("{repo} {reference}");
-        self.retry(&what, || self.try_put_manifest(repo, reference, manifest))
+        self.session()
+            .retry(&what, || self.try_put(repo, reference, manifest))
             .await
     }
 
-    /// As [`Client::put_manifest`], in one attempt.
+    /// As [`Self::put`], in one attempt.
     ///
     /// Success is proved: by a 201 with the manifest's digest, or by a GET whose bytes have it.
-    pub async fn try_put_manifest(
+    pub async fn try_put(
         &self,
         repo: &Repo,
         reference: &ManifestRef,
         manifest: &Manifest,
     ) -> Result<SubjectSupport, RegistryError> {
+        let session = self.session();
         let target = Target::push(repo);
-        let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
+        let url = object_url(&session.root(&repo.registry)?, repo, "manifests", reference);
         let mut call = Call::new(Method::PUT, url);
         call.body = manifest.bytes().clone();
         let content_type = HeaderValue::try_from(manifest.media_type().as_str());
@@ -241,9 +228,9 @@ impl Client {
                 });
             }
         };
-        let answer = self.send(&target, &call).await?;
+        let answer = session.send(&target, &call).await?;
         if !answer.status().is_success() {
-            let mut error = self.refusal(&target, answer).await;
+            let mut error = session.refusal(&target, answer).await;
             if manifest.blobs().any(Descriptor::is_foreign) {
                 error.note_foreign_layers();
             }
@@ -260,7 +247,7 @@ impl Client {
         let (request, status) = (answer.line.clone(), answer.status().as_u16());
         drop(answer);
         // The answer alone proves nothing, so the manifest is fetched and compared.
-        let there = self.fetch_manifest_at(repo, reference).await?;
+        let there = fetch_at(session, repo, reference).await?;
         if there.is_some_and(|there| there.digest() == manifest.digest()) {
             return Ok(support);
         }
@@ -270,19 +257,44 @@ impl Client {
             digest: manifest.digest().clone(),
         })
     }
+}
 
-    pub(crate) fn manifest_call(
-        &self,
-        method: Method,
-        repo: &Repo,
-        reference: &ManifestRef,
-    ) -> Result<Call, RegistryError> {
-        let url = object_url(&self.root(&repo.registry)?, repo, "manifests", reference);
-        // On one line: not every server looks at further ones.
-        let accept = HeaderValue::try_from(MediaType::MANIFESTS.join(", "))
-            .expect("media types are legal in a header");
-        Ok(Call::new(method, url).header(ACCEPT, accept))
-    }
+/// Fetches a manifest from one place.
+pub(crate) async fn fetch_at(
+    session: &Session,
+    repo: &Repo,
+    reference: &ManifestRef,
+) -> Result<Option<Manifest>, RegistryError> {
+    let target = session.reading(repo);
+    let call = manifest_call(session, Method::GET, repo, reference)?;
+    let what = format!("{repo} {reference}");
+    session
+        .retry(&what, || async {
+            let answer = session.send(&target, &call).await?;
+            match answer.status().as_u16() {
+                200 => read_manifest(answer, reference).await.map(Some),
+                404 => {
+                    note_absence(session.context(), &repo.registry, answer).await;
+                    Ok(None)
+                }
+                _ => Err(session.refusal(&target, answer).await),
+            }
+        })
+        .await
+}
+
+/// Returns the request for a manifest.
+pub(crate) fn manifest_call(
+    session: &Session,
+    method: Method,
+    repo: &Repo,
+    reference: &ManifestRef,
+) -> Result<Call, RegistryError> {
+    let url = object_url(&session.root(&repo.registry)?, repo, "manifests", reference);
+    // On one line: not every server looks at further ones.
+    let accept = HeaderValue::try_from(MediaType::MANIFESTS.join(", "))
+        .expect("media types are legal in a header");
+    Ok(Call::new(method, url).header(ACCEPT, accept))
 }
 
 /// Whether a tag is one that leads to referrers by its form.
@@ -300,7 +312,7 @@ fn content_type(answer: &Answer) -> Option<MediaType> {
 async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
     let (request, status) = (answer.line.clone(), answer.status().as_u16());
     let (declared, named) = (content_type(&answer), answer.digest());
-    let is_page = is_page(&answer);
+    let is_page = answer.is_page();
     let bytes = match answer.read(MANIFEST_LEN_MAX).await {
         Err(RegistryError::AnswerTooLong { .. }) if is_page => {
             return Err(not_a_registry(request, status, &[]));

@@ -1,13 +1,14 @@
-//! Lists that come in pages, of which each says where the next is.
+//! Lists in pages, each with a link to the next.
 
 use reqwest::header::LINK;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 
-use crate::client::Target;
+use crate::login::session::Session;
+use crate::login::target::Target;
 use crate::wire::endpoint::{resolve, same_origin};
 use crate::wire::transport::{Answer, Call};
-use crate::{Client, RegistryError, RequestLine};
+use crate::{RegistryError, RequestLine};
 
 /// The longest page, in bytes.
 const PAGE_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -25,61 +26,60 @@ pub(crate) struct Listed<'a> {
     pub(crate) problem: &'static str,
 }
 
-impl Client {
-    /// Hands every page of a list to `take`, in the registry's order.
-    pub(crate) async fn read_pages<T: DeserializeOwned>(
-        &self,
-        listed: &Listed<'_>,
-        first: Url,
-        mut take: impl FnMut(T),
-    ) -> Result<(), RegistryError> {
-        let mut next = Some(first);
-        let (mut n_pages, mut len) = (0, 0);
-        while let Some(url) = next {
-            let request = || Box::new(RequestLine::new(&Method::GET, &url));
-            if n_pages == PAGES_MAX {
-                return Err(RegistryError::Endless {
-                    request: request(),
-                    n_max: PAGES_MAX,
-                    what: "pages",
-                });
-            }
-            let (page, more, page_len) = self.fetch_page(listed, url.clone()).await?;
-            len += page_len;
-            if len > LIST_LEN_MAX {
-                return Err(RegistryError::Endless {
-                    request: request(),
-                    n_max: LIST_LEN_MAX,
-                    what: "bytes",
-                });
-            }
-            take(page);
-            n_pages += 1;
-            next = more;
+/// Hands every page of a list to `take`, in the registry's order.
+pub(crate) async fn read_pages<T: DeserializeOwned>(
+    session: &Session,
+    listed: &Listed<'_>,
+    first: Url,
+    mut take: impl FnMut(T),
+) -> Result<(), RegistryError> {
+    let mut next = Some(first);
+    let (mut n_pages, mut len) = (0, 0);
+    while let Some(url) = next {
+        let request = || Box::new(RequestLine::new(&Method::GET, &url));
+        if n_pages == PAGES_MAX {
+            return Err(RegistryError::Endless {
+                request: request(),
+                n_max: PAGES_MAX,
+                what: "pages",
+            });
         }
-        Ok(())
+        let (page, more, page_len) = fetch_page(session, listed, url.clone()).await?;
+        len += page_len;
+        if len > LIST_LEN_MAX {
+            return Err(RegistryError::Endless {
+                request: request(),
+                n_max: LIST_LEN_MAX,
+                what: "bytes",
+            });
+        }
+        take(page);
+        n_pages += 1;
+        next = more;
     }
+    Ok(())
+}
 
-    async fn fetch_page<T: DeserializeOwned>(
-        &self,
-        listed: &Listed<'_>,
-        url: Url,
-    ) -> Result<(T, Option<Url>, usize), RegistryError> {
-        let call = Call::new(Method::GET, url);
-        self.retry(listed.what, || async {
-            let answer = self.send(&listed.target, &call).await?;
+async fn fetch_page<T: DeserializeOwned>(
+    session: &Session,
+    listed: &Listed<'_>,
+    url: Url,
+) -> Result<(T, Option<Url>, usize), RegistryError> {
+    let call = Call::new(Method::GET, url);
+    session
+        .retry(listed.what, || async {
+            let answer = session.send(&listed.target, &call).await?;
             if answer.status().as_u16() != 200 {
-                return Err(self.refusal(&listed.target, answer).await);
+                return Err(session.refusal(&listed.target, answer).await);
             }
             let next = next_page(&answer, &call.url);
             let (page, len) = read_list(answer, listed.problem).await?;
             Ok((page, next, len))
         })
         .await
-    }
 }
 
-/// Reads one page and says its length; `problem` says what is wrong with an answer that is none.
+/// Reads one page and returns it with its length; `problem` describes an answer that is not a page.
 pub(crate) async fn read_list<T: DeserializeOwned>(
     answer: Answer,
     problem: &'static str,
@@ -92,7 +92,7 @@ pub(crate) async fn read_list<T: DeserializeOwned>(
     }
 }
 
-/// The URL of the page after the one at `asked`.
+/// Returns the URL of the page after the one at `asked`.
 ///
 /// It must have the same origin, since the login is sent with the request.
 pub(crate) fn next_page(answer: &Answer, asked: &Url) -> Option<Url> {

@@ -1,29 +1,29 @@
-//! The first request to a registry that will be written to: its kind, and whether it accepts the
-//! login.
+//! The first request to a registry that will be written to: checks whether it is a registry and
+//! accepts the login.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 
-use crate::api::manifest::HeadManifest;
-use crate::client::{Patience, Target};
+use crate::api::manifest::{HeadManifest, Manifests, manifest_call};
 use crate::login::challenge::{Challenge, Challenged};
-use crate::login::root::{Root, says_version};
+use crate::login::registry_check::{note_absence, says_version};
 use crate::login::scopes::Scopes;
-use crate::wire::evidence::is_page;
-use crate::wire::transport::{Answer, Call};
-use crate::{Client, ManifestRef, RegistryError, Repo};
+use crate::login::session::{Patience, Root, Session};
+use crate::login::target::Target;
+use crate::wire::transport::Answer;
+use crate::{ManifestRef, RegistryError, Repo};
 
 /// The answer of a registry to an anonymous request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// It allows anonymous access; contains the requested manifest, if it exists.
     Found(Option<HeadManifest>),
-    /// It lets everyone in.
+    /// It requires no login.
     Open,
-    /// It wants user and password.
+    /// It requires user and password.
     WantsPassword,
-    /// It wants a token.
+    /// It requires a token.
     WantsToken,
-    /// With this status, which says nothing of logins.
+    /// It answered with this status, which says nothing about logins.
     Odd(u16),
 }
 
@@ -36,117 +36,119 @@ impl Probe {
     }
 }
 
-impl Client {
+impl Probe {
     /// Requests a manifest without a login, and learns how to log in.
     ///
     /// This request comes first anyway, so it costs nothing extra. It is sent once; its failure may
     /// concern only that one image, so the root of the API is requested next, whose error counts.
-    pub async fn probe(&self, repo: &Repo, at: &ManifestRef) -> Result<Probe, RegistryError> {
-        let head = self.manifest_call(Method::HEAD, repo, at)?;
+    pub async fn run(
+        manifests: &Manifests,
+        repo: &Repo,
+        at: &ManifestRef,
+    ) -> Result<Self, RegistryError> {
+        let session = manifests.session();
+        let head = manifest_call(session, Method::HEAD, repo, at)?;
         let mut unproved = None;
-        match self.transport().send(&head, None).await {
+        match session.transport().send(&head, None).await {
             // It would be the same with the root.
             Err(error) if error.is_tls() || matches!(error, RegistryError::UnknownHost { .. }) => {
                 return Err(error);
             }
             Err(_) => {}
             Ok(answer) => {
-                let is_registry = says_version(&answer) || self.is_proven(&repo.registry);
+                let is_registry =
+                    says_version(&answer) || session.memory(&repo.registry).is_proven();
                 let probe = match answer.status().as_u16() {
-                    401 => self.learn(repo, &answer),
-                    _ => self.found((repo, at), answer).await,
+                    401 => Self::learn(session, repo, &answer),
+                    _ => Self::found(manifests, (repo, at), answer).await,
                 };
                 match probe {
                     // Any server answers 200, and a header is soon written.
-                    Some(Probe::Found(Some(_))) if !is_registry => unproved = probe,
+                    Some(Self::Found(Some(_))) if !is_registry => unproved = probe,
                     Some(probe) => return Ok(probe),
                     None => {}
                 }
             }
         }
-        let brief = self.with_patience(Patience::Brief);
+        let brief = session.with_patience(Patience::Brief);
         match brief.ask_root(&Target::push(repo)).await? {
-            Root::Open => Ok(unproved.unwrap_or(Probe::Open)),
-            Root::Wants(challenge) => Ok(Probe::of(&challenge)),
-            Root::Odd(status) => Ok(Probe::Odd(status)),
+            Root::Open => Ok(unproved.unwrap_or(Self::Open)),
+            Root::Wants(challenge) => Ok(Self::of(&challenge)),
+            Root::Odd(status) => Ok(Self::Odd(status)),
         }
     }
 
     /// Judges the answer to a HEAD of a manifest; `None` where it decides nothing.
-    async fn found(&self, (repo, at): (&Repo, &ManifestRef), answer: Answer) -> Option<Probe> {
+    async fn found(
+        manifests: &Manifests,
+        (repo, at): (&Repo, &ManifestRef),
+        answer: Answer,
+    ) -> Option<Self> {
+        let session = manifests.session();
         match answer.status().as_u16() {
             // An answer that may be any web page is not final.
-            200 | 404 if is_page(&answer) => None,
+            200 | 404 if answer.is_page() => None,
             200 if answer.digest().is_none() => None,
-            200 => Some(Probe::Found(Some(HeadManifest::of(&answer)))),
+            200 => Some(Self::Found(Some(HeadManifest::of(&answer)))),
             404 => {
-                self.note_absence(&repo.registry, answer).await;
+                note_absence(session.context(), &repo.registry, answer).await;
                 // Other failures concern only that one image.
-                let found = self.confirm_absence(repo, at).await.unwrap_or_default();
+                let found = manifests.confirm_absence(session, repo, at).await;
+                let found = found.unwrap_or_default();
                 // Any web server answers 404.
-                let is_proved = found.is_some() || self.is_proven(&repo.registry);
-                is_proved.then_some(Probe::Found(found))
+                let is_proved = found.is_some() || session.memory(&repo.registry).is_proven();
+                is_proved.then_some(Self::Found(found))
             }
             _ => None,
         }
     }
 
-    fn learn(&self, repo: &Repo, answer: &Answer) -> Option<Probe> {
+    fn learn(session: &Session, repo: &Repo, answer: &Answer) -> Option<Self> {
         let challenge = Challenged::parse(answer.headers()).challenge?;
-        let probe = Probe::of(&challenge);
-        self.auth().of(&repo.registry).learn(challenge);
+        let probe = Self::of(&challenge);
+        session.memory(&repo.registry).learn(challenge);
         Some(probe)
     }
 
-    /// Has the token server check the login for `repo`, after [`Client::probe`]; fails with an
+    /// Has the token server check the login for `repo`, after [`Self::run`]; fails with an
     /// error about the login if it is refused.
     ///
     /// The token, for pushing to `repo`, is kept. Harbor returns an anonymous one for a wrong
-    /// password, unless no scope is requested (facts D4).
-    pub async fn check_token(&self, repo: &Repo) -> Result<(), RegistryError> {
+    /// password, unless no scope is requested.
+    pub async fn check_token(session: &Session, repo: &Repo) -> Result<(), RegistryError> {
         let mut target = Target::push(repo);
-        if self.is_harbor(&repo.registry) {
+        if session.dialect(&repo.registry).is_some() {
             target.scopes = Scopes::default();
         }
-        self.retry(repo.registry.as_str(), || self.authorization(&target))
+        session
+            .retry(repo.registry.as_str(), || session.authorization(&target))
             .await
             .map(|_| ())
     }
 
-    /// Has the registry check the login for `repo`, as [`Client::check_token`] does, or with the
-    /// next request that comes anyway, whose answer is then [`Probe::Found`].
-    pub async fn admit(&self, repo: &Repo, at: &ManifestRef) -> Result<Probe, RegistryError> {
-        let auth = self.auth().of(&repo.registry);
-        if let Some(Challenge::Bearer { .. }) = auth.challenge() {
-            self.check_token(repo).await?;
-            return Ok(Probe::WantsToken);
+    /// Has the registry check the login for `repo`, as [`Self::check_token`] does, or with the
+    /// next request that comes anyway, whose answer is then [`Self::Found`].
+    pub async fn with_login(
+        manifests: &Manifests,
+        repo: &Repo,
+        at: &ManifestRef,
+    ) -> Result<Self, RegistryError> {
+        let session = manifests.session();
+        if let Some(Challenge::Bearer { .. }) = session.memory(&repo.registry).challenge() {
+            Self::check_token(session, repo).await?;
+            return Ok(Self::WantsToken);
         }
         let target = Target::push(repo);
-        let head = self.manifest_call(Method::HEAD, repo, at)?;
+        let head = manifest_call(session, Method::HEAD, repo, at)?;
         // It may be the repository that is refused, not the login.
-        if let Ok(answer) = self.send(&target, &head).await
-            && let Some(probe) = self.found((repo, at), answer).await
+        if let Ok(answer) = session.send(&target, &head).await
+            && let Some(probe) = Self::found(manifests, (repo, at), answer).await
         {
             return Ok(probe);
         }
-        let call = Call::new(Method::GET, self.root(&repo.registry)?);
-        self.retry(repo.registry.as_str(), || async {
-            let mut answer = self.send(&target, &call).await?;
-            let sent = self.authorization(&target).await?;
-            self.require_registry(&repo.registry, &mut answer, sent.as_ref())
-                .await?;
-            match answer.status().as_u16() {
-                401 => Err(self.refusal(&target, answer).await),
-                // Whatever else it says, it says to those who are let in.
-                _ => Ok(Probe::WantsPassword),
-            }
-        })
-        .await
-    }
-
-    /// The name by which the registry is asked to know who pushes to `repo`, if there is one.
-    pub fn username(&self, repo: &Repo) -> Option<String> {
-        let login = self.login(&Target::push(repo))?;
-        login.username().map(str::to_owned)
+        // Whatever else it says, it says to those who are let in.
+        let is_let_in = |status: StatusCode| status != StatusCode::UNAUTHORIZED;
+        session.ask_with_login(&target, is_let_in).await?;
+        Ok(Self::WantsPassword)
     }
 }

@@ -1,14 +1,15 @@
-//! Whether the places that images are read from can be reached and let this client in: asked once
-//! for each host, before a list of images is.
+//! Checks whether the places that images are read from can be reached and accept the login: once for
+//! each host, before a list of images is read.
 
 use reqwest::Method;
 
-use crate::client::{Patience, Target};
+use crate::api::manifest::{Manifests, fetch_at};
 use crate::login::challenge::Challenge;
-use crate::login::root::Root;
+use crate::login::session::{Patience, Root, Session};
+use crate::login::target::Target;
 use crate::route::mirrors::Place;
 use crate::wire::transport::Call;
-use crate::{Client, ManifestRef, RegistryError, Repo, RequestLine};
+use crate::{ManifestRef, RegistryError, Repo, RequestLine};
 use hod_oci::Registry;
 
 /// A registry that images may be read from, and some of them.
@@ -19,23 +20,15 @@ pub struct ReadPlace {
     sample: (Repo, ManifestRef),
 }
 
-impl Client {
-    /// The places that a repository may be read from, in the order in which they are asked.
-    pub fn read_places(
-        &self,
+impl ReadPlace {
+    /// Returns the places that a repository is read from, in order.
+    pub fn of(
+        manifests: &Manifests,
         repo: &Repo,
         at: &ManifestRef,
-    ) -> Result<Vec<ReadPlace>, RegistryError> {
-        let own = || Place {
-            repo: repo.clone(),
-            insecure: false,
-            mirror: None,
-        };
-        let places = match self.registries_conf() {
-            Some(conf) => conf.places(repo, Some(at))?.places,
-            None => vec![own()],
-        };
-        let place = |place: Place| ReadPlace {
+    ) -> Result<Vec<Self>, RegistryError> {
+        let places = manifests.mirrors().places(repo, Some(at))?.places;
+        let place = |place: Place| Self {
             registry: place.repo.registry.clone(),
             insecure: place.insecure,
             sample: (place.repo, at.clone()),
@@ -45,49 +38,55 @@ impl Client {
 
     /// Checks that a registry can be reached, is one, and lets this client in, with the login that
     /// is known for it. All of `places` are at that registry; for a token each is tried in turn.
-    pub async fn check_readable(&self, places: &[ReadPlace]) -> Result<(), RegistryError> {
+    pub async fn check(manifests: &Manifests, places: &[Self]) -> Result<(), RegistryError> {
         let Some(first) = places.first() else {
             return Ok(());
         };
-        let client = self.with_patience(Patience::Brief);
+        let session = manifests.session().with_patience(Patience::Brief);
         if first.insecure {
-            client.find_scheme(&first.registry).await?;
+            session.transport().find_scheme(&first.registry).await?;
         }
-        match client.ask_root(&Target::root(&first.registry)).await {
+        match session.ask_root(&Target::root(&first.registry)).await {
             Ok(Root::Open | Root::Odd(_)) => Ok(()),
-            Ok(Root::Wants(Challenge::Basic)) => client.check_password(first).await,
-            Ok(Root::Wants(Challenge::Bearer { .. })) => client.check_tokens(places).await,
+            Ok(Root::Wants(Challenge::Basic)) => first.check_password(manifests, &session).await,
+            Ok(Root::Wants(Challenge::Bearer { .. })) => Self::check_tokens(&session, places).await,
             // Some registries send people on to their web site.
-            Err(error) if leads_elsewhere(&error) => client.check_manifest(first, error).await,
+            Err(error) if leads_elsewhere(&error) => {
+                first.check_manifest(manifests, &session, error).await
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Shows the password, if there is one; else asks whether the image can be had without.
-    async fn check_password(&self, place: &ReadPlace) -> Result<(), RegistryError> {
-        let target = Target::root(&place.registry);
-        let call = Call::new(Method::GET, self.root(&place.registry)?);
-        let answer = self.send(&target, &call).await?;
+    /// Sends the password if there is one, else checks whether the image can be read without.
+    async fn check_password(
+        &self,
+        manifests: &Manifests,
+        session: &Session,
+    ) -> Result<(), RegistryError> {
+        let target = Target::root(&self.registry);
+        let call = Call::new(Method::GET, session.root(&self.registry)?);
+        let answer = session.send(&target, &call).await?;
         if answer.status().as_u16() != 401 {
             return Ok(());
         }
-        let error = self.refusal(&target, answer).await;
-        self.check_manifest(place, error).await
+        let error = session.refusal(&target, answer).await;
+        self.check_manifest(manifests, session, error).await
     }
 
     /// Fetches a token, which the run needs anyway; without a login any of the images will do.
-    async fn check_tokens(&self, places: &[ReadPlace]) -> Result<(), RegistryError> {
+    async fn check_tokens(session: &Session, places: &[Self]) -> Result<(), RegistryError> {
         let mut refused = None;
         for place in places {
             let (repo, _) = &place.sample;
-            let target = self.reading(repo);
-            let fetched = self
-                .retry(place.registry.as_str(), || self.authorization(&target))
+            let target = session.reading(repo);
+            let fetched = session
+                .retry(place.registry.as_str(), || session.authorization(&target))
                 .await;
             match fetched {
                 Ok(_) => return Ok(()),
                 Err(error)
-                    if self.login(&target).is_none()
+                    if session.context().login(&target).is_none()
                         && matches!(error.status(), Some(400 | 401 | 403 | 404)) =>
                 {
                     refused.get_or_insert(error);
@@ -102,13 +101,15 @@ impl Client {
     /// that it is a registry, or a registry says that it does not exist.
     async fn check_manifest(
         &self,
-        place: &ReadPlace,
+        manifests: &Manifests,
+        session: &Session,
         otherwise: RegistryError,
     ) -> Result<(), RegistryError> {
-        let (repo, at) = &place.sample;
-        let found = match self.head_manifest_at(repo, at).await {
-            Ok(Some(_)) if !self.is_proven(&repo.registry) => {
-                let fetched = self.fetch_manifest_at(repo, at).await;
+        let (repo, at) = &self.sample;
+        let memory = session.memory(&self.registry);
+        let found = match manifests.head_at(session, repo, at).await {
+            Ok(Some(_)) if !memory.is_proven() => {
+                let fetched = fetch_at(session, repo, at).await;
                 fetched.map(|manifest| manifest.is_some())
             }
             Ok(head) => Ok(head.is_some()),
@@ -116,7 +117,7 @@ impl Client {
         };
         match found {
             Ok(true) => Ok(()),
-            Ok(false) if self.is_proven(&repo.registry) => Ok(()),
+            Ok(false) if memory.is_proven() => Ok(()),
             _ => Err(otherwise),
         }
     }

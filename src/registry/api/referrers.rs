@@ -1,7 +1,7 @@
 //! Finds the referrers of a manifest: by the referrers API, and by tags where that is not enough.
 //!
-//! The API is asked for each manifest; a registry that does not know it is not asked again. cosign
-//! uses tags even where there is an API, and a repository's tags cost one request for all of them.
+//! The API is called for each manifest; a registry that does not have it is not called again. cosign
+//! uses tags even if the API exists, and listing a repository's tags costs one request.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,12 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
+use crate::api::manifest::Manifests;
 use crate::api::pages::{next_link, next_page};
+use crate::login::session::Session;
 use crate::wire::endpoint::object_url;
 use crate::wire::transport::Call;
-use crate::{Client, ManifestRef, RegistryError, Repo};
+use crate::{ManifestRef, RegistryError, Repo, RequestLine};
 use hod_oci::{
     Digest, MANIFEST_LEN_MAX, Manifest, MediaType, MediaTypeKind, ReferrerTag, Registry, Tag,
 };
@@ -27,10 +29,10 @@ const TAG_PAGES_MAX: usize = 5;
 /// How many tags are asked for at once; registries may send fewer.
 const PAGE_TAGS: usize = 1000;
 
-/// Looks up referrers, and remembers what registries can do; one for a run.
+/// Looks up referrers, and remembers what registries support; one for a run.
 #[derive(Debug)]
 pub struct ReferrerFinder {
-    client: Client,
+    manifests: Manifests,
     apis: Mutex<HashMap<Registry, Arc<AsyncMutex<Api>>>>,
     /// Repositories that are said to have no referrers API, though their registry may.
     without: Mutex<HashSet<Repo>>,
@@ -42,7 +44,7 @@ pub struct ReferrerFinder {
 enum Api {
     /// No request was sent yet.
     Unknown,
-    /// Worth asking.
+    /// The registry has the API.
     Asked,
     /// The registry does not know such paths.
     Absent,
@@ -61,9 +63,9 @@ enum Tags {
 #[derive(Debug)]
 enum Answered {
     Listed(Vec<Digest>),
-    /// It has none, as far as this repository goes.
+    /// It has no API for this repository.
     NotHere,
-    /// It has none at all.
+    /// It has no API.
     Nowhere,
 }
 
@@ -85,9 +87,9 @@ struct TagPage {
 }
 
 impl ReferrerFinder {
-    pub fn new(client: Client) -> Self {
+    pub fn new(manifests: Manifests) -> Self {
         Self {
-            client,
+            manifests,
             apis: Mutex::default(),
             without: Mutex::default(),
             tags: Mutex::default(),
@@ -108,7 +110,7 @@ impl ReferrerFinder {
         let mut listed = asked.unwrap_or_default();
         if is_worth_it && self.has_tag(repo, &tag).await? {
             let at = ManifestRef::Tag(tag);
-            let index = self.client.fetch_manifest(repo, &at).await?;
+            let index = self.manifests.fetch(repo, &at).await?;
             for child in index.iter().flat_map(Manifest::children) {
                 if !listed.contains(&child.digest) {
                     listed.push(child.digest.clone());
@@ -142,14 +144,16 @@ impl ReferrerFinder {
         repo: &Repo,
         subject: &Digest,
     ) -> Result<Option<Vec<Digest>>, RegistryError> {
-        let ask =
-            |client: Client, repo: Repo| async move { self.ask_at(&client, &repo, subject).await };
-        self.client.read_from((repo, None), |_| true, ask).await
+        let ask = |session: Session, repo: Repo| async move {
+            self.ask_at(&session, &repo, subject).await
+        };
+        let mirrors = self.manifests.mirrors();
+        mirrors.read((repo, None), |_| true, ask).await
     }
 
     async fn ask_at(
         &self,
-        client: &Client,
+        session: &Session,
         repo: &Repo,
         subject: &Digest,
     ) -> Result<Option<Vec<Digest>>, RegistryError> {
@@ -166,7 +170,7 @@ impl ReferrerFinder {
         let answered = match *known {
             Api::Absent => return Ok(None),
             Api::Unknown => {
-                let answered = client.fetch_referrers(repo, subject).await;
+                let answered = fetch_referrers(session, repo, subject).await;
                 // After a failure the others need not wait for one another.
                 *known = match answered {
                     Ok(Answered::Nowhere) => Api::Absent,
@@ -176,7 +180,7 @@ impl ReferrerFinder {
             }
             Api::Asked => {
                 drop(known);
-                client.fetch_referrers(repo, subject).await?
+                fetch_referrers(session, repo, subject).await?
             }
         };
         match answered {
@@ -197,7 +201,7 @@ impl ReferrerFinder {
             Tags::Listed(tags) => Ok(tags.contains(tag)),
             Tags::Unlisted => {
                 let at = ManifestRef::Tag(tag.clone());
-                Ok(self.client.head_manifest(repo, &at).await?.is_some())
+                Ok(self.manifests.head(repo, &at).await?.is_some())
             }
         }
     }
@@ -208,9 +212,11 @@ impl ReferrerFinder {
             Arc::clone(tags.entry(repo.clone()).or_default())
         };
         let listing = || async {
-            let list =
-                |client: Client, repo: Repo| async move { Ok(client.referrer_tags(&repo).await) };
-            let listed = self.client.read_from((repo, None), Tags::is_listed, list);
+            let list = |session: Session, repo: Repo| async move {
+                Ok(referrer_tags(&session, &repo).await)
+            };
+            let mirrors = self.manifests.mirrors();
+            let listed = mirrors.read((repo, None), Tags::is_listed, list);
             Arc::new(listed.await.unwrap_or(Tags::Unlisted))
         };
         Arc::clone(cell.get_or_init(listing).await)
@@ -223,126 +229,128 @@ impl Tags {
     }
 }
 
-impl Client {
-    /// Asks the referrers API, following its pages.
-    async fn fetch_referrers(
-        &self,
-        repo: &Repo,
-        subject: &Digest,
-    ) -> Result<Answered, RegistryError> {
-        let root = self.root(&repo.registry)?;
-        let mut next = Some(object_url(&root, repo, "referrers", subject));
-        let mut listed: Vec<Digest> = Vec::new();
-        let mut n_pages = 0;
-        while let Some(url) = next {
-            let what = format!("{repo} referrers");
-            let page = self.retry(&what, || self.fetch_page_of_referrers(repo, &url));
-            let (found, more) = match page.await? {
-                Ok(page) => page,
-                Err(nothing) if n_pages == 0 => return Ok(nothing),
-                Err(_) => {
-                    return Err(RegistryError::Protocol {
-                        request: Box::new(crate::RequestLine::new(&Method::GET, &url)),
-                        problem: "a page of referrers is not found",
-                    });
-                }
-            };
-            listed.extend(found);
-            n_pages += 1;
-            if listed.len() > LISTED_MAX || (n_pages >= PAGES_MAX && more.is_some()) {
+/// Asks the referrers API, following its pages.
+async fn fetch_referrers(
+    session: &Session,
+    repo: &Repo,
+    subject: &Digest,
+) -> Result<Answered, RegistryError> {
+    let root = session.root(&repo.registry)?;
+    let mut next = Some(object_url(&root, repo, "referrers", subject));
+    let mut listed: Vec<Digest> = Vec::new();
+    let mut n_pages = 0;
+    while let Some(url) = next {
+        let what = format!("{repo} referrers");
+        let page = session.retry(&what, || fetch_page_of_referrers(session, repo, &url));
+        let (found, more) = match page.await? {
+            Ok(page) => page,
+            Err(nothing) if n_pages == 0 => return Ok(nothing),
+            Err(_) => {
                 return Err(RegistryError::Protocol {
-                    request: Box::new(crate::RequestLine::new(&Method::GET, &url)),
-                    problem: "there are more than 1000 referrers, or 100 pages of them",
+                    request: Box::new(RequestLine::new(&Method::GET, &url)),
+                    problem: "a page of referrers is not found",
                 });
             }
-            next = more;
+        };
+        listed.extend(found);
+        n_pages += 1;
+        if listed.len() > LISTED_MAX || (n_pages >= PAGES_MAX && more.is_some()) {
+            return Err(RegistryError::Protocol {
+                request: Box::new(RequestLine::new(&Method::GET, &url)),
+                problem: "there are more than 1000 referrers, or 100 pages of them",
+            });
         }
-        listed.sort_unstable();
-        listed.dedup();
-        Ok(Answered::Listed(listed))
+        next = more;
     }
+    listed.sort_unstable();
+    listed.dedup();
+    Ok(Answered::Listed(listed))
+}
 
-    /// One page and where the next is, or what the lack of it means.
-    async fn fetch_page_of_referrers(
-        &self,
-        repo: &Repo,
-        url: &Url,
-    ) -> Result<Result<(Vec<Digest>, Option<Url>), Answered>, RegistryError> {
-        let target = self.reading(repo);
-        let accept = HeaderValue::from_static(MediaType::OCI_INDEX);
-        let call = Call::new(Method::GET, url.clone()).header(ACCEPT, accept);
-        let answer = self.send(&target, &call).await?;
-        match answer.status().as_u16() {
-            200 => {}
-            400 | 404..=406 | 501 => {
-                let refusal = self.refusal(&target, answer).await;
-                // A registry that does not know the path does not answer with one of the
-                // specification's errors.
-                return Ok(Err(if refusal.code().is_some() {
-                    Answered::NotHere
-                } else {
-                    Answered::Nowhere
-                }));
-            }
-            _ => return Err(self.refusal(&target, answer).await),
+/// Returns one page and the URL of the next, or the meaning of its absence.
+async fn fetch_page_of_referrers(
+    session: &Session,
+    repo: &Repo,
+    url: &Url,
+) -> Result<Result<(Vec<Digest>, Option<Url>), Answered>, RegistryError> {
+    let target = session.reading(repo);
+    let accept = HeaderValue::from_static(MediaType::OCI_INDEX);
+    let call = Call::new(Method::GET, url.clone()).header(ACCEPT, accept);
+    let answer = session.send(&target, &call).await?;
+    match answer.status().as_u16() {
+        200 => {}
+        400 | 404..=406 | 501 => {
+            let refusal = session.refusal(&target, answer).await;
+            // A registry that does not know the path does not answer with one of the
+            // specification's errors.
+            return Ok(Err(if refusal.code().is_some() {
+                Answered::NotHere
+            } else {
+                Answered::Nowhere
+            }));
         }
-        let is_index = answer
-            .header(CONTENT_TYPE)
-            .is_some_and(|text| MediaType::new(text).kind() == MediaTypeKind::Index);
-        let next = next_page(&answer, url);
-        let request = answer.line.clone();
-        let bytes = answer.read(MANIFEST_LEN_MAX).await?;
-        match serde_json::from_slice::<Page>(&bytes) {
-            Ok(page) => {
-                let entries = page.manifests.into_iter().flatten();
-                Ok(Ok((entries.map(|entry| entry.digest).collect(), next)))
-            }
-            // Some web server that has a page for everything.
-            Err(_) if !is_index => Ok(Err(Answered::Nowhere)),
-            Err(_) => Err(RegistryError::Protocol {
-                request,
-                problem: "the answer is not a list of referrers",
-            }),
-        }
+        _ => return Err(session.refusal(&target, answer).await),
     }
+    let is_index = answer
+        .header(CONTENT_TYPE)
+        .is_some_and(|text| MediaType::new(text).kind() == MediaTypeKind::Index);
+    let next = next_page(&answer, url);
+    let request = answer.line.clone();
+    let bytes = answer.read(MANIFEST_LEN_MAX).await?;
+    match serde_json::from_slice::<Page>(&bytes) {
+        Ok(page) => {
+            let entries = page.manifests.into_iter().flatten();
+            Ok(Ok((entries.map(|entry| entry.digest).collect(), next)))
+        }
+        // Some web server that has a page for everything.
+        Err(_) if !is_index => Ok(Err(Answered::Nowhere)),
+        Err(_) => Err(RegistryError::Protocol {
+            request,
+            problem: "the answer is not a list of referrers",
+        }),
+    }
+}
 
-    /// Lists the tags that lead to referrers, if that is cheap.
-    ///
-    /// Never fails and never tries twice: each tag can be asked for, which then must succeed.
-    async fn referrer_tags(&self, repo: &Repo) -> Tags {
-        let Ok(root) = self.root(&repo.registry) else {
+/// Lists the tags that lead to referrers, if that is cheap.
+///
+/// Never fails and never tries twice: each tag can be asked for, which then must succeed.
+async fn referrer_tags(session: &Session, repo: &Repo) -> Tags {
+    let Ok(root) = session.root(&repo.registry) else {
+        return Tags::Unlisted;
+    };
+    let mut url = object_url(&root, repo, "tags", "list");
+    url.set_query(Some(&format!("n={PAGE_TAGS}")));
+    let mut tags = HashSet::new();
+    for _ in 0..TAG_PAGES_MAX {
+        let Some((page, next)) = fetch_page_of_tags(session, repo, &url).await else {
             return Tags::Unlisted;
         };
-        let mut url = object_url(&root, repo, "tags", "list");
-        url.set_query(Some(&format!("n={PAGE_TAGS}")));
-        let mut tags = HashSet::new();
-        for _ in 0..TAG_PAGES_MAX {
-            let Some((page, next)) = self.fetch_page_of_tags(repo, &url).await else {
-                return Tags::Unlisted;
-            };
-            let parsed = page.tags.into_iter().flatten();
-            let parsed = parsed.filter_map(|text| text.parse::<Tag>().ok());
-            tags.extend(parsed.filter(|tag| ReferrerTag::parse(tag).is_some()));
-            match next {
-                Some(next) => url = next,
-                None => return Tags::Listed(tags),
-            }
+        let parsed = page.tags.into_iter().flatten();
+        let parsed = parsed.filter_map(|text| text.parse::<Tag>().ok());
+        tags.extend(parsed.filter(|tag| ReferrerTag::parse(tag).is_some()));
+        match next {
+            Some(next) => url = next,
+            None => return Tags::Listed(tags),
         }
-        Tags::Unlisted
     }
+    Tags::Unlisted
+}
 
-    async fn fetch_page_of_tags(&self, repo: &Repo, url: &Url) -> Option<(TagPage, Option<Url>)> {
-        let call = Call::new(Method::GET, url.clone());
-        let answer = self.send(&self.reading(repo), &call).await.ok()?;
-        if answer.status().as_u16() != 200 {
-            return None;
-        }
-        let next = match answer.header(LINK).and_then(next_link) {
-            // A page that cannot be read is not the last.
-            Some(_) => Some(next_page(&answer, url)?),
-            None => None,
-        };
-        let bytes = answer.read(MANIFEST_LEN_MAX).await.ok()?;
-        Some((serde_json::from_slice(&bytes).ok()?, next))
+async fn fetch_page_of_tags(
+    session: &Session,
+    repo: &Repo,
+    url: &Url,
+) -> Option<(TagPage, Option<Url>)> {
+    let call = Call::new(Method::GET, url.clone());
+    let answer = session.send(&session.reading(repo), &call).await.ok()?;
+    if answer.status().as_u16() != 200 {
+        return None;
     }
+    let next = match answer.header(LINK).and_then(next_link) {
+        // A page that cannot be read is not the last.
+        Some(_) => Some(next_page(&answer, url)?),
+        None => None,
+    };
+    let bytes = answer.read(MANIFEST_LEN_MAX).await.ok()?;
+    Some((serde_json::from_slice(&bytes).ok()?, next))
 }

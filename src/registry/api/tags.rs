@@ -1,14 +1,17 @@
 //! The tags of a repository.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde::Deserialize;
 
-use crate::api::pages::{Listed, read_list};
+use crate::api::pages::{Listed, read_list, read_pages};
+use crate::login::session::Session;
+use crate::route::mirrors::Mirrors;
 use crate::wire::endpoint::object_url;
 use crate::wire::transport::Call;
-use crate::{Client, ManifestRef, RegistryError, Repo};
+use crate::{ManifestRef, RegistryError, Repo};
 use hod_oci::Tag;
 use hod_report::Event;
 
@@ -27,73 +30,89 @@ const SIMILAR_MAX: usize = 5;
 /// Maximum time spent on them.
 const SIMILAR_TIME_MAX: Duration = Duration::from_secs(10);
 
-impl Client {
+/// The tags of repositories.
+#[derive(Debug, Clone)]
+pub struct Tags {
+    mirrors: Mirrors,
+}
+
+impl Tags {
+    pub(crate) fn new(mirrors: Mirrors) -> Self {
+        Self { mirrors }
+    }
+
     /// Returns tags of a repository that resemble `tag`, which it lacks: for a message, so with one
     /// request, none after the first few calls, and none where the registry does not tell.
-    pub async fn similar_tags(&self, repo: &Repo, tag: &Tag) -> Vec<Tag> {
-        if !self.may_ask_for_similar(SIMILAR_ASKED_MAX) {
+    pub async fn similar(&self, repo: &Repo, tag: &Tag) -> Vec<Tag> {
+        let n_before = &self.mirrors.session().context().n_similar_tags;
+        if n_before.fetch_add(1, Ordering::Relaxed) >= SIMILAR_ASKED_MAX {
             return Vec::new();
         }
-        let asked = tokio::time::timeout(SIMILAR_TIME_MAX, self.first_tags(repo)).await;
+        let asked =
+            tokio::time::timeout(SIMILAR_TIME_MAX, first_tags(self.mirrors.session(), repo)).await;
         let mut tags = asked.ok().flatten().unwrap_or_default();
         tags.sort_by_cached_key(|other| std::cmp::Reverse(likeness(tag.as_str(), other.as_str())));
         tags.truncate(SIMILAR_MAX);
         tags
     }
 
-    async fn first_tags(&self, repo: &Repo) -> Option<Vec<Tag>> {
-        let mut url = object_url(&self.root(&repo.registry).ok()?, repo, "tags", "list");
-        url.set_query(Some(&format!("n={PAGE_TAGS}")));
-        let call = Call::new(Method::GET, url);
-        let answer = self.send(&self.reading(repo), &call).await.ok()?;
-        if answer.status().as_u16() != 200 {
-            return None;
-        }
-        let (page, _) = read_list::<Page>(answer, "").await.ok()?;
-        let tags = page.tags.unwrap_or_default();
-        Some(tags.iter().filter_map(|text| text.parse().ok()).collect())
-    }
-
     /// Lists all tags in the registry's order, following its pages.
-    pub async fn list_tags(&self, repo: &Repo) -> Result<Vec<Tag>, RegistryError> {
-        let mut url = object_url(&self.root(&repo.registry)?, repo, "tags", "list");
-        url.set_query(Some(&format!("n={PAGE_TAGS}")));
-        let listed = Listed {
-            target: self.reading(repo),
-            what: &format!("{repo} tags"),
-            problem: "the answer is not a list of tags",
-        };
-        let mut tags = Vec::new();
-        let take = |page: Page| {
-            for text in page.tags.into_iter().flatten() {
-                match text.parse() {
-                    Ok(tag) => tags.push(tag),
-                    // distribution lists any stray file as a tag.
-                    Err(error) => self.reporter().event(Event::Warning {
-                        text: &format!("{repo}: ignored an invalid tag: {error}"),
-                    }),
-                }
-            }
-        };
-        self.read_pages(&listed, url, take).await?;
-        Ok(tags)
+    pub async fn list(&self, repo: &Repo) -> Result<Vec<Tag>, RegistryError> {
+        list_at(self.mirrors.session(), repo).await
     }
-}
 
-impl Client {
     /// Lists all tags of a repository from where its images are read: its mirrors, then the registry
     /// itself. `None` when there is no such repository.
-    pub async fn readable_tags(&self, repo: &Repo) -> Result<Option<Vec<Tag>>, RegistryError> {
-        let list = |client: Self, repo: Repo| async move {
-            match client.list_tags(&repo).await {
+    pub async fn list_readable(&self, repo: &Repo) -> Result<Option<Vec<Tag>>, RegistryError> {
+        let list = |session: Session, repo: Repo| async move {
+            match list_at(&session, &repo).await {
                 Err(error) if error.status() == Some(404) => Ok(None),
                 tags => tags.map(Some),
             }
         };
         let has_some = |tags: &Option<Vec<Tag>>| tags.as_ref().is_some_and(|tags| !tags.is_empty());
         let latest = ManifestRef::Tag(Tag::latest());
-        self.read_from((repo, Some(&latest)), has_some, list).await
+        self.mirrors
+            .read((repo, Some(&latest)), has_some, list)
+            .await
     }
+}
+
+async fn list_at(session: &Session, repo: &Repo) -> Result<Vec<Tag>, RegistryError> {
+    let mut url = object_url(&session.root(&repo.registry)?, repo, "tags", "list");
+    url.set_query(Some(&format!("n={PAGE_TAGS}")));
+    let listed = Listed {
+        target: session.reading(repo),
+        what: &format!("{repo} tags"),
+        problem: "the answer is not a list of tags",
+    };
+    let mut tags = Vec::new();
+    let take = |page: Page| {
+        for text in page.tags.into_iter().flatten() {
+            match text.parse() {
+                Ok(tag) => tags.push(tag),
+                // distribution lists any stray file as a tag.
+                Err(error) => session.reporter().event(Event::Warning {
+                    text: &format!("{repo}: ignored an invalid tag: {error}"),
+                }),
+            }
+        }
+    };
+    read_pages(session, &listed, url, take).await?;
+    Ok(tags)
+}
+
+async fn first_tags(session: &Session, repo: &Repo) -> Option<Vec<Tag>> {
+    let mut url = object_url(&session.root(&repo.registry).ok()?, repo, "tags", "list");
+    url.set_query(Some(&format!("n={PAGE_TAGS}")));
+    let call = Call::new(Method::GET, url);
+    let answer = session.send(&session.reading(repo), &call).await.ok()?;
+    if answer.status().as_u16() != 200 {
+        return None;
+    }
+    let (page, _) = read_list::<Page>(answer, "").await.ok()?;
+    let tags = page.tags.unwrap_or_default();
+    Some(tags.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
 /// The number of characters that two tags share, at their start and at their end.

@@ -4,14 +4,14 @@
 //! ```text
 //! upload       what to upload, where to, and how a session begins
 //!   run        one upload, step by step     request   one of its requests
-//!   recover    what it does about failures, and how it goes on
-//!   verdict    which failure means what
-//!   parts      how large the parts are, what the ranges say, what each registry was found to take
-//!   data       the bytes, of which a part may be needed again
-//!   again      those that can be opened at any byte
-//!   verifier   whether the bytes are what their digest says
-//!   watch      how far a request is, and until when it has to move on
-//!   kept       sessions that outlive the program     drain   a stop between two chunks
+//!   recover    how it continues after a failure
+//!   verdict    how it reacts to a failure
+//!   parts      the length of chunks, ranges, and the limits found for each registry
+//!   data       the bytes, parts of which may be sent again
+//!   again      data that can be opened at any byte
+//!   verifier   verifies the digest of the bytes
+//!   watch      the progress and the deadline of a request
+//!   kept       sessions for the next run     drain   a stop between two chunks
 //! ```
 //!
 //! A session is only ever spoken to at the newest `Location` it gave: distribution 2.8, which every
@@ -33,6 +33,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -42,13 +43,15 @@ use reqwest::{Method, StatusCode, Url};
 pub use again::Reopen;
 pub use drain::Drain;
 
-use crate::client::Target;
-use crate::login::root::page_of;
+use crate::api::blob::Blobs;
+use crate::api::content_check::Facts;
+use crate::login::registry_check::page_of;
 use crate::login::scopes::Scopes;
+use crate::login::session::Session;
+use crate::login::target::Target;
 use crate::wire::endpoint::upload_url;
-use crate::wire::evidence::{Facts, is_page};
 use crate::wire::transport::{Answer, Call};
-use crate::{Client, RegistryError, Repo, SafeUrl};
+use crate::{RegistryError, Repo, SafeUrl};
 use hod_fsx::FileRange;
 use hod_oci::{Descriptor, RepositoryName};
 use kept::{Kept, KeptSession};
@@ -62,7 +65,7 @@ pub struct UploadOptions {
     pub chunk_len: u64,
     /// The directory for sessions that the next run may continue; `None` keeps none.
     pub sessions: Option<PathBuf>,
-    /// By whom a stop is announced.
+    /// Announces a stop.
     pub drain: Drain,
 }
 
@@ -81,15 +84,15 @@ impl Default for UploadOptions {
     }
 }
 
-/// The state that all uploads of a client share.
+/// What all uploads of a run share.
 #[derive(Debug, Default)]
-pub(crate) struct Uploads {
+pub(crate) struct UploadState {
     options: UploadOptions,
     limits: Limits,
     kept: Option<Kept>,
 }
 
-impl Uploads {
+impl UploadState {
     pub(crate) fn new(options: UploadOptions) -> Self {
         Self {
             kept: options.sessions.clone().map(Kept::new),
@@ -132,7 +135,6 @@ impl fmt::Debug for UploadSession {
 pub enum UploadBody {
     /// A part of a file, read while it is sent.
     File(FileRange),
-    Bytes(Bytes),
     /// Bytes that can be read again from any of them on.
     Again(Reopen),
     /// Bytes that come once. They go in chunks of which each is held in memory until the registry
@@ -147,18 +149,30 @@ impl fmt::Debug for UploadBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(range) => f.debug_tuple("File").field(range).finish(),
-            Self::Bytes(bytes) => f.debug_tuple("Bytes").field(&bytes.len()).finish(),
             Self::Again(_) => f.debug_tuple("Again").finish_non_exhaustive(),
             Self::Stream(_) => f.debug_tuple("Stream").finish_non_exhaustive(),
         }
     }
 }
 
-impl Client {
-    /// The same client, uploading as `options` say.
-    #[must_use]
-    pub fn with_uploads(&self, options: UploadOptions) -> Self {
-        self.sharing(Uploads::new(options))
+/// Uploads blobs to registries.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    blobs: Blobs,
+    state: Arc<UploadState>,
+}
+
+impl Uploads {
+    pub(crate) fn new(blobs: Blobs, state: Arc<UploadState>) -> Self {
+        Self { blobs, state }
+    }
+
+    pub(crate) fn state(&self) -> &Arc<UploadState> {
+        &self.state
+    }
+
+    fn session(&self) -> &Session {
+        self.blobs.mirrors().session()
     }
 
     /// Begins an upload, continues one that an earlier run began, or mounts the blob from `from`.
@@ -166,23 +180,23 @@ impl Client {
     /// A registry that does not mount answers with a session, or with a refusal, after which the
     /// upload is begun without the mount: Harbor answers 401 where the source may not be read. A
     /// failed mount never fails the upload.
-    pub async fn start_upload(
+    pub async fn start(
         &self,
         repo: &Repo,
         blob: &Descriptor,
         from: Option<&RepositoryName>,
     ) -> Result<UploadStart, RegistryError> {
-        let url = upload_url(&self.root(&repo.registry)?, repo);
+        let url = upload_url(&self.session().root(&repo.registry)?, repo);
         if let Some(from) = from.filter(|from| self.may_mount(repo, from)) {
             let mut target = Target::push(repo);
             target.scopes.merge(&Scopes::pull(from));
             let mut url = url.clone();
             url.set_query(Some(&format!("mount={}&from={from}", blob.digest)));
-            match self.post_upload(repo, (&target, Some(blob)), url).await {
+            match self.post(repo, (&target, Some(blob)), url).await {
                 Ok(start) => return Ok(start),
                 Err(error) => {
                     // A feature that failed once is not tried again for each blob.
-                    let limits = &self.uploads().limits;
+                    let limits = &self.state.limits;
                     match error.status() {
                         Some(405 | 500..=599) => limits.stop_mounting(&repo.registry),
                         Some(401 | 403) => limits.stop_mounting_from(&repo.registry, from),
@@ -195,25 +209,25 @@ impl Client {
             return Ok(UploadStart::Session(session));
         }
         let target = Target::push(repo);
-        self.post_upload(repo, (&target, None), url).await
+        self.post(repo, (&target, None), url).await
     }
 
-    /// Whether a mount may work: Harbor refuses a source that is in no project, as 400.
+    /// Whether a mount may work.
     fn may_mount(&self, repo: &Repo, from: &RepositoryName) -> bool {
-        let is_in_project = from.as_str().contains('/');
-        self.uploads().limits.may_mount(&repo.registry, from)
-            && (is_in_project || !self.auth().of(&repo.registry).is_harbor())
+        let dialect = self.session().dialect(&repo.registry);
+        self.state.limits.may_mount(&repo.registry, from)
+            && dialect.is_none_or(|dialect| dialect.may_mount_from(from))
     }
 
     /// A session that an earlier run left between two chunks.
     async fn kept_session(&self, repo: &Repo, blob: &Descriptor) -> Option<UploadSession> {
-        let uploads = self.uploads();
+        let uploads = &self.state;
         let chunk_len = uploads.options.chunk_len;
         if chunk_len == 0 || blob.size <= chunk_len.min(uploads.limits.of(&repo.registry)) {
             return None;
         }
         let kept = uploads.kept.as_ref()?;
-        let session = kept.find(repo, blob, self.reporter()).await?;
+        let session = kept.find(repo, blob, self.session().reporter()).await?;
         Some(UploadSession {
             repo: repo.clone(),
             location: session.location.clone(),
@@ -222,8 +236,8 @@ impl Client {
         })
     }
 
-    /// Begins an upload, or asks for `mounted` to be taken over.
-    async fn post_upload(
+    /// Starts an upload, or mounts the blob `mounted`.
+    async fn post(
         &self,
         repo: &Repo,
         (target, mounted): (&Target<'_>, Option<&Descriptor>),
@@ -231,32 +245,34 @@ impl Client {
     ) -> Result<UploadStart, RegistryError> {
         let call =
             Call::new(Method::POST, url).header(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        self.retry(call.url.path(), || async {
-            let answer = self.send(target, &call).await?;
-            let is_mounted = |blob: &Descriptor| Facts::of(&answer).is_created(&blob.digest);
-            match answer.status() {
-                _ if mounted.is_some_and(is_mounted) => Ok(UploadStart::Mounted),
-                StatusCode::ACCEPTED => match answer.location() {
-                    Some(location) => Ok(UploadStart::Session(UploadSession {
-                        repo: repo.clone(),
-                        location,
-                        chunk_len_min: chunk_len_min(&answer),
-                        kept: None,
-                    })),
-                    None => Err(RegistryError::Protocol {
+        let session = self.session();
+        session
+            .retry(call.url.path(), || async {
+                let answer = session.send(target, &call).await?;
+                let is_mounted = |blob: &Descriptor| Facts::of(&answer).is_created(&blob.digest);
+                match answer.status() {
+                    _ if mounted.is_some_and(is_mounted) => Ok(UploadStart::Mounted),
+                    StatusCode::ACCEPTED => match answer.location() {
+                        Some(location) => Ok(UploadStart::Session(UploadSession {
+                            repo: repo.clone(),
+                            location,
+                            chunk_len_min: chunk_len_min(&answer),
+                            kept: None,
+                        })),
+                        None => Err(RegistryError::Protocol {
+                            request: answer.line,
+                            problem: "the answer does not say where to upload to",
+                        }),
+                    },
+                    status if status.is_success() && answer.is_page() => Err(page_of(answer).await),
+                    status if status.is_success() => Err(RegistryError::Protocol {
                         request: answer.line,
-                        problem: "the answer does not say where to upload to",
+                        problem: "the answer to the start of an upload is neither 201 nor 202",
                     }),
-                },
-                status if status.is_success() && is_page(&answer) => Err(page_of(answer).await),
-                status if status.is_success() => Err(RegistryError::Protocol {
-                    request: answer.line,
-                    problem: "the answer to the start of an upload is neither 201 nor 202",
-                }),
-                _ => Err(self.refusal(target, answer).await),
-            }
-        })
-        .await
+                    _ => Err(session.refusal(target, answer).await),
+                }
+            })
+            .await
     }
 
     /// Uploads a blob: small ones in one PUT, large ones in chunks, as far as the registry, and the
@@ -273,7 +289,7 @@ impl Client {
     ///
     /// [`Event::BytesMoved`]: hod_report::Event::BytesMoved
     /// [`Event::BytesLost`]: hod_report::Event::BytesLost
-    pub async fn upload_blob(
+    pub async fn upload(
         &self,
         session: UploadSession,
         blob: &Descriptor,

@@ -1,9 +1,10 @@
 //! What to do about what goes wrong with a registry.
 
+mod harbor;
 mod refusal;
 
-use crate::harbor::database_down;
-use crate::wire::endpoint::DOCKER_HUB_HOST;
+use self::harbor::database_down;
+use crate::error::safe_url::DOCKER_HUB_HOST;
 use crate::{LoginRefusal, RegistryError, Subject, TlsFailure};
 use hod_oci::Registry;
 use hod_report::Hint;
@@ -19,9 +20,9 @@ impl Hint for RegistryError {
                 request,
                 status,
                 body,
-                asked,
+                context,
                 ..
-            } => refusal::hint(request, (*status, body), asked),
+            } => refusal::hint(request, (*status, body), context),
             Self::Tls {
                 request, failure, ..
             } if *failure == TlsFailure::PlainAnswer && request.path() == HARBOR_TOKEN_PATH => {
@@ -112,7 +113,7 @@ impl Hint for RegistryError {
 }
 
 /// Whether a name may be what a shell left of a robot's.
-pub(crate) fn is_cut_short(username: &str) -> bool {
+fn is_cut_short(username: &str) -> bool {
     username.starts_with("robot") && !username.contains('$')
 }
 

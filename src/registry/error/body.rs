@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::presentable;
 use super::quoted::{element, presentable_text};
-use crate::harbor::{Doubt, HarborAnswer};
+use crate::error::harbor::{Cause, HarborRefusal};
 use hod_oci::Digest;
 
 /// Maximum number of errors of one answer that are shown.
@@ -43,7 +43,7 @@ pub(crate) struct Details {
     /// Whether the refused manifest has layers that stay at other URLs.
     pub(crate) has_foreign_layers: bool,
     /// Details from a Harbor; `None` at any other registry.
-    pub(crate) harbor: Option<HarborAnswer>,
+    pub(crate) harbor: Option<HarborRefusal>,
 }
 
 /// One error of an answer.
@@ -71,14 +71,14 @@ impl ErrorBody {
     }
 
     /// Details from a Harbor.
-    pub(crate) fn harbor(&self) -> Option<&HarborAnswer> {
+    pub(crate) fn harbor(&self) -> Option<&HarborRefusal> {
         self.details.as_ref()?.harbor.as_ref()
     }
 
     /// Whether it is the answer of a Harbor whose database is down.
     pub(crate) fn is_database_down(&self) -> bool {
         self.harbor()
-            .is_some_and(|harbor| harbor.doubt == Doubt::DatabaseDown)
+            .is_some_and(|harbor| harbor.cause == Cause::DatabaseDown)
     }
 
     /// By which the registry's own logs know the request.

@@ -1,6 +1,6 @@
 //! What kind of failure each of a registry's is.
 
-use crate::{CredentialsError, ErrorBody, RegistryError, TlsFailure, Whom};
+use crate::{ErrorBody, Refuser, RegistryError, TlsFailure};
 use hod_report::ErrorClass;
 
 impl RegistryError {
@@ -10,13 +10,12 @@ impl RegistryError {
             Self::Status {
                 status,
                 body,
-                asked,
+                context,
                 ..
-            } => match (&asked.whom, status) {
+            } => match (&context.refuser, status) {
                 // It is not the image that is missing or forbidden.
-                (Whom::TokenServer { .. }, 404 | 405) | (Whom::Elsewhere { .. }, 400..=403) => {
-                    ErrorClass::Server
-                }
+                (Refuser::TokenServer { .. }, 404 | 405)
+                | (Refuser::Elsewhere { .. }, 400..=403) => ErrorClass::Server,
                 _ => of_answer(*status, body),
             },
             Self::Transport { .. }
@@ -65,13 +64,6 @@ impl RegistryError {
             | Self::ReadOnce { source } => source.class(),
             Self::Setup { .. } | Self::UserAgent { .. } => ErrorClass::Internal,
         }
-    }
-}
-
-impl CredentialsError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        ErrorClass::Usage
     }
 }
 

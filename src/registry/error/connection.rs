@@ -5,7 +5,23 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use super::{RegistryError, presentable};
-use crate::{RequestLine, UsedProxy};
+use crate::RequestLine;
+
+/// The proxy on the way to a host, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedProxy {
+    /// Without its login.
+    pub url: String,
+    pub host: String,
+    /// The variable that names it.
+    pub variable: &'static str,
+}
+
+impl fmt::Display for UsedProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` (`{}`)", self.url, self.variable)
+    }
+}
 
 /// Why an encrypted connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,14 +12,16 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{Harbor, Project};
-use crate::client::Target;
+use crate::RegistryError;
+use crate::login::context::Context;
+use crate::login::session::Session;
+use crate::login::target::Target;
 use crate::login::token::basic;
 use crate::wire::endpoint::same_origin;
 use crate::wire::transport::{Answer, Call};
-use crate::{Client, RegistryError};
 use hod_oci::Tag;
 
-/// The longest answer that is read, in bytes.
+/// Maximum length of an answer in bytes.
 const ANSWER_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// Number of projects requested at once, which is the maximum of Harbor's pages.
 const PAGE_LEN: usize = 100;
@@ -76,7 +78,7 @@ pub struct NewProject {
     pub storage_limit: Option<u64>,
 }
 
-/// Whether a project was there before.
+/// Whether a project existed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
     Now,
@@ -153,23 +155,23 @@ struct WireTag {
 }
 
 /// The request for whether a project exists, which every login may send.
-pub(super) fn head_project(client: &Client, project: &Project) -> Result<Call, RegistryError> {
-    let mut url = url(client, project, "projects")?;
+pub(super) fn head_project(context: &Context, project: &Project) -> Result<Call, RegistryError> {
+    let mut url = url(context, project, "projects")?;
     url.query_pairs_mut()
         .append_pair("project_name", &project.name);
     Ok(Call::new(Method::HEAD, url))
 }
 
 /// The URL of something below `/api/v2.0/`; what is in `path` must be escaped already.
-pub(super) fn url(client: &Client, project: &Project, path: &str) -> Result<Url, RegistryError> {
-    let mut url = client.root(&project.repo.registry)?;
+pub(super) fn url(context: &Context, project: &Project, path: &str) -> Result<Url, RegistryError> {
+    let mut url = context.root(&project.repo.registry)?;
     url.set_path(&format!("/api/v2.0/{path}"));
     Ok(url)
 }
 
 impl Harbor {
-    /// Harbor's description of itself for users who push to `project`; `None` when the API is
-    /// closed.
+    /// Returns Harbor's description of itself for users who push to `project`; `None` when the API is
+    /// not accessible.
     pub async fn system_info(
         &self,
         project: &Project,
@@ -181,8 +183,8 @@ impl Harbor {
     ///
     /// A proxy that hides the API answers 404 as well: [`Harbor::system_info`] distinguishes them.
     pub async fn has_project(&self, project: &Project) -> Result<Option<bool>, RegistryError> {
-        let call = head_project(&self.client, project)?;
-        self.client
+        let call = head_project(self.session.context(), project)?;
+        self.session
             .retry(call.url.path(), || async {
                 let answer = self.send(project, &call).await?;
                 match answer.status().as_u16() {
@@ -191,7 +193,7 @@ impl Harbor {
                     // Harbor answers like this only to a login that it accepts.
                     200 => {
                         let target = Target::push(&project.repo);
-                        self.client.note_login_taken(&target);
+                        self.session.context().note_accepted_login(&target);
                         Ok(Some(true))
                     }
                     404 => Ok(Some(false)),
@@ -220,11 +222,14 @@ impl Harbor {
         if let Some(limit) = new.storage_limit {
             body["storage_limit"] = json!(limit);
         }
-        let mut call = Call::new(Method::POST, url(&self.client, project, "projects")?)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut call = Call::new(
+            Method::POST,
+            url(self.session.context(), project, "projects")?,
+        )
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         call.body = body.to_string().into();
         let created = self
-            .client
+            .session
             .retry(call.url.path(), || async {
                 let error = match self.send(project, &call).await {
                     Ok(answer) => match answer.status().as_u16() {
@@ -240,10 +245,12 @@ impl Harbor {
                 }
             })
             .await?;
-        let auth = self.client.auth().of(&self.registry);
-        self.client.note_login_taken(&Target::push(&project.repo));
-        auth.forget_tokens();
-        auth.doubts.lock().await.remove(&project.name);
+        let memory = self.session.memory(&self.registry);
+        self.session
+            .context()
+            .note_accepted_login(&Target::push(&project.repo));
+        memory.forget_tokens();
+        memory.causes.lock().await.remove(&project.name);
         Ok(created)
     }
 
@@ -305,15 +312,6 @@ impl Harbor {
         }))
     }
 
-    /// The repositories of the project that `prefix` is, where this login may list them.
-    pub async fn repositories(
-        &self,
-        prefix: &hod_oci::RepositoryName,
-    ) -> Result<Vec<hod_oci::RepositoryName>, RegistryError> {
-        let registry = &self.registry;
-        self.client.list_repositories(registry, Some(prefix)).await
-    }
-
     /// Whether any tag of the project may be immutable; `None` when this login may not see it.
     pub async fn has_immutable_rules(
         &self,
@@ -335,7 +333,7 @@ impl Harbor {
             .as_str()
             .split_once('/')
             .map_or("", |(_, rest)| rest);
-        // Escaped twice, as Harbor wants it (facts D6).
+        // Escaped twice, as Harbor wants it.
         let rest = rest.replace('/', "%252F");
         let path = format!(
             "projects/{}/repositories/{rest}/artifacts/{tag}/tags?with_immutable_status=true\
@@ -349,7 +347,7 @@ impl Harbor {
         }))
     }
 
-    /// Reads one thing; `None` when it cannot be seen, or is not what Harbor would send.
+    /// Reads an object; `None` when it is not accessible or not valid.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         project: &Project,
@@ -359,10 +357,10 @@ impl Harbor {
             Some((path, query)) => (path, Some(query)),
             None => (path, None),
         };
-        let mut url = url(&self.client, project, path)?;
+        let mut url = url(self.session.context(), project, path)?;
         url.set_query(query);
         let call = Call::new(Method::GET, url).header(IS_NAME.0, IS_NAME.1);
-        self.client
+        self.session
             .retry(call.url.path(), || async {
                 let answer = self.send(project, &call).await?;
                 match answer.status().as_u16() {
@@ -383,15 +381,24 @@ impl Harbor {
         project: &Project,
         call: &Call,
     ) -> Result<Answer, RegistryError> {
-        let target = Target::push(&project.repo);
-        self.client.prepare_login(&target).await?;
-        let login = self.client.login(&target).as_deref().and_then(basic);
-        self.client.transport().send(call, login.as_ref()).await
+        send_with_password(&self.session, &Target::push(&project.repo), call).await
     }
 
     pub(super) async fn refusal(&self, project: &Project, answer: Answer) -> RegistryError {
-        self.client
+        self.session
             .refusal(&Target::push(&project.repo), answer)
             .await
     }
+}
+
+/// Sends with user and password; a redirect to another origin does not get them.
+pub(super) async fn send_with_password(
+    session: &Session,
+    target: &Target<'_>,
+    call: &Call,
+) -> Result<Answer, RegistryError> {
+    let context = session.context();
+    context.prepare_login(target).await?;
+    let login = context.login(target).as_deref().and_then(basic);
+    context.transport.send(call, login.as_ref()).await
 }

@@ -1,4 +1,4 @@
-//! Whether a login may create projects, as far as Harbor tells without being asked to create one.
+//! Whether a login may create projects, as far as Harbor says without creating one.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -45,7 +45,7 @@ impl Harbor {
         project: &Project,
         creation: Option<Creation>,
     ) -> Result<Creator, RegistryError> {
-        let name = self.client.username(project.repo()).unwrap_or_default();
+        let name = self.session.username(project.repo()).unwrap_or_default();
         let has_project = name.contains('+');
         if name.contains('$') && has_project {
             return Ok(Creator::ProjectRobot);
@@ -83,8 +83,11 @@ impl Harbor {
 
     /// Harbor tells users about themselves, and robots with 412 that they are none.
     async fn account(&self, project: &Project) -> Result<Account, RegistryError> {
-        let call = Call::new(Method::GET, url(&self.client, project, "users/current")?);
-        self.client
+        let call = Call::new(
+            Method::GET,
+            url(self.session.context(), project, "users/current")?,
+        );
+        self.session
             .retry(call.url.path(), || async {
                 let answer = self.send(project, &call).await?;
                 match answer.status().as_u16() {

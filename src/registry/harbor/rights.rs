@@ -1,5 +1,5 @@
 //! Reads the rights of a user from Harbor's tokens: the actions granted are those that the user
-//! has, regardless of what was requested, and none if the project does not exist (facts D4).
+//! has, regardless of what was requested, and none if the project does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Harbor, Project};
 use crate::RegistryError;
-use crate::client::Target;
+use crate::login::target::Target;
 
 /// The actions allowed in each project, as far as tokens tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Rights {
 }
 
 /// Whether the token is anonymous.
-pub(crate) fn is_for_nobody(authorization: &[u8]) -> bool {
+pub(super) fn is_anonymous(authorization: &[u8]) -> bool {
     let is_unnamed = |claims: Claims| claims.sub.is_none_or(|name| name.is_empty());
     Claims::parse(authorization).is_some_and(is_unnamed)
 }
@@ -72,12 +72,12 @@ impl Harbor {
         &self,
         projects: impl IntoIterator<Item = &Project>,
     ) -> Result<(), RegistryError> {
-        let auth = self.client.auth().of(&self.registry);
-        auth.forget_expected();
+        let memory = self.session.memory(&self.registry);
+        memory.forget_expected();
         for project in projects {
             let target = Target::push(&project.repo);
-            self.client.prepare_login(&target).await?;
-            auth.expect(self.client.login(&target), &target.scopes);
+            self.session.context().prepare_login(&target).await?;
+            memory.expect(self.session.context().login(&target), &target.scopes);
         }
         Ok(())
     }
@@ -89,9 +89,9 @@ impl Harbor {
         for project in projects {
             let target = Target::push(&project.repo);
             let authorization = self
-                .client
+                .session
                 .retry(self.registry.as_str(), || {
-                    self.client.authorization(&target)
+                    self.session.authorization(&target)
                 })
                 .await?;
             if let Some(authorization) = authorization {
@@ -112,13 +112,13 @@ mod tests {
         #[track_caller]
         fn check(payload: &str, expect: bool) {
             let token = format!("Bearer e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
-            assert_eq!(is_for_nobody(token.as_bytes()), expect, "{payload}");
+            assert_eq!(is_anonymous(token.as_bytes()), expect, "{payload}");
         }
         check(r#"{"sub":"admin","access":[]}"#, false);
         check(r#"{"sub":"","access":[]}"#, true);
         check(r#"{"access":[]}"#, true);
         check("not json", false);
-        assert!(!is_for_nobody(b"Bearer opaque"));
+        assert!(!is_anonymous(b"Bearer opaque"));
     }
 
     #[test]

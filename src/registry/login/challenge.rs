@@ -1,9 +1,8 @@
-//! What a registry wants to see before it answers, as the headers of a 401 say it.
+//! The authentication that a registry requires, according to the headers of a 401.
 
 use http_auth::{ChallengeParser, ChallengeRef};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-use crate::harbor::HARBOR_SERVICE;
 use crate::login::scopes::Scopes;
 
 /// An authentication scheme that a registry requires.
@@ -19,9 +18,12 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// Whether a Harbor asks (facts D1).
-    pub(crate) fn is_harbor(&self) -> bool {
-        matches!(self, Self::Bearer { service: Some(service), .. } if service == HARBOR_SERVICE)
+    /// Returns the service for which the token server issues tokens.
+    pub(crate) fn service(&self) -> Option<&str> {
+        match self {
+            Self::Basic => None,
+            Self::Bearer { service, .. } => service.as_deref(),
+        }
     }
 }
 

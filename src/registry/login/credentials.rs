@@ -24,9 +24,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
+use crate::HelperError;
 use auth_file::{AuthFile, Clue};
 pub use keep::{KeepError, Kept, LoginFile};
-pub use keychain::HelperError;
 pub use secret::{Login, Secret};
 
 use hod_oci::{Registry, RepositoryName};
@@ -97,6 +97,13 @@ pub enum CredentialsError {
     Auth { key: String },
     #[error("the entry of `{key}` in the credentials is not of the expected shape")]
     Entry { key: String },
+}
+
+impl CredentialsError {
+    /// What kind of failure it is, for programs.
+    pub fn class(&self) -> hod_report::ErrorClass {
+        hod_report::ErrorClass::Usage
+    }
 }
 
 /// Cached answers of helpers, including failures, so that each is run once per question.

@@ -1,6 +1,7 @@
-//! What a token is to allow (distribution's token specification, scopes).
+//! The scopes of tokens (distribution's token specification).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use hod_oci::RepositoryName;
 
@@ -16,6 +17,18 @@ pub(crate) struct TokenBound {
 const TOKEN_LEN_MIN: usize = 1100;
 /// Length of a resource in a token, besides its name.
 const CLAIM_LEN: usize = 60;
+
+/// How tokens work at registries of one kind, which are recognised by their challenge.
+pub(crate) trait ScopeRules: Debug + Send + Sync {
+    /// Returns the service that such a registry names in its challenge.
+    fn service(&self) -> &'static str;
+
+    /// Returns the scopes to request where `needed` are needed.
+    fn requested(&self, needed: &Scopes) -> Scopes;
+
+    /// Returns what a token for `requested` is valid for.
+    fn granted(&self, requested: &Scopes) -> Scopes;
+}
 
 /// The scopes of a token: for each resource (`repository:app`), the actions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -72,7 +85,7 @@ impl Scopes {
         })
     }
 
-    /// Whether one token can be requested for all of it.
+    /// Whether one token can be requested for all scopes.
     pub(crate) fn fits(&self, bound: TokenBound) -> bool {
         let claims = self.0.keys().map(|resource| resource.len() + CLAIM_LEN);
         let claims: usize = claims.sum();
@@ -81,7 +94,7 @@ impl Scopes {
         self.0.len() <= bound.n_scopes && len <= bound.len
     }
 
-    /// Those with which something is written.
+    /// Returns the scopes for writing.
     pub(crate) fn writing(&self) -> Self {
         let writes = |actions: &BTreeSet<String>| actions.contains("push");
         let own = self.0.iter().filter(|(_, actions)| writes(actions));
@@ -95,8 +108,7 @@ impl Scopes {
         other.0.keys().any(|resource| self.0.contains_key(resource))
     }
 
-    /// The same for Harbor, whose registry asks per project, the first component of a name, and
-    /// whose tokens allow there all that the user may do: one scope of each project is enough.
+    /// Returns one scope for each project, the first component of a name.
     pub(crate) fn one_per_project(&self) -> Self {
         let mut projects: BTreeMap<&str, (&String, BTreeSet<String>)> = BTreeMap::new();
         for (resource, actions) in &self.0 {
@@ -109,7 +121,7 @@ impl Scopes {
         Self(chosen.map(|(r, actions)| (r.clone(), actions)).collect())
     }
 
-    /// The scopes that a token of Harbor covers: the projects, with any action.
+    /// Returns the projects, without actions.
     pub(crate) fn projects(&self) -> Self {
         let projects = self.0.keys().map(|resource| project(resource).to_owned());
         Self(projects.map(|project| (project, BTreeSet::new())).collect())

@@ -1,8 +1,8 @@
-//! Mirrors: where an image is really read from, as `registries.conf` says it, and how a mirror that
-//! fails gives way to the next.
+//! Mirrors: the places that an image is read from according to `registries.conf`, one after the
+//! other.
 //!
-//! Only for reading: what is written goes where the user says. Who reads a repository need not
-//! know of it; that a mirror serves it is said once.
+//! Only for reading: what is written goes where the user says. A mirror that serves a repository is
+//! reported once.
 
 mod conf;
 #[cfg(test)]
@@ -11,16 +11,12 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use reqwest::Method;
-use tokio::sync::OnceCell;
-
 use conf::{Alias, Mirror, PullFrom, Rule, Rules};
 pub use conf::{Aliases, ConfFile, RegistriesConfError};
 
-use crate::client::{Client, Patience};
+use crate::login::session::{Patience, Session};
 use crate::route::origin::Garblers;
-use crate::wire::endpoint::{Scheme, api_root};
-use crate::{ManifestRef, RegistryError, Repo, TlsFailure};
+use crate::{ManifestRef, RegistryError, Repo};
 use hod_oci::{Reference, Registry, RepositoryName};
 use hod_report::Event;
 
@@ -42,7 +38,7 @@ pub(crate) struct Place {
     pub(crate) mirror: Option<String>,
 }
 
-/// The places for a repository, and the rule that says so.
+/// The places for a repository, and the rule that names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
     /// In order; the last is the primary one.
@@ -193,16 +189,14 @@ fn rewrite(full: &str, len: usize, location: &str) -> Option<Repo> {
 /// What a run has learned about its mirrors.
 #[derive(Debug, Default)]
 pub(crate) struct MirrorState {
-    /// Out of reach, and left out from then on.
+    /// Mirrors that cannot be reached and are not used again.
     down: Mutex<HashSet<String>>,
     /// The places that have served manifests of a repository, and so have its blobs, too.
     served: Mutex<HashMap<Repo, Vec<Place>>>,
-    /// Said already.
+    /// Messages that were reported already.
     noted: Mutex<HashSet<String>>,
     /// The places, mirrors or not, that sent wrong bytes of a blob.
     pub(crate) garblers: Garblers,
-    /// The scheme of each mirror that may lack TLS.
-    schemes: Mutex<HashMap<Registry, Arc<OnceCell<Scheme>>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -212,12 +206,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MirrorState {
-    /// The scheme that was found out for a registry, if there was need to.
-    pub(crate) fn scheme(&self, registry: &Registry) -> Option<Scheme> {
-        let cell = Arc::clone(lock(&self.schemes).get(registry)?);
-        cell.get().copied()
-    }
-
     fn is_down(&self, mirror: &str) -> bool {
         lock(&self.down).contains(mirror)
     }
@@ -227,29 +215,85 @@ impl MirrorState {
     }
 }
 
-impl Client {
+/// Reads from registries and their mirrors. Cheap to clone; all clones share what they learn.
+#[derive(Debug, Clone)]
+pub(crate) struct Mirrors {
+    session: Session,
+    conf: Arc<RegistriesConf>,
+    state: Arc<MirrorState>,
+}
+
+impl Mirrors {
+    pub(crate) fn new(session: Session, conf: RegistriesConf) -> Self {
+        Self {
+            session,
+            conf: Arc::new(conf),
+            state: Arc::default(),
+        }
+    }
+
+    /// Returns the same mirrors, read in another session.
+    pub(crate) fn within(&self, session: Session) -> Self {
+        Self {
+            session,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Returns the files of the rules, whether any rule applies or not.
+    pub(crate) fn files(&self) -> &[String] {
+        &self.conf.files
+    }
+
+    /// Returns the places that sent wrong bytes of a blob.
+    pub(crate) fn garblers(&self) -> &Garblers {
+        &self.state.garblers
+    }
+
+    /// Returns the places that a repository, or a manifest in it, is read from.
+    pub(crate) fn places(
+        &self,
+        repo: &Repo,
+        at: Option<&ManifestRef>,
+    ) -> Result<Places, RegistryError> {
+        if self.has_rules() {
+            self.conf.places(repo, at)
+        } else {
+            RegistriesConf::default().places(repo, at)
+        }
+    }
+
+    /// Whether rules apply: what is written is not read from mirrors.
+    fn has_rules(&self) -> bool {
+        !self.session.is_for_push() && !self.conf.rules.is_empty()
+    }
+
     /// Reads from the mirrors of a repository, in order, then from the registry itself.
     ///
     /// A mirror that cannot be reached is not used again in this run; one that refuses, or does not
     /// have the image, as `is_there` tells, is skipped only this time. The last answer counts.
-    pub(crate) async fn read_from<T, F>(
+    pub(crate) async fn read<T, F>(
         &self,
         (repo, at): (&Repo, Option<&ManifestRef>),
         is_there: impl Fn(&T) -> bool,
-        read: impl Fn(Self, Repo) -> F,
+        read: impl Fn(Session, Repo) -> F,
     ) -> Result<T, RegistryError>
     where
         F: Future<Output = Result<T, RegistryError>>,
     {
-        let Some(conf) = self.registries_conf() else {
-            return read(self.clone(), repo.clone()).await;
-        };
-        let Places { mut places, .. } = conf.places(repo, at)?;
+        if !self.has_rules() {
+            return read(self.session.clone(), repo.clone()).await;
+        }
+        let Places { mut places, .. } = self.conf.places(repo, at)?;
         let is_by_digest = !matches!(at, Some(ManifestRef::Tag(_)));
         if is_by_digest {
             // A place that has the manifest also has its blobs, even if it is configured for tags
             // only.
-            let known = lock(&self.mirrors().served).get(repo).cloned();
+            let known = lock(&self.state.served).get(repo).cloned();
             for place in known.into_iter().flatten().rev() {
                 if let Some(at) = places.iter().position(|other| *other == place) {
                     // The last is the one whose answer counts.
@@ -264,14 +308,15 @@ impl Client {
         let last = places.len().saturating_sub(1);
         for (n, place) in places.iter().enumerate() {
             let mirror = place.mirror.as_deref().filter(|_| n < last);
-            if mirror.is_some_and(|mirror| self.mirrors().is_down(mirror)) {
+            if mirror.is_some_and(|mirror| self.state.is_down(mirror)) {
                 continue;
             }
             if place.insecure {
-                self.find_scheme(&place.repo.registry).await?;
+                let transport = self.session.transport();
+                transport.find_scheme(&place.repo.registry).await?;
             }
             let Some(mirror) = mirror else {
-                let value = read(self.clone(), place.repo.clone()).await?;
+                let value = read(self.session.clone(), place.repo.clone()).await?;
                 if n == last {
                     self.note_served(repo, place, is_there(&value));
                     return Ok(value);
@@ -281,8 +326,8 @@ impl Client {
                 }
                 continue;
             };
-            let client = self.with_patience(Patience::Mirror);
-            match read(client, place.repo.clone()).await {
+            let session = self.session.with_patience(Patience::Mirror);
+            match read(session, place.repo.clone()).await {
                 Ok(value) if is_there(&value) => {
                     self.note_served(repo, place, true);
                     return Ok(value);
@@ -294,12 +339,12 @@ impl Client {
         unreachable!("the last place returns")
     }
 
-    /// Remembers who serves a repository, and says it once for each mirror.
+    /// Remembers which place serves a repository; reports each mirror once.
     fn note_served(&self, repo: &Repo, place: &Place, is_there: bool) {
         if !is_there {
             return;
         }
-        let mut served = lock(&self.mirrors().served);
+        let mut served = lock(&self.state.served);
         let places = served.entry(repo.clone()).or_default();
         if !places.contains(place) {
             places.push(place.clone());
@@ -310,8 +355,8 @@ impl Client {
                 "pulling images of `{}` from mirror `{mirror}`",
                 repo.registry
             );
-            if self.mirrors().is_first(&text) {
-                self.reporter().event(Event::Note { text: &text });
+            if self.state.is_first(&text) {
+                self.session.reporter().event(Event::Note { text: &text });
             }
         }
     }
@@ -321,38 +366,14 @@ impl Client {
         if is_answer && !matches!(error, RegistryError::GaveUp { .. }) {
             return;
         }
-        lock(&self.mirrors().down).insert(mirror.to_owned());
+        lock(&self.state.down).insert(mirror.to_owned());
         let registry = &repo.registry;
         let text = format!("mirror `{mirror}` of `{registry}` is no longer used: {error}");
-        if self.mirrors().is_first(mirror) {
-            self.reporter().event(Event::Warning { text: &text });
+        if self.state.is_first(mirror) {
+            self.session
+                .reporter()
+                .event(Event::Warning { text: &text });
         }
-    }
-
-    /// Finds out whether a registry that may lack TLS has it, once.
-    pub(crate) async fn find_scheme(&self, registry: &Registry) -> Result<(), RegistryError> {
-        let cell = {
-            let mut schemes = lock(&self.mirrors().schemes);
-            Arc::clone(schemes.entry(registry.clone()).or_default())
-        };
-        cell.get_or_try_init(|| async {
-            let url = api_root(registry, Scheme::Https).ok_or_else(|| RegistryError::Host {
-                registry: registry.clone(),
-            })?;
-            let ping = crate::wire::transport::Call::new(Method::GET, url);
-            Ok::<_, RegistryError>(match self.transport().send(&ping, None).await {
-                Err(
-                    RegistryError::Transport { .. }
-                    | RegistryError::Tls {
-                        failure: TlsFailure::PlainAnswer | TlsFailure::Handshake,
-                        ..
-                    },
-                ) => Scheme::Http,
-                _ => Scheme::Https,
-            })
-        })
-        .await
-        .map(drop)
     }
 }
 
@@ -367,10 +388,5 @@ impl RegistriesConf {
         });
         let hosts = locations.filter_map(|location| location.split('/').next());
         hosts.filter_map(|host| host.parse().ok()).collect()
-    }
-
-    /// Whether it says nothing about where to read from.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
     }
 }

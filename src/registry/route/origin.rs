@@ -1,4 +1,4 @@
-//! Which answer the bytes of a blob come from, and which places sent wrong ones.
+//! The origin of a blob's bytes, and the places that sent wrong ones.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -38,9 +38,9 @@ impl BlobOrigin {
         }
     }
 
-    /// Notes that wrong bytes came from here, so that other places are asked first from now on.
+    /// Notes that wrong bytes came from here, so that other places are used first from now on.
     pub fn distrust(&self) {
-        self.garblers.lock().insert(place_of(&self.request));
+        self.garblers.lock().insert(self.request.place());
     }
 
     /// The error of a blob whose bytes came from here and have the digest `actual`.
@@ -59,24 +59,12 @@ pub(crate) struct Garblers(Arc<Mutex<HashSet<String>>>);
 
 impl Garblers {
     pub(crate) fn has(&self, request: &RequestLine) -> bool {
-        self.lock().contains(&place_of(request))
+        self.lock().contains(&request.place())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0
             .lock()
             .expect("nothing panics while it holds the lock")
-    }
-}
-
-/// Identifies a blob at a registry or URL, wherever the request for it is redirected to. The
-/// repositories of one registry share their blobs.
-pub(crate) fn place_of(request: &RequestLine) -> String {
-    let first = request.first();
-    match first.path().rsplit_once("/blobs/") {
-        Some((repository, digest)) if repository.starts_with("/v2/") => {
-            format!("{} {digest}", first.host())
-        }
-        _ => first.to_string(),
     }
 }

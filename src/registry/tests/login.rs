@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
-use crate::test_server::{Reply, Request, TestServer, client, start_plain};
+use super::server::{Reply, Request, TestServer, client, start_plain};
+use super::{MANIFEST, blob, fetch_all, manifest_reply, reopenable, session, tag};
 use crate::*;
 use hod_report::Hint as _;
 
@@ -40,7 +40,7 @@ async fn futures_can_be_spawned_and_one_token_serves_them_all() {
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let (client, repo) = (client.clone(), repo.clone());
-            tokio::spawn(async move { client.fetch_manifest(&repo, &tag()).await })
+            tokio::spawn(async move { client.manifests.fetch(&repo, &tag()).await })
         })
         .collect();
     for task in tasks {
@@ -58,7 +58,7 @@ async fn futures_can_be_spawned_and_one_token_serves_them_all() {
         ["GET /token?service=s&scope=repository%3Ateam%2Fapp%3Apull"]
     );
     // Another call knows how to log in: one request, and a GET since the HEAD named no digest.
-    client.head_manifest(&repo, &tag()).await.unwrap().unwrap();
+    client.manifests.head(&repo, &tag()).await.unwrap().unwrap();
     assert_eq!(server.lines().len(), lines.len() + 2);
 }
 
@@ -79,7 +79,7 @@ async fn a_refused_token_is_fetched_anew_once() {
     })
     .await;
     let (client, _) = client("{}");
-    let found = client.fetch_manifest(&server.repo("app"), &tag()).await;
+    let found = client.manifests.fetch(&server.repo("app"), &tag()).await;
     assert!(found.unwrap().is_some());
     let lines = server.lines();
     assert_eq!(
@@ -92,7 +92,7 @@ async fn a_refused_token_is_fetched_anew_once() {
             "GET /v2/app/manifests/1.0",
         ]
     );
-    let error = client.fetch_manifest(&server.repo("other"), &tag()).await;
+    let error = client.manifests.fetch(&server.repo("other"), &tag()).await;
     assert_eq!(error.unwrap_err().status(), Some(401));
     assert_eq!(
         server.lines().len(),
@@ -113,12 +113,19 @@ async fn a_password_is_sent_where_one_is_asked_for() {
     let config = format!(r#"{{"auths":{{"{host}":{{"username":"robot","password":"hunter2"}}}}}}"#);
     let (known, _) = client(&config);
     let repo = server.repo("app");
-    assert!(known.fetch_manifest(&repo, &tag()).await.unwrap().is_some());
+    assert!(
+        known
+            .manifests
+            .fetch(&repo, &tag())
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(server.lines().len(), 2);
     assert!(!format!("{known:?}").contains("hunter2"));
 
     let (unknown, _) = client("{}");
-    let error = unknown.fetch_manifest(&repo, &tag()).await.unwrap_err();
+    let error = unknown.manifests.fetch(&repo, &tag()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("GET /v2/app/manifests/1.0 on {host}: 401 Unauthorized")
@@ -199,7 +206,14 @@ async fn one_token_reads_and_writes_what_will_be_pushed() {
     let (client, _) = client("{}");
     let client = client.for_push();
     let repo = server.repo("app");
-    assert!(client.head_manifest(&repo, &tag()).await.unwrap().is_none());
+    assert!(
+        client
+            .manifests
+            .head(&repo, &tag())
+            .await
+            .unwrap()
+            .is_none()
+    );
     session(&client, &repo).await;
     let tokens = server
         .lines()
@@ -232,7 +246,8 @@ async fn a_token_that_expires_before_the_put_is_renewed() {
     let bytes = Bytes::from_static(b"x");
     let location = session(&client, &repo).await;
     client
-        .upload_blob(location, &blob(&bytes), UploadBody::Bytes(bytes))
+        .uploads
+        .upload(location, &blob(&bytes), reopenable(bytes))
         .await
         .unwrap();
     assert_eq!(
@@ -249,7 +264,7 @@ async fn a_token_that_expires_before_the_put_is_renewed() {
 async fn a_plain_answer_to_tls_says_so() {
     let host = start_plain().await;
     let (client, _) = client("{}");
-    let transport = client.transport();
+    let transport = client.session.transport();
     let url = format!("https://{host}/v2/").parse().unwrap();
     let call = wire::transport::Call::new(reqwest::Method::GET, url);
     let error = transport.send(&call, None).await.unwrap_err();
@@ -296,7 +311,7 @@ async fn a_wrong_password_is_found_out_before_harbor_takes_it_for_nobody() {
     let server = TestServer::start(harbor).await;
     let (wrong, _) = client(&config_of(&server.host(), "u", "wrong"));
     for name in ["team/a", "team/b", "team/c"] {
-        let error = wrong.fetch_manifest(&server.repo(name), &tag()).await;
+        let error = wrong.manifests.fetch(&server.repo(name), &tag()).await;
         let error = error.unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -318,7 +333,7 @@ async fn a_wrong_password_is_found_out_before_harbor_takes_it_for_nobody() {
     );
     let (right, _) = client(&config_of(&server.host(), "u", "right"));
     for name in ["team/a", "team/b"] {
-        let found = right.fetch_manifest(&server.repo(name), &tag()).await;
+        let found = right.manifests.fetch(&server.repo(name), &tag()).await;
         assert!(found.unwrap().is_some());
     }
     let checks = server.lines().into_iter();
@@ -329,7 +344,9 @@ async fn a_wrong_password_is_found_out_before_harbor_takes_it_for_nobody() {
     let registry = server.repo("x").registry;
     let check = async |password| {
         let login = Login::password("u", password);
-        nobody.check_login(&registry, &login).await.unwrap()
+        LoginCheck::run(&nobody.session, &registry, &login)
+            .await
+            .unwrap()
     };
     assert!(matches!(check("wrong").await, LoginCheck::Refused(_)));
 }
@@ -358,10 +375,13 @@ async fn a_login_that_is_forgotten_is_shown_once_a_while() {
     })
     .await;
     let (client, _) = client(&config_of(&server.host(), "u", "right"));
-    let first = client.fetch_manifest(&server.repo("first/a"), &tag()).await;
+    let first = client
+        .manifests
+        .fetch(&server.repo("first/a"), &tag())
+        .await;
     assert!(first.unwrap().is_some());
     let (second, third, at) = (server.repo("second/a"), server.repo("third/b"), &tag());
-    let fetches = [&second, &third, &second].map(|repo| client.fetch_manifest(repo, at));
+    let fetches = [&second, &third, &second].map(|repo| client.manifests.fetch(repo, at));
     for error in futures_util::future::join_all(fetches).await {
         let error = error.unwrap_err();
         let hint = error.hint().unwrap_or_default();
@@ -374,7 +394,7 @@ async fn a_login_that_is_forgotten_is_shown_once_a_while() {
     // Its check, the token for the first, and one anonymous token, or two that were in flight.
     let n = n_shown();
     assert!((3..=4).contains(&n), "{:#?}", server.lines());
-    let error = client.fetch_manifest(&second, at).await;
+    let error = client.manifests.fetch(&second, at).await;
     assert!(error.is_err());
     assert_eq!(n_shown(), n, "{:#?}", server.lines());
 }
@@ -393,18 +413,18 @@ async fn a_repository_that_is_closed_to_a_good_login_is_no_refused_login() {
     let (client, _) = client(&config_of(&server.host(), "u", "p"));
     for _ in 0..2 {
         let error = client
-            .fetch_manifest(&server.repo("closed/a"), &tag())
+            .manifests
+            .fetch(&server.repo("closed/a"), &tag())
             .await;
         assert_eq!(error.unwrap_err().status(), Some(401));
     }
-    let found = client.fetch_manifest(&server.repo("open/a"), &tag()).await;
+    let found = client.manifests.fetch(&server.repo("open/a"), &tag()).await;
     assert!(found.unwrap().is_some());
     let roots = server.lines().into_iter().filter(|line| line == "GET /v2/");
     assert_eq!(roots.count(), 1, "the login is looked into once");
     let registry = server.repo("x").registry;
-    let check = client
-        .check_login(&registry, &Login::password("u", "p"))
-        .await;
+    let login = Login::password("u", "p");
+    let check = LoginCheck::run(&client.session, &registry, &login).await;
     assert_eq!(check.unwrap(), LoginCheck::Accepted);
 }
 
@@ -420,10 +440,11 @@ async fn a_ready_token_is_sent_as_it_is() {
         server.host()
     );
     let (client, _) = client(&config);
-    let found = client.fetch_manifest(&server.repo("open/a"), &tag()).await;
+    let found = client.manifests.fetch(&server.repo("open/a"), &tag()).await;
     assert!(found.unwrap().is_some());
     let error = client
-        .fetch_manifest(&server.repo("closed/a"), &tag())
+        .manifests
+        .fetch(&server.repo("closed/a"), &tag())
         .await;
     let hint = error.unwrap_err().hint().unwrap();
     assert!(hint.contains("the token in the credentials"), "{hint}");

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::server::{Reply, TestServer, client, waiting_client};
 use super::{manifest_reply, tag};
-use crate::test_server::{Reply, TestServer, client, waiting_client};
 
 /// A server that answers once, then is down for `n` requests.
 async fn down_for(n: usize) -> TestServer {
@@ -21,7 +21,7 @@ async fn a_host_that_answered_before_is_waited_for() {
     let server = down_for(40).await;
     let (client, recorder) = waiting_client("{}");
     for _ in 0..2 {
-        let found = client.fetch_manifest(&server.repo("app"), &tag()).await;
+        let found = client.manifests.fetch(&server.repo("app"), &tag()).await;
         assert!(found.unwrap().is_some());
     }
     assert_eq!(recorder.lines().len(), 40);
@@ -32,8 +32,8 @@ async fn who_says_how_often_is_not_made_to_wait() {
     let server = down_for(40).await;
     let (client, _) = client("{}");
     let repo = server.repo("app");
-    assert!(client.fetch_manifest(&repo, &tag()).await.is_ok());
-    let error = client.fetch_manifest(&repo, &tag()).await.unwrap_err();
+    assert!(client.manifests.fetch(&repo, &tag()).await.is_ok());
+    let error = client.manifests.fetch(&repo, &tag()).await.unwrap_err();
     assert_eq!(error.to_string(), "gave up after 3 attempts");
 }
 
@@ -42,7 +42,8 @@ async fn a_host_that_never_answered_is_not_waited_for() {
     let server = TestServer::start(|_| Reply::new(502)).await;
     let (client, _) = waiting_client("{}");
     let error = client
-        .fetch_manifest(&server.repo("app"), &tag())
+        .manifests
+        .fetch(&server.repo("app"), &tag())
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "gave up after 3 attempts");

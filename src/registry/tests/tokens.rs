@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::server::{Reply, Request, TestServer, client};
 use super::{manifest_reply, tag};
-use crate::test_server::{Reply, Request, TestServer, client};
 use crate::*;
 use hod_report::Hint as _;
 
@@ -20,7 +20,7 @@ fn config(server: &TestServer, login: &str) -> String {
 }
 
 async fn fetch(client: &Client, repo: &Repo) -> Result<bool, RegistryError> {
-    let found = client.fetch_manifest(repo, &tag()).await?;
+    let found = client.manifests.fetch(repo, &tag()).await?;
     Ok(found.is_some())
 }
 

@@ -6,10 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::{MANIFEST, blob, fetch_all, manifest_reply, session, tag};
-use crate::test_server::{
-    Reply, TestServer, client, impatient_client, start_refusing, start_silent,
-};
+use super::server::{Reply, TestServer, client, impatient_client, start_refusing, start_silent};
+use super::{MANIFEST, blob, fetch_all, manifest_reply, reopenable, session, tag};
 use crate::*;
 use hod_oci::{Descriptor, Manifest, MediaType};
 use hod_report::Hint as _;
@@ -30,14 +28,15 @@ async fn transient_failures_pass_or_are_given_up() {
     })
     .await;
     let (client, recorder) = client("{}");
-    let found = client.fetch_manifest(&server.repo("app"), &tag()).await;
+    let found = client.manifests.fetch(&server.repo("app"), &tag()).await;
     assert!(found.unwrap().is_some());
     let lines = recorder.lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].contains("429 Too Many Requests"), "{}", lines[0]);
 
     let error = client
-        .fetch_manifest(&server.repo("never"), &tag())
+        .manifests
+        .fetch(&server.repo("never"), &tag())
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "gave up after 3 attempts");
@@ -55,14 +54,15 @@ async fn a_long_wait_is_not_waited_for() {
     let server = TestServer::start(|_| Reply::new(429).header("Retry-After: 21600")).await;
     let (client, _) = client("{}");
     let error = client
-        .fetch_manifest(&server.repo("app"), &tag())
+        .manifests
+        .fetch(&server.repo("app"), &tag())
         .await
         .unwrap_err();
     assert_eq!(error.status(), Some(429));
     let left = error.retry_after().unwrap();
     assert!(left > Duration::from_mins(359), "{left:?}");
     // Nor is the host asked again.
-    let again = client.fetch_manifest(&server.repo("other"), &tag()).await;
+    let again = client.manifests.fetch(&server.repo("other"), &tag()).await;
     let again = again.unwrap_err();
     assert_eq!(server.lines().len(), 1);
     assert_eq!(again.to_string(), error.to_string());
@@ -108,7 +108,7 @@ async fn manifests_are_what_their_digest_says() {
     let (client, _) = client("{}");
     let own = Digest::of(MANIFEST.as_bytes());
     let fetch = async |name: &str, reference: ManifestRef| {
-        client.fetch_manifest(&server.repo(name), &reference).await
+        client.manifests.fetch(&server.repo(name), &reference).await
     };
     assert!(fetch("absent", tag()).await.unwrap().is_none());
     assert!(
@@ -136,10 +136,10 @@ async fn manifests_are_what_their_digest_says() {
     let (text, _) = message(fetch("long", tag()).await);
     assert_eq!(text, "the answer has more than 4194304 bytes");
 
-    let head = client.head_manifest(&server.repo("nohead"), &tag()).await;
+    let head = client.manifests.head(&server.repo("nohead"), &tag()).await;
     assert_eq!(head.unwrap().unwrap().digest, Some(own.clone()));
     // A HEAD without a digest proves nothing; the GET that follows does.
-    let head = client.head_manifest(&server.repo("app"), &tag()).await;
+    let head = client.manifests.head(&server.repo("app"), &tag()).await;
     assert_eq!(
         head.unwrap().unwrap(),
         HeadManifest {
@@ -189,12 +189,12 @@ async fn a_blob_has_the_length_of_its_descriptor() {
         Some(404)
     );
     let head = async |name: &str, blob: &Descriptor| {
-        let head = client.head_blob(&server.repo(name), blob).await;
+        let head = client.blobs.head(&server.repo(name), blob).await;
         head.unwrap()
     };
-    assert_eq!(head("app", &right).await, Evidence::Present);
-    assert_eq!(head("absent", &right).await, Evidence::Absent);
-    let differs = Evidence::Differs { len: Some(10) };
+    assert_eq!(head("app", &right).await, ContentCheck::Present);
+    assert_eq!(head("absent", &right).await, ContentCheck::Absent);
+    let differs = ContentCheck::Differs { len: Some(10) };
     assert_eq!(head("app", &blob(b"01234")).await, differs);
 }
 
@@ -229,7 +229,7 @@ async fn a_blob_is_fetched_from_where_it_ended() {
     let (client, _) = client("{}");
     let right = blob(BYTES);
     let fetch = async |name: &str| {
-        let body = client.fetch_blob(&server.repo(name), &right, 4).await?;
+        let body = client.blobs.fetch(&server.repo(name), &right, 4).await?;
         let chunks: Vec<Bytes> = futures_util::TryStreamExt::try_collect(body.stream).await?;
         Ok::<_, RegistryError>(chunks.concat())
     };
@@ -279,13 +279,13 @@ async fn a_harbor_gets_few_writes_at_once() {
         .await;
         let (client, _) = client("{}");
         let repo = server.repo("app");
-        client.fetch_manifest(&repo, &tag()).await.unwrap();
-        let root = client.root(&repo.registry).unwrap();
+        client.manifests.fetch(&repo, &tag()).await.unwrap();
+        let root = client.session.root(&repo.registry).unwrap();
         let (mut permits, put) = (Vec::new(), reqwest::Method::PUT);
         for _ in 0..expect {
-            permits.push(client.transport().admit(&put, &root).await.unwrap());
+            permits.push(client.session.transport().admit(&put, &root).await.unwrap());
         }
-        let one_more = client.transport().admit(&put, &root);
+        let one_more = client.session.transport().admit(&put, &root);
         let one_more = tokio::time::timeout(Duration::from_millis(1), one_more).await;
         assert!(one_more.is_err(), "{service}");
     }
@@ -322,7 +322,8 @@ async fn an_upload_goes_where_it_is_told_to() {
 
     let location = session(&client, &repo).await;
     client
-        .upload_blob(location, &layer, UploadBody::Bytes(bytes.clone()))
+        .uploads
+        .upload(location, &layer, reopenable(bytes.clone()))
         .await
         .unwrap();
     let put = server.log().pop().unwrap();
@@ -345,7 +346,8 @@ async fn an_upload_goes_where_it_is_told_to() {
         Ok(bytes.slice(4..)),
     ]));
     client
-        .upload_blob(location, &layer, UploadBody::Stream(stream))
+        .uploads
+        .upload(location, &layer, UploadBody::Stream(stream))
         .await
         .unwrap();
     let put = storage.log().pop().unwrap();
@@ -354,13 +356,15 @@ async fn an_upload_goes_where_it_is_told_to() {
     assert_eq!(put.header("authorization"), None);
 
     let lost = client
-        .start_upload(&server.repo("lost"), &layer, None)
+        .uploads
+        .start(&server.repo("lost"), &layer, None)
         .await;
     assert!(matches!(lost, Err(RegistryError::Protocol { .. })));
     let mount = async |from: &str| {
         let from = from.parse().unwrap();
         client
-            .start_upload(&repo, &layer, Some(&from))
+            .uploads
+            .start(&repo, &layer, Some(&from))
             .await
             .unwrap()
     };
@@ -383,7 +387,8 @@ async fn data_that_is_not_what_was_promised_is_not_uploaded() {
         let stream: UploadStream =
             Box::pin(futures_util::stream::iter(chunks).map(|chunk| Ok(Bytes::from(chunk))));
         let error = client
-            .upload_blob(location, &layer, UploadBody::Stream(stream))
+            .uploads
+            .upload(location, &layer, UploadBody::Stream(stream))
             .await
             .unwrap_err();
         let source = std::error::Error::source(&error).unwrap();
@@ -408,7 +413,8 @@ async fn a_refusal_is_heard_while_the_data_is_sent() {
         (0..256).map(move |n| Ok(bytes.slice(n * 65536..(n + 1) * 65536))),
     ));
     let error = client
-        .upload_blob(location, &layer, UploadBody::Stream(stream))
+        .uploads
+        .upload(location, &layer, UploadBody::Stream(stream))
         .await
         .unwrap_err();
     assert_eq!(error.status(), Some(413), "{error:?}");
@@ -431,7 +437,8 @@ async fn an_upload_that_nobody_takes_is_given_up() {
         (0..512).map(move |n| Ok(bytes.slice(n * 65536..(n + 1) * 65536))),
     ));
     let error = client
-        .upload_blob(location, &layer, UploadBody::Stream(stream))
+        .uploads
+        .upload(location, &layer, UploadBody::Stream(stream))
         .await
         .unwrap_err();
     // And asking how far it came is met with silence too.
@@ -459,10 +466,10 @@ async fn tags_are_listed_over_pages() {
     })
     .await;
     let (client, recorder) = client("{}");
-    let tags = client.list_tags(&server.repo("app")).await.unwrap();
+    let tags = client.tags.list(&server.repo("app")).await.unwrap();
     let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
     assert_eq!(tags, ["a", "b"]);
     assert!(recorder.lines()[0].contains("`.tmp` is not a valid tag"));
-    let error = client.list_tags(&server.repo("none")).await.unwrap_err();
+    let error = client.tags.list(&server.repo("none")).await.unwrap_err();
     assert_eq!(error.code(), Some("NAME_UNKNOWN"));
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use super::blob;
-use crate::test_server::{Reply, TestServer, client};
+use super::server::{Reply, TestServer, client};
+use super::{blob, reopenable};
 use crate::*;
 use hod_report::Hint as _;
 
@@ -17,10 +17,10 @@ async fn upload(client: &Client, repo: &Repo, bytes: &'static [u8]) -> Result<()
         ..UploadOptions::default()
     });
     let layer = blob(bytes);
-    match client.start_upload(repo, &layer, None).await? {
+    match client.uploads.start(repo, &layer, None).await? {
         UploadStart::Session(session) => {
-            let body = UploadBody::Bytes(Bytes::from_static(bytes));
-            client.upload_blob(session, &layer, body).await
+            let body = reopenable(Bytes::from_static(bytes));
+            client.uploads.upload(session, &layer, body).await
         }
         UploadStart::Mounted => panic!("nothing was to be mounted"),
     }
@@ -114,7 +114,7 @@ async fn a_blob_that_is_refused_at_its_end_is_sent_twice_at_most() {
 
 #[tokio::test]
 async fn a_wrong_digest_is_doubted_once_where_something_went_wrong_before() {
-    for (is_doubtful, n_posts) in [(false, 1), (true, 2)] {
+    for (may_be_corrupt, n_posts) in [(false, 1), (true, 2)] {
         let n = AtomicUsize::new(0);
         let server = TestServer::start(move |request| {
             let method = request.line.split(' ').next().unwrap();
@@ -122,7 +122,9 @@ async fn a_wrong_digest_is_doubted_once_where_something_went_wrong_before() {
                 "POST" | "GET" => {
                     Reply::new(if method == "GET" { 204 } else { 202 }).header("Location: /u")
                 }
-                "PATCH" if is_doubtful && n.fetch_add(1, Ordering::SeqCst) == 1 => Reply::new(500),
+                "PATCH" if may_be_corrupt && n.fetch_add(1, Ordering::SeqCst) == 1 => {
+                    Reply::new(500)
+                }
                 "PATCH" => Reply::new(202).header("Location: /u"),
                 "HEAD" => Reply::new(404),
                 _ => Reply::new(400).body(r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#),
@@ -236,13 +238,14 @@ async fn a_stream_that_is_sent_at_once_cannot_be_sent_again() {
     let bytes = vec![7; 17 * 1024 * 1024];
     let layer = blob(&bytes);
     let repo = server.repo("app");
-    let UploadStart::Session(session) = client.start_upload(&repo, &layer, None).await.unwrap()
+    let UploadStart::Session(session) = client.uploads.start(&repo, &layer, None).await.unwrap()
     else {
         panic!("nothing was to be mounted");
     };
     let stream: UploadStream = Box::pin(futures_util::stream::iter([Ok(Bytes::from(bytes))]));
     let error = client
-        .upload_blob(session, &layer, UploadBody::Stream(stream))
+        .uploads
+        .upload(session, &layer, UploadBody::Stream(stream))
         .await
         .unwrap_err();
     assert_eq!(

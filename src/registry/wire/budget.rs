@@ -1,4 +1,4 @@
-//! How many pulls a registry still allows, as its answers say: Docker Hub's `ratelimit-limit:
+//! The number of pulls that a registry still allows according to its answers: Docker Hub's `ratelimit-limit:
 //! 100;w=21600` and `ratelimit-remaining: 76;w=21600`. They are absent where nothing is limited.
 
 use std::fmt;

@@ -33,7 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections cost round trips: as many are kept as are ever used at once.
 const IDLE_PER_HOST_MAX: usize = 32;
 
-/// Whom to trust, and through whom to go.
+/// Certificates to trust, and proxies to use.
 #[derive(Debug, Clone, Default)]
 pub struct TrustOptions {
     /// CAs for every host, besides those of the system.
@@ -127,7 +127,7 @@ impl Connections {
         &self.trust
     }
 
-    /// The client for `url`, which is asked on behalf of the registry at `behalf`.
+    /// Returns the client for `url`, which is called on behalf of the registry at `behalf`.
     ///
     /// The certificates of that registry go along to where it redirects to and to its token
     /// server, as with containers; that it is not verified does not: a password may follow.
@@ -140,7 +140,7 @@ impl Connections {
         self.client_of(route).await
     }
 
-    /// A client for `url` that verifies nothing, to see what a host shows; not for logins.
+    /// Returns a client for `url` that verifies nothing, to see the certificate of a host; not for logins.
     pub(crate) async fn blind_client(&self, url: &Url) -> Result<reqwest::Client, RegistryError> {
         let mut route = self.route(url, url);
         if let Route::Tls(tls) = &mut route {

@@ -5,10 +5,8 @@ use std::fmt::Display;
 use reqwest::Url;
 
 use crate::Repo;
+use crate::error::safe_url::DOCKER_HUB_HOST;
 use hod_oci::{Digest, Registry};
-
-/// The host of Docker Hub's API; `docker.io` itself is a web site.
-pub(crate) const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 
 /// The URL scheme of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

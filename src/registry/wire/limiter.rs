@@ -31,7 +31,7 @@ const AT_FIRST: usize = 8;
 /// to help: a factor, and a minimum.
 const SLOWER_MAX: u32 = 4;
 const SLOWER_SLACK: Duration = Duration::from_millis(250);
-/// Over how long those who waited for a pause set out, at most.
+/// Maximum time over which requests that waited for a pause are spread.
 const SPREAD_MAX: Duration = Duration::from_secs(1);
 /// Maximum number of distinct warnings of one host that are reported.
 const WARNINGS_MAX: usize = 16;
@@ -198,7 +198,7 @@ impl Limiter {
         &self.throttle
     }
 
-    /// Waits until a request may be sent; fails for a host that is not to be asked for too long.
+    /// Waits until a request may be sent; fails for a host whose pause is too long.
     pub(crate) async fn admit(&self, method: &Method, url: &Url) -> Result<Permit, Closed> {
         let host = self.host(url);
         let (lane, is_pull) = (Lane::of(method), is_pull(method, url));
@@ -251,8 +251,8 @@ impl Limiter {
         self.host(url).write.cap(n);
     }
 
-    /// Says how many manifests will be fetched from a host, so that it can be told at the first
-    /// answer whether it will give out so many.
+    /// Notes how many manifests will be fetched from a host, so that its first answer tells whether it
+    /// allows so many.
     pub(crate) fn expect_pulls(&self, url: &Url, n: usize) {
         lock(&self.host(url).state).n_needed += n;
     }
@@ -355,7 +355,7 @@ impl Limiter {
         self.reporter.event(Event::Warning { text: &text });
     }
 
-    /// Passes on what a host wants people to know (RFC 9111, 5.5: `299 - "text"`), each text once.
+    /// Reports the warnings of a host (RFC 9111, 5.5: `299 - "text"`), each text once.
     fn pass_on_warnings(&self, host: &Host, headers: &HeaderMap) {
         for value in headers.get_all(reqwest::header::WARNING) {
             let Some(text) = value.to_str().ok().and_then(warning_text) else {

@@ -1,9 +1,11 @@
-//! Proxies: which one leads to a host, as `HTTP_PROXY` and its like say it.
+//! Proxies: which one is used for a host, according to `HTTP_PROXY` and similar variables.
 
 use std::fmt;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
+
+use crate::UsedProxy;
 
 /// Hosts that are never reached through a proxy, regardless of settings: this machine.
 const NEVER: &str = "localhost,127.0.0.0/8,::1";
@@ -33,22 +35,6 @@ impl fmt::Debug for ProxyVariable {
         f.debug_struct("ProxyVariable")
             .field("name", &self.name)
             .finish_non_exhaustive()
-    }
-}
-
-/// The proxy on the way to a host, as it may be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsedProxy {
-    /// Without its login.
-    pub url: String,
-    pub host: String,
-    /// The variable that names it.
-    pub variable: &'static str,
-}
-
-impl fmt::Display for UsedProxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` (`{}`)", self.url, self.variable)
     }
 }
 

@@ -1,4 +1,4 @@
-//! No more than so many bytes a second, over all that a run sends and receives of blobs.
+//! Limits the rate of all blob bytes that a run sends and receives.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const CATCH_UP_MAX: Duration = Duration::from_millis(200);
 const PIECES_PER_SECOND: u64 = 20;
 const PIECE_LEN_MIN: usize = 1024;
 
-/// Holds up bytes until it is their turn.
+/// Delays bytes to keep a rate.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// In bytes a second; `None` for no limit.

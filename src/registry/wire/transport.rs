@@ -3,24 +3,26 @@
 //! Deadlines concern progress, not the whole request: a blob may take hours. reqwest's own read
 //! timeout is not suitable, since it also ends a long upload that makes progress.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::{Method, Response, StatusCode, Url};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::wire::certificates::ServerCertificate;
 use crate::wire::connections::{Connections, TrustOptions};
-use crate::wire::endpoint::{resolve, same_origin};
+use crate::wire::endpoint::{Scheme, api_root, registry_of, resolve, same_origin};
 use crate::wire::limiter::{Limiter, Permit};
 use crate::wire::retry_after::retry_after;
 use crate::wire::throttle::Throttle;
-use crate::{RegistryError, RequestLine};
-use hod_oci::Digest;
+use crate::{RegistryError, RequestLine, TlsFailure};
+use hod_oci::{Digest, Registry};
 use hod_retry::Outages;
 
 /// Maximum time for the answer to a write: the registry may have to hash gigabytes, or to wait for
@@ -124,7 +126,7 @@ impl Answer {
         self.response.headers()
     }
 
-    /// Who answered.
+    /// The address of the server.
     pub(crate) fn remote_address(&self) -> Option<std::net::SocketAddr> {
         self.response.remote_addr()
     }
@@ -138,6 +140,15 @@ impl Answer {
     /// A header's text, if it is one.
     pub(crate) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
         self.headers().get(name)?.to_str().ok()
+    }
+
+    /// Whether the answer is a web page according to its content type.
+    pub(crate) fn is_page(&self) -> bool {
+        let media_type = self.header(CONTENT_TYPE).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        ["text/html", "application/xhtml+xml"]
+            .iter()
+            .any(|page| media_type.eq_ignore_ascii_case(page))
     }
 
     /// `Content-Length` as sent, to a HEAD as well.
@@ -215,15 +226,73 @@ pub(crate) struct Transport {
     connections: Connections,
     limiter: Arc<Limiter>,
     outages: Outages,
+    /// Registries that are accessed without TLS, besides those on this machine.
+    plain_http: Vec<Registry>,
+    /// The scheme of each registry that may lack TLS.
+    schemes: Mutex<HashMap<Registry, Arc<OnceCell<Scheme>>>>,
 }
 
 impl Transport {
-    pub(crate) fn new(user_agent: HeaderValue, trust: TrustOptions, limiter: Limiter) -> Self {
+    pub(crate) fn new(
+        user_agent: HeaderValue,
+        trust: TrustOptions,
+        plain_http: Vec<Registry>,
+        limiter: Limiter,
+    ) -> Self {
         Self {
+            plain_http,
+            schemes: Mutex::default(),
             connections: Connections::new(user_agent, trust),
             limiter: Arc::new(limiter),
             outages: Outages::default(),
         }
+    }
+
+    /// Returns the root of a registry's API: https, unless the user or the loopback address says
+    /// otherwise.
+    pub(crate) fn root(&self, registry: &Registry) -> Result<Url, RegistryError> {
+        let is_local = registry.is_loopback() && !self.connections.trust().implies_tls(registry);
+        let scheme = match self.known_scheme(registry) {
+            _ if self.plain_http.contains(registry) => Scheme::Http,
+            Some(scheme) => scheme,
+            None if is_local => Scheme::Http,
+            None => Scheme::Https,
+        };
+        root_at(registry, scheme)
+    }
+
+    fn known_scheme(&self, registry: &Registry) -> Option<Scheme> {
+        let schemes = self.schemes.lock().expect("no panic while looking up");
+        schemes.get(registry)?.get().copied()
+    }
+
+    /// Whether the user named the host of `url` as one to speak plain HTTP with.
+    pub(crate) fn is_plain(&self, url: &Url) -> bool {
+        let registry = registry_of(url);
+        registry.is_some_and(|registry| self.plain_http.contains(&registry))
+    }
+
+    /// Finds out whether a registry that may lack TLS has it, once.
+    pub(crate) async fn find_scheme(&self, registry: &Registry) -> Result<(), RegistryError> {
+        let cell = {
+            let mut schemes = self.schemes.lock().expect("no panic while looking up");
+            Arc::clone(schemes.entry(registry.clone()).or_default())
+        };
+        cell.get_or_try_init(|| async {
+            let ping = Call::new(Method::GET, root_at(registry, Scheme::Https)?);
+            Ok::<_, RegistryError>(match self.send(&ping, None).await {
+                Err(
+                    RegistryError::Transport { .. }
+                    | RegistryError::Tls {
+                        failure: TlsFailure::PlainAnswer | TlsFailure::Handshake,
+                        ..
+                    },
+                ) => Scheme::Http,
+                _ => Scheme::Https,
+            })
+        })
+        .await
+        .map(drop)
     }
 
     /// Which hosts are down.
@@ -239,7 +308,7 @@ impl Transport {
         &self.limiter
     }
 
-    /// Holds up bytes that are sent, when there is a limit.
+    /// Limits the rate of bytes that are sent.
     pub(crate) fn throttle(&self) -> Arc<Throttle> {
         Arc::clone(self.limiter.throttle())
     }
@@ -387,6 +456,12 @@ impl Transport {
         let client = self.connections.client(url, url).await?;
         Ok(client.request(method.clone(), url.clone()))
     }
+}
+
+fn root_at(registry: &Registry, scheme: Scheme) -> Result<Url, RegistryError> {
+    api_root(registry, scheme).ok_or_else(|| RegistryError::Host {
+        registry: registry.clone(),
+    })
 }
 
 /// `headers`, with `authorization` among them.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::{Content, ImageOutcome, Plan, Presence, Sink, TransferError};
 use hod_oci::RepositoryName;
-use hod_registry::{Evidence, UploadStart};
+use hod_registry::{ContentCheck, UploadStart};
 use hod_report::BlobRoute;
 use target::MOUNTS_AT_ONCE;
 pub use target::RegistrySink;
@@ -36,12 +36,12 @@ impl Sink for RegistrySink {
         let repo = self.repo(first);
         let mut route = BlobRoute::Present;
         let seen = self.ask(first, blob).await?;
-        if seen != Evidence::Present {
+        if seen != ContentCheck::Present {
             // A possibly damaged blob must not be mounted again.
-            let is_sound = seen == Evidence::Absent && self.rechecked.is_empty();
+            let is_sound = seen == ContentCheck::Absent && self.rechecked.is_empty();
             let from = self.elsewhere(&blob.digest);
             let from = from.or_else(|| self.own(task.blob)).filter(|_| is_sound);
-            let start = self.client.start_upload(&repo, blob, from.as_ref());
+            let start = self.client.uploads.start(&repo, blob, from.as_ref());
             let start = match from {
                 None if self.may_upload() => content.open_during(start).await?,
                 // A blob that will probably be mounted, or that has to wait, is not opened.

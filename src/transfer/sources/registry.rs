@@ -68,7 +68,7 @@ impl Source for RegistrySource {
             return Err(error.into());
         }
         let similar = match (at, repos.first()) {
-            (ManifestRef::Tag(tag), Some(repo)) => self.client.similar_tags(repo, tag).await,
+            (ManifestRef::Tag(tag), Some(repo)) => self.client.tags.similar(repo, tag).await,
             _ => Vec::new(),
         };
         Err(TransferError::ImageAbsent {
@@ -105,9 +105,9 @@ impl Source for RegistrySource {
         };
         let client = &self.client;
         let body = if descriptor.is_foreign() {
-            client.fetch_foreign_layer(repo, descriptor, from).await?
+            client.foreign_layers.fetch(repo, descriptor, from).await?
         } else {
-            client.fetch_blob(repo, descriptor, from).await?
+            client.blobs.fetch(repo, descriptor, from).await?
         };
         let stream = body.stream.map_err(TransferError::from);
         Ok(BlobContent::Stream(
@@ -117,12 +117,12 @@ impl Source for RegistrySource {
     }
 
     fn garbles(&self, location: &Location, descriptor: &Descriptor) -> bool {
-        matches!(location, Location::Repo(repo) if self.client.garbles(repo, descriptor))
+        matches!(location, Location::Repo(repo) if self.client.blobs.garbles(repo, descriptor))
     }
 
     fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
         match error {
-            TransferError::Registry(error) => self.client.host_state(error, began),
+            TransferError::Registry(error) => self.client.session.host_state(error, began),
             _ => HostState::Usual,
         }
     }

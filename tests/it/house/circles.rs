@@ -76,6 +76,7 @@ impl<'ast> Visit<'ast> for Module {
 }
 
 /// The modules of a crate by their paths within it.
+#[derive(Default)]
 struct Modules(BTreeMap<Path, Module>);
 
 impl Modules {
@@ -104,13 +105,18 @@ impl Modules {
         Some(at)
     }
 
-    /// Returns each use of one module by another that is part of a circle.
-    fn circles(&self) -> Vec<String> {
+    /// Returns the modules that each module uses.
+    fn used(&self) -> BTreeMap<Path, BTreeSet<Path>> {
         let used = |(at, module): (&Path, &Module)| {
             let homes = module.paths.iter().filter_map(|path| self.home(at, path));
             (at.clone(), homes.filter(|home| home != at).collect())
         };
-        let used: BTreeMap<Path, BTreeSet<Path>> = self.0.iter().map(used).collect();
+        self.0.iter().map(used).collect()
+    }
+
+    /// Returns each use of one module by another that is part of a circle.
+    fn circles(&self) -> Vec<String> {
+        let used = self.used();
         let reached = |from| {
             let (mut seen, mut queue) = (BTreeSet::new(), vec![from]);
             while let Some(at) = queue.pop() {
@@ -127,6 +133,29 @@ impl Modules {
             .map(|(at, to)| format!("`{}` uses `{}`", at.join("::"), to.join("::")))
             .collect()
     }
+}
+
+/// Reads the modules of all crates, by the name of the crate.
+fn crates() -> BTreeMap<String, Modules> {
+    let mut crates: BTreeMap<String, Modules> = BTreeMap::new();
+    for source in code() {
+        let path = source.path.trim_end_matches(".rs");
+        let Some((name, path)) = path
+            .strip_prefix("src/")
+            .and_then(|path| path.split_once('/'))
+        else {
+            continue;
+        };
+        let path = path
+            .split('/')
+            .filter(|part| *part != "lib")
+            .map(str::to_owned);
+        let modules = crates.entry(name.to_owned()).or_default();
+        modules
+            .0
+            .insert(path.collect(), Module::of(&source.parsed()));
+    }
+    crates
 }
 
 #[test]
@@ -152,26 +181,35 @@ fn no_two_modules_require_each_other() {
     ]);
     assert_eq!(plain.circles(), [""; 0]);
 
-    let mut crates: BTreeMap<String, BTreeMap<Path, Module>> = BTreeMap::new();
-    for source in code() {
-        let path = source.path.trim_end_matches(".rs");
-        let Some((name, path)) = path
-            .strip_prefix("src/")
-            .and_then(|path| path.split_once('/'))
-        else {
-            continue;
-        };
-        let path = path
-            .split('/')
-            .filter(|part| *part != "lib")
-            .map(str::to_owned);
-        let modules = crates.entry(name.to_owned()).or_default();
-        modules.insert(path.collect(), Module::of(&source.parsed()));
-    }
+    let mut crates = crates();
     crates.retain(|name, _| !CIRCULAR.contains(&name.as_str()));
     let circles = crates.into_iter().flat_map(|(name, modules)| {
-        let circles = Modules(modules).circles().into_iter();
+        let circles = modules.circles().into_iter();
         circles.map(move |circle| format!("{name}: {circle}"))
     });
     check(&circles.collect::<Vec<_>>());
+}
+
+/// The layers of `src/registry`, lowest first.
+const LAYERS: [&str; 8] = [
+    "error", "wire", "login", "route", "api", "harbor", "inspect", "client",
+];
+
+#[test]
+fn no_layer_of_the_registry_client_uses_one_above_it() {
+    let layer = |module: &Path| {
+        let name = module.first()?;
+        LAYERS.iter().position(|layer| layer == name)
+    };
+    let mut problems = Vec::new();
+    for (at, used) in crates()["registry"].used() {
+        if layer(&at).is_none() && !at.is_empty() {
+            problems.push(format!("`{}` is in no layer", at.join("::")));
+        }
+        let above = used
+            .iter()
+            .filter(|to| layer(to) > layer(&at) && !at.is_empty());
+        problems.extend(above.map(|to| format!("`{}` uses `{}`", at.join("::"), to.join("::"))));
+    }
+    check(&problems);
 }

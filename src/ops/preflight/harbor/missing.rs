@@ -47,7 +47,11 @@ impl PreflightCheck<'_> {
                 // Creating the project shows it.
                 Err(_) => Creator::Unknown,
             };
-            let user = self.client.username(project.repo()).unwrap_or_default();
+            let user = self
+                .client
+                .session
+                .username(project.repo())
+                .unwrap_or_default();
             if let Some(finding) = not_allowed(&project.name, &user, creator) {
                 self.find(finding);
                 continue;
@@ -114,7 +118,11 @@ impl PreflightCheck<'_> {
             return;
         };
         let Ok(Some(quota)) = harbor.quota(project).await else {
-            let user = self.client.username(project.repo()).unwrap_or_default();
+            let user = self
+                .client
+                .session
+                .username(project.repo())
+                .unwrap_or_default();
             return self.cx.warn(&format!(
                 "`{user}` cannot check that project `{}` has the quota of {}: Harbor allows only \
                  administrators, and robots that can create projects, to set it",

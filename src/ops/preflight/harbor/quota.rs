@@ -95,7 +95,7 @@ impl PreflightCheck<'_> {
             // Harbor counts a blob once for a project, in whichever of its repositories it is.
             let prefix = name.parse::<RepositoryName>().ok();
             let listed = match &prefix {
-                Some(prefix) => harbor.repositories(prefix).await.ok(),
+                Some(prefix) => harbor.repositories(Some(prefix)).await.ok(),
                 None => None,
             };
             if let Some(listed) = listed {

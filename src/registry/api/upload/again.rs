@@ -1,5 +1,5 @@
-//! A blob that can be read again from any byte, such as one of another registry: no part of it need
-//! be held in memory.
+//! A blob that can be read again from any byte, such as one of another registry, so that no part of it
+//! is held in memory.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ pub type Reopen =
 pub(super) struct Again {
     open: Reopen,
     len: u64,
-    /// What is open after the part that was sent last.
+    /// The stream that is open after the part that was sent last.
     live: Slot,
 }
 
@@ -96,7 +96,7 @@ impl Again {
         Ok(Box::pin(stream.fuse()))
     }
 
-    /// What is open at `offset`.
+    /// Returns a stream that is open at `offset`.
     async fn open(&self, offset: u64) -> Result<Live, io::Error> {
         let live = self.live.lock().expect("no panic with the lock").take();
         if let Some(live) = live.filter(|live| live.offset == offset) {

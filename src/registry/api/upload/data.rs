@@ -1,4 +1,4 @@
-//! The bytes of a blob, of which a part may be needed again.
+//! The bytes of a blob, parts of which may be sent again.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -27,8 +27,7 @@ pub(super) struct Data {
 /// A part of a blob on its way to the network.
 pub(super) enum Part {
     /// Verified by the thread that reads it.
-    File(FileRange, PartVerifier),
-    Bytes(Bytes, PartVerifier),
+    File(FileRange, Box<PartVerifier>),
     /// Verified where it came from.
     Held(Bytes),
     Stream(UploadStream),
@@ -36,7 +35,6 @@ pub(super) enum Part {
 
 enum Kind {
     File(FileRange),
-    Bytes(Bytes),
     /// Can be read once.
     Once(Held),
     /// Can be opened at any byte.
@@ -49,7 +47,7 @@ struct Held {
     stream: Option<Mutex<UploadStream>>,
     /// The offset of `bytes` in the blob.
     offset: u64,
-    /// Bytes that were read and may be needed again.
+    /// Bytes that were read and may be sent again.
     bytes: Bytes,
     /// Bytes that were read beyond those.
     ahead: Bytes,
@@ -61,7 +59,6 @@ impl Data {
         let mut verifier = PartsVerifier::new(blob);
         let kind = match body {
             UploadBody::File(range) => Kind::File(range),
-            UploadBody::Bytes(bytes) => Kind::Bytes(bytes),
             UploadBody::Again(open) => Kind::Again(Again::new(open, blob.size)),
             UploadBody::Stream(stream) => {
                 // It is read once, so that what is sent again is what was verified.
@@ -94,15 +91,15 @@ impl Data {
     /// Whether it can be read from `offset` on.
     pub(super) fn has(&self, offset: u64) -> bool {
         match &self.kind {
-            Kind::File(_) | Kind::Bytes(_) | Kind::Again(_) => true,
+            Kind::File(_) | Kind::Again(_) => true,
             Kind::Once(held) => held.stream.is_some() && held.offset <= offset,
         }
     }
 
-    /// All of it, without holding any.
+    /// Returns the whole blob without holding any of it in memory.
     pub(super) async fn whole(&mut self) -> Result<Part, io::Error> {
         match &mut self.kind {
-            Kind::File(_) | Kind::Bytes(_) | Kind::Again(_) => self.part(0, self.len).await,
+            Kind::File(_) | Kind::Again(_) => self.part(0, self.len).await,
             Kind::Once(held) => match held.stream.take() {
                 Some(stream) => Ok(Part::Stream(unlocked(stream.into_inner()))),
                 None => Err(gone()),
@@ -110,7 +107,7 @@ impl Data {
         }
     }
 
-    /// The `len` bytes at `offset`. Bytes before `offset` are no longer needed.
+    /// Returns the `len` bytes at `offset`. Bytes before `offset` are no longer needed.
     ///
     /// At the end of the blob, surplus bytes are included, so that the length check notices them.
     pub(super) async fn part(&mut self, offset: u64, len: u64) -> Result<Part, io::Error> {
@@ -139,19 +136,8 @@ impl Data {
                 let mut range = range.clone();
                 range.offset += offset;
                 range.len = if is_end { left } else { left.min(len) };
-                Ok(Part::File(range, self.verifier.begin(before, len)?))
-            }
-            Kind::Bytes(bytes) => {
-                let index = |at: u64| usize::try_from(at).map_err(io::Error::other);
-                let start = index(offset)?.min(bytes.len());
-                let end = index(offset + len)?.min(bytes.len());
-                let end = if is_end { bytes.len() } else { end };
-                let mut before = self.verifier.prefix(offset);
-                let known = index(before.len())?;
-                let skipped = &bytes[known.min(start)..start];
-                before.update(skipped).map_err(io::Error::other)?;
-                let part = bytes.slice(start..end);
-                Ok(Part::Bytes(part, self.verifier.begin(before, len)?))
+                let verifier = self.verifier.begin(before, len)?;
+                Ok(Part::File(range, Box::new(verifier)))
             }
             Kind::Again(again) => {
                 let before = again.read_up(self.verifier.prefix(offset), offset).await?;
@@ -180,7 +166,7 @@ fn gone() -> io::Error {
 }
 
 fn unlocked<T>(result: LockResult<T>) -> T {
-    result.expect("nobody holds the lock, ever")
+    result.expect("the lock is never held")
 }
 
 impl Held {
@@ -209,7 +195,7 @@ impl Held {
         Ok(self.bytes.slice(..len))
     }
 
-    /// Lets go of what is before `offset`, which an earlier run may have sent.
+    /// Skips bytes before `offset`, which an earlier run may have sent.
     async fn skip_to(&mut self, offset: u64, whole_len: u64) -> Result<(), io::Error> {
         let skip = offset.checked_sub(self.offset).ok_or_else(gone)?;
         let mut skip = usize::try_from(skip).map_err(io::Error::other)?;
@@ -269,9 +255,7 @@ mod tests {
 
     async fn part(data: &mut Data, offset: u64, len: u64) -> Result<String, String> {
         match data.part(offset, len).await {
-            Ok(Part::Held(bytes) | Part::Bytes(bytes, _)) => {
-                Ok(String::from_utf8(bytes.to_vec()).unwrap())
-            }
+            Ok(Part::Held(bytes)) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
             Ok(_) => panic!("parts of streams are held"),
             Err(error) => Err(error.to_string()),
         }
@@ -412,17 +396,5 @@ mod tests {
             assert!(error.contains(expect), "{error}");
             assert!(!data.is_verified());
         }
-    }
-
-    #[tokio::test]
-    async fn bytes_can_be_had_from_anywhere() {
-        let mut data = data_of(
-            UploadBody::Bytes(Bytes::from_static(b"0123456789")),
-            b"0123456789",
-        );
-        assert!(!data.is_held() && data.has(0));
-        assert_eq!(part(&mut data, 4, 3).await.unwrap(), "456");
-        assert_eq!(part(&mut data, 0, 10).await.unwrap(), "0123456789");
-        assert_eq!(part(&mut data, 9, 1).await.unwrap(), "9");
     }
 }

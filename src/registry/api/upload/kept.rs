@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! DIR/<hex>.json   where the session is and how much the registry has
-//! DIR/<hex>.lock   held by the run that uploads there, so that no other goes on meanwhile
+//! DIR/<hex>.lock   held by the run that uploads there, so that no other run continues it
 //! ```
 //!
 //! Keeping sessions is optional: a failure here is reported once and does not fail an upload. The
@@ -224,7 +224,7 @@ impl Slot {
     }
 }
 
-/// Removes what is too old, or no record at all.
+/// Removes records that are too old or unreadable.
 fn sweep(dir: &std::path::Path, now: u64) -> Result<(), hod_fsx::Error> {
     if hod_fsx::open_own_dir(dir)?.is_none() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! How large the parts of an upload are, what ranges say, and what each registry was found to take.
+//! The length of the chunks of an upload, ranges, and the limits found for each registry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
@@ -8,8 +8,7 @@ use hod_oci::{Registry, RepositoryName};
 /// The smallest chunk that is tried after a 413: proxies that take less are set up for web forms,
 /// and the requests become too many.
 const TOO_LARGE_FLOOR: u64 = 256 * 1024;
-/// The smallest chunk that is tried after a time-out of a proxy: what takes longer than that is not
-/// slow because of its size.
+/// The smallest chunk that is tried after a timeout of a proxy: a smaller one would not be faster.
 const TOO_SLOW_FLOOR: u64 = 4 * 1024 * 1024;
 
 /// Why a part must be smaller.

@@ -7,10 +7,10 @@ use super::UploadStart;
 use super::parts::{Why, received, smaller};
 use super::run::{Recovered, Step, Upload};
 use super::verdict::{Phase, Verdict, verdict};
-use crate::client::Target;
+use crate::login::target::Target;
 use crate::wire::endpoint::{same_origin, upload_url};
 use crate::wire::transport::Call;
-use crate::{Evidence, RegistryError};
+use crate::{ContentCheck, RegistryError};
 use hod_report::Event;
 use hod_report::amount::format_len;
 use hod_retry::{Decision, Failure, HostState};
@@ -49,8 +49,8 @@ impl Upload<'_> {
                 let error = self.pause(error).await?;
                 self.ask(step, error).await
             }
-            // A blob that is being collected as garbage is refused once all of it was sent, each time
-            // (facts D6): it is not sent as often as other failures are tried again.
+            // A blob that Harbor is collecting as garbage is refused after all of it was sent: it is
+            // sent twice at most.
             Verdict::Restart if error.is_final_not_found() && self.n_refused > 0 => {
                 Err(error.gave_up(2))
             }
@@ -59,8 +59,12 @@ impl Upload<'_> {
                 let error = self.pause(error).await?;
                 self.look_and_restart(error).await
             }
-            Verdict::RestartOnce if self.is_doubtful && !self.has_doubted && self.data.has(0) => {
-                self.has_doubted = true;
+            Verdict::RestartOnce
+                if self.may_be_corrupt
+                    && !self.has_restarted_for_corruption
+                    && self.data.has(0) =>
+            {
+                self.has_restarted_for_corruption = true;
                 self.begin().await?;
                 Ok(Recovered::GoOn)
             }
@@ -79,7 +83,7 @@ impl Upload<'_> {
     /// false when they cannot.
     fn shrink(&self, len: u64, (why, error): (Why, &RegistryError)) -> bool {
         let registry = &self.repo.registry;
-        let is_chunked = self.client.uploads().options.chunk_len > 0;
+        let is_chunked = self.uploads.state.options.chunk_len > 0;
         let Some(next) = smaller(len, why).filter(|next| {
             is_chunked && self.limits().takes_chunks(registry) && *next >= self.chunk_len_min
         }) else {
@@ -93,7 +97,10 @@ impl Upload<'_> {
                 format_len(len),
                 format_len(next),
             );
-            self.client.reporter().event(Event::Note { text: &text });
+            self.uploads
+                .session()
+                .reporter()
+                .event(Event::Note { text: &text });
         }
         true
     }
@@ -109,21 +116,24 @@ impl Upload<'_> {
             },
         };
         let retries = &mut self.retries;
-        self.client.wait(retries, &what, error, failure).await
+        self.uploads
+            .session()
+            .wait(retries, &what, error, failure)
+            .await
     }
 
-    /// Looks whether the blob arrived although the answer did not, and begins again otherwise.
+    /// Checks whether the blob arrived although the answer did not, and starts again otherwise.
     async fn look_and_restart(&mut self, error: RegistryError) -> Result<Recovered, RegistryError> {
-        if self.client.head_blob(&self.repo, self.blob).await? == Evidence::Present {
+        if self.uploads.blobs.head(&self.repo, self.blob).await? == ContentCheck::Present {
             let left = self.blob.size - self.moved - self.kept;
             let event = Event::BytesMoved { len: left };
-            self.client.reporter().event(event);
+            self.uploads.session().reporter().event(event);
             return Ok(Recovered::Landed);
         }
         self.restart(error).await
     }
 
-    /// Begins again, unless that was done too often or the data cannot be had again.
+    /// Starts again, unless that was done too often or the data cannot be read again.
     async fn restart(&mut self, error: RegistryError) -> Result<Recovered, RegistryError> {
         if !self.data.has(0) {
             return Err(RegistryError::ReadOnce {
@@ -146,12 +156,13 @@ impl Upload<'_> {
         self.lose_all();
         self.offset = 0;
         self.forget().await;
-        let url = upload_url(&self.client.root(&self.repo.registry)?, &self.repo);
+        let url = upload_url(
+            &self.uploads.session().root(&self.repo.registry)?,
+            &self.repo,
+        );
         let target = Target::push(&self.repo);
-        if let UploadStart::Session(session) = self
-            .client
-            .post_upload(&self.repo, (&target, None), url)
-            .await?
+        if let UploadStart::Session(session) =
+            self.uploads.post(&self.repo, (&target, None), url).await?
         {
             self.location = session.location;
             self.chunk_len_min = session.chunk_len_min;
@@ -180,7 +191,7 @@ impl Upload<'_> {
             Some((has, location)) if self.data.has(has) => {
                 self.kept = has;
                 let event = Event::BytesKept { len: has };
-                self.client.reporter().event(event);
+                self.uploads.session().reporter().event(event);
                 self.move_to(has, location);
                 let text = format!(
                     "{}: resuming blob {} after {} of {}",
@@ -189,7 +200,10 @@ impl Upload<'_> {
                     format_len(has),
                     format_len(self.blob.size)
                 );
-                self.client.reporter().event(Event::Note { text: &text });
+                self.uploads
+                    .session()
+                    .reporter()
+                    .event(Event::Note { text: &text });
                 Ok(true)
             }
             _ => Ok(false),
@@ -198,12 +212,18 @@ impl Upload<'_> {
 
     fn move_to(&mut self, has: u64, location: Option<Url>) {
         if let Some(len) = self.kept.checked_sub(has).filter(|len| *len > 0) {
-            self.client.reporter().event(Event::KeptLost { len });
+            self.uploads
+                .session()
+                .reporter()
+                .event(Event::KeptLost { len });
             self.kept = has;
         }
         let moved = has - self.kept;
         if let Some(len) = moved.checked_sub(self.moved).filter(|len| *len > 0) {
-            self.client.reporter().event(Event::BytesMoved { len });
+            self.uploads
+                .session()
+                .reporter()
+                .event(Event::BytesMoved { len });
         }
         self.lost(self.moved.saturating_sub(moved));
         self.moved = moved;
@@ -218,16 +238,17 @@ impl Upload<'_> {
     async fn progress(&self) -> Result<Option<(u64, Option<Url>)>, RegistryError> {
         let call = Call::new(Method::GET, self.location.clone());
         let target = Target::push(&self.repo);
-        let root = self.client.root(&self.repo.registry)?;
-        self.client
+        let root = self.uploads.session().root(&self.repo.registry)?;
+        self.uploads
+            .session()
             .retry(call.url.path(), || async {
                 let answer = if same_origin(&call.url, &root) {
-                    self.client.send(&target, &call).await?
+                    self.uploads.session().send(&target, &call).await?
                 } else {
-                    self.client.transport().send(&call, None).await?
+                    self.uploads.session().transport().send(&call, None).await?
                 };
                 if !answer.status().is_success() {
-                    let error = self.client.refusal(&target, answer).await;
+                    let error = self.uploads.session().refusal(&target, answer).await;
                     let is_over = !error.is_transient() || error.status() == Some(404);
                     return if is_over { Ok(None) } else { Err(error) };
                 }

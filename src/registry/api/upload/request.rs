@@ -12,10 +12,11 @@ use super::parts::content_range;
 use super::run::{Step, Upload};
 use super::verdict::Phase;
 use super::watch::{Watch, watched};
-use crate::client::{LoginRounds, Target};
+use crate::login::session::{LoginRounds, Session};
+use crate::login::target::Target;
 use crate::wire::endpoint::same_origin;
 use crate::wire::transport::{Answer, SentLogin, with_login};
-use crate::{Client, RegistryError, RequestLine};
+use crate::{RegistryError, RequestLine};
 
 /// Maximum number of redirects of one part.
 const REDIRECTS_MAX: usize = 5;
@@ -32,8 +33,8 @@ impl Upload<'_> {
         url: Url,
         step: Step,
     ) -> Result<Answer, RegistryError> {
-        let root = self.client.root(&self.repo.registry)?;
-        let (client, repo) = (self.client, self.repo.clone());
+        let (session, repo) = (self.uploads.session(), self.repo.clone());
+        let root = session.root(&repo.registry)?;
         let mut target = Target::push(&repo);
         let mut rounds = LoginRounds::default();
         let mut n_redirects = 0;
@@ -41,7 +42,7 @@ impl Upload<'_> {
         loop {
             let is_ours = same_origin(&url, &root);
             let authorization = if is_ours {
-                client.authorization(&target).await?
+                session.authorization(&target).await?
             } else {
                 None
             };
@@ -52,20 +53,23 @@ impl Upload<'_> {
             };
             let body = self.body(&request, step).await?;
             rounds.sent_at = std::time::Instant::now();
-            let answer = request.send(client, step.len, body).await?;
+            let answer = request.send(session, step.len, body).await?;
             let status = answer.status();
             if status == StatusCode::UNAUTHORIZED && is_ours {
-                let seen = (authorization.as_ref(), answer.headers());
-                if client.heed(&mut target, &mut rounds, seen).await? {
+                let (sent, headers) = (authorization.as_ref(), answer.headers());
+                if session
+                    .learn(&mut target, &mut rounds, sent, headers)
+                    .await?
+                {
                     if !self.data.has(step.offset) {
-                        let source = client.refusal(&target, answer).await;
+                        let source = session.refusal(&target, answer).await;
                         let source = Box::new(source);
                         return Err(RegistryError::ReadOnce { source });
                     }
                     continue;
                 }
             } else {
-                client.settle(&target, &rounds);
+                session.settle(&target, &rounds);
             }
             let next = match status.as_u16() {
                 307 | 308 if self.data.has(step.offset) => answer.location(),
@@ -129,12 +133,12 @@ impl Request<'_> {
 
     /// Sends `len` bytes and waits for the answer, as long as bytes go out. Takes back what was
     /// reported as moved unless the answer is a good one.
-    async fn send(self, client: &Client, len: u64, body: Part) -> Result<Answer, RegistryError> {
-        let transport = client.transport();
+    async fn send(self, session: &Session, len: u64, body: Part) -> Result<Answer, RegistryError> {
+        let transport = session.transport();
         let permit = transport.admit(self.method, self.url).await?;
         let watch = Arc::new(Watch::new(
             (len, transport.stall_timeout()),
-            Arc::clone(client.reporter()),
+            Arc::clone(session.reporter()),
         ));
         let body = watched(body, transport.throttle(), Arc::clone(&watch));
         let body = reqwest::Body::wrap_stream(body);

@@ -9,11 +9,11 @@ use super::data::{Data, HELD_LEN_MAX};
 use super::kept::Slot;
 use super::parts::{Limits, received};
 use super::verdict::Phase;
-use super::{UploadBody, UploadOptions, UploadSession};
-use crate::client::Target;
+use super::{UploadBody, UploadOptions, UploadSession, Uploads};
+use crate::api::content_check::Facts;
+use crate::login::target::Target;
 use crate::wire::endpoint::with_digest;
-use crate::wire::evidence::Facts;
-use crate::{Client, Evidence, RegistryError, Repo, RequestLine};
+use crate::{ContentCheck, RegistryError, Repo, RequestLine};
 use hod_oci::Descriptor;
 use hod_report::Event;
 use hod_retry::Retries;
@@ -23,7 +23,7 @@ const HELD_CHUNK_LEN_MAX: u64 = 64 * 1024 * 1024;
 
 /// An upload under way.
 pub(super) struct Upload<'a> {
-    pub(super) client: &'a Client,
+    pub(super) uploads: &'a Uploads,
     pub(super) blob: &'a Descriptor,
     pub(super) repo: Repo,
     pub(super) data: Data,
@@ -39,15 +39,15 @@ pub(super) struct Upload<'a> {
     /// The maximum chunk length found for this upload, besides the registry's limit.
     pub(super) chunk_len_max: u64,
     pub(super) slot: Option<Arc<Slot>>,
-    /// Whether the registry is to be asked how much it has, before anything is sent.
+    /// Whether to ask the registry first how many bytes it has.
     pub(super) is_of_earlier_run: bool,
-    /// Whether something happened after which the registry may have other bytes than it should.
-    pub(super) is_doubtful: bool,
-    /// Whether it was begun again for that reason.
-    pub(super) has_doubted: bool,
+    /// Whether the registry may have wrong bytes after a failure.
+    pub(super) may_be_corrupt: bool,
+    /// Whether the upload was started again for that reason.
+    pub(super) has_restarted_for_corruption: bool,
     /// The failures since the last request that succeeded.
     pub(super) retries: Retries,
-    /// The times that all of it was begun again.
+    /// The times that the upload was started again.
     pub(super) restarts: Retries,
     /// The number of times that the whole blob was sent and then refused as not found.
     pub(super) n_refused: u32,
@@ -72,7 +72,7 @@ pub(super) enum Recovered {
 
 impl<'a> Upload<'a> {
     pub(super) fn new(
-        client: &'a Client,
+        uploads: &'a Uploads,
         session: UploadSession,
         (blob, body): (&'a Descriptor, UploadBody),
     ) -> Result<Self, RegistryError> {
@@ -87,7 +87,7 @@ impl<'a> Upload<'a> {
             source,
         })?;
         Ok(Self {
-            client,
+            uploads,
             blob,
             repo,
             data,
@@ -98,16 +98,16 @@ impl<'a> Upload<'a> {
             chunk_len_min,
             chunk_len_max: u64::MAX,
             is_of_earlier_run: kept.is_some(),
-            is_doubtful: kept.is_some(),
-            has_doubted: false,
+            may_be_corrupt: kept.is_some(),
+            has_restarted_for_corruption: false,
             slot: kept.map(|kept| kept.slot),
-            retries: client.retries(),
-            restarts: client.retries(),
+            retries: uploads.session().retries(),
+            restarts: uploads.session().retries(),
             n_refused: 0,
         })
     }
 
-    /// Sends all that is missing; see [`Client::upload_blob`].
+    /// Sends all that is missing; see [`Uploads::upload`].
     pub(super) async fn run(mut self) -> Result<(), RegistryError> {
         let result = self.send_all().await;
         if let Err(error) = &result {
@@ -131,7 +131,7 @@ impl<'a> Upload<'a> {
                 Ok(()) => self.retries.succeeded(),
                 Err(error) => {
                     let recovered = self.recover(step, error).await?;
-                    self.is_doubtful = true;
+                    self.may_be_corrupt = true;
                     if recovered == Recovered::Landed {
                         break;
                     }
@@ -164,7 +164,7 @@ impl<'a> Upload<'a> {
 
     /// The length of a chunk, and the maximum length of a blob that is sent in one request.
     fn chunk_len(&self) -> u64 {
-        let UploadOptions { chunk_len, .. } = self.client.uploads().options;
+        let UploadOptions { chunk_len, .. } = self.uploads.state.options;
         let limits = self.limits();
         if chunk_len == 0 || !limits.takes_chunks(&self.repo.registry) {
             return u64::MAX;
@@ -181,16 +181,16 @@ impl<'a> Upload<'a> {
     }
 
     pub(super) fn limits(&self) -> &'a Limits {
-        &self.client.uploads().limits
+        &self.uploads.state.limits
     }
 
-    /// Makes one request, and takes the answer into account if it is a good one.
+    /// Sends one request and records its answer if it succeeded.
     async fn take(&mut self, step: Step) -> Result<(), RegistryError> {
         match step.phase {
             Phase::Whole | Phase::Close => self.finish(step).await,
             Phase::FirstChunk | Phase::Chunk => {
                 // Until what the registry says is written down.
-                let _under_way = self.client.uploads().options.drain.enter().await;
+                let _under_way = self.uploads.state.options.drain.enter().await;
                 self.append(step).await?;
                 self.keep().await;
                 Ok(())
@@ -204,7 +204,11 @@ impl<'a> Upload<'a> {
         let status = answer.status();
         // 202 is the answer to an upload that continues.
         if !status.is_success() || status == StatusCode::ACCEPTED {
-            return Err(self.client.refusal(&Target::push(&self.repo), answer).await);
+            return Err(self
+                .uploads
+                .session()
+                .refusal(&Target::push(&self.repo), answer)
+                .await);
         }
         if let Some(actual) = answer.digest()
             && actual != self.blob.digest
@@ -224,7 +228,9 @@ impl<'a> Upload<'a> {
                 problem: "the answer came before all of the blob was sent",
             });
         }
-        if is_created || self.client.head_blob(&self.repo, self.blob).await? == Evidence::Present {
+        if is_created
+            || self.uploads.blobs.head(&self.repo, self.blob).await? == ContentCheck::Present
+        {
             return Ok(());
         }
         Err(RegistryError::NotStored {
@@ -239,7 +245,11 @@ impl<'a> Upload<'a> {
             .send(&Method::PATCH, self.location.clone(), step)
             .await?;
         if !answer.status().is_success() {
-            return Err(self.client.refusal(&Target::push(&self.repo), answer).await);
+            return Err(self
+                .uploads
+                .session()
+                .refusal(&Target::push(&self.repo), answer)
+                .await);
         }
         if let Some(location) = answer.location() {
             self.location = location;
@@ -257,7 +267,7 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    /// Takes back all that was reported of the session.
+    /// Reports all bytes of the session as lost.
     pub(super) fn lose_all(&mut self) {
         let (moved, kept) = (
             std::mem::take(&mut self.moved),
@@ -266,22 +276,25 @@ impl<'a> Upload<'a> {
         self.lost(moved);
         if kept > 0 {
             let event = Event::KeptLost { len: kept };
-            self.client.reporter().event(event);
+            self.uploads.session().reporter().event(event);
         }
     }
 
     pub(super) fn lost(&self, len: u64) {
         if len > 0 {
-            self.client.reporter().event(Event::BytesLost { len });
+            self.uploads
+                .session()
+                .reporter()
+                .event(Event::BytesLost { len });
         }
     }
 
     /// Keeps the session for the next run.
     async fn keep(&mut self) {
-        let Some(kept) = &self.client.uploads().kept else {
+        let Some(kept) = &self.uploads.state.kept else {
             return;
         };
-        let reporter = self.client.reporter();
+        let reporter = self.uploads.session().reporter();
         if self.slot.is_none() {
             self.slot = kept.slot(&self.repo, self.blob, reporter).await;
         }
@@ -292,8 +305,8 @@ impl<'a> Upload<'a> {
     }
 
     pub(super) async fn forget(&mut self) {
-        if let (Some(kept), Some(slot)) = (&self.client.uploads().kept, self.slot.take()) {
-            kept.forget(slot, self.client.reporter()).await;
+        if let (Some(kept), Some(slot)) = (&self.uploads.state.kept, self.slot.take()) {
+            kept.forget(slot, self.uploads.session().reporter()).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which failure of an upload means what.
+//! How an upload reacts to a failure.
 
 use super::parts::Why;
 use crate::RegistryError;
@@ -24,12 +24,11 @@ pub(super) enum Verdict {
     Smaller(Why),
     /// Wait, then ask the registry how much it has, and continue from there.
     Ask,
-    /// Wait, then check whether the blob exists, and begin again if it does not.
+    /// Wait, then check whether the blob exists, and start again if it does not.
     Restart,
-    /// Begin again, once: what the registry has is not the blob, which may be the doing of an
-    /// earlier failure.
+    /// Start again, once: the registry has other bytes, perhaps because of an earlier failure.
     RestartOnce,
-    /// Begin again, with all in one request: the registry does not take chunks.
+    /// Start again with all bytes in one request: the registry does not accept chunks.
     InOne,
 }
 
@@ -59,7 +58,7 @@ pub(super) fn verdict(error: &RegistryError, phase: Phase) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Asked, ErrorBody, LoginState, Purpose, RequestLine, Subject, Whom};
+    use crate::{ErrorBody, LoginState, Purpose, RefusalContext, Refuser, RequestLine, Subject};
 
     #[test]
     fn failures_are_told_apart() {
@@ -72,9 +71,9 @@ mod tests {
                 status,
                 body: ErrorBody::parse(body.as_bytes()),
                 retry_after: None,
-                asked: Box::new(Asked {
+                context: Box::new(RefusalContext {
                     subject: Subject::Upload,
-                    whom: Whom::Registry,
+                    refuser: Refuser::Registry,
                     purpose: Purpose::Push,
                     login: LoginState::Anonymous,
                 }),

@@ -1,6 +1,6 @@
-//! The digest of what is uploaded, taken while it is read.
+//! Verifies the digest of an upload while it is read.
 //!
-//! The sender cannot rely on the registry to notice damage: not every one hashes what it is sent.
+//! The sender cannot rely on the registry to notice damage: not every registry hashes uploads.
 //! So the last bytes of a blob are handed to the network only when all of it has the right digest:
 //! a registry never has the whole of a damaged blob. What an earlier run has sent is read again for
 //! the same reason.

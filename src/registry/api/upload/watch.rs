@@ -1,4 +1,4 @@
-//! How far one request of an upload is, and until when it has to move on.
+//! The progress and the deadline of one request of an upload.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -59,7 +59,7 @@ impl Watch {
             .expect("nothing panics while it holds the lock")
     }
 
-    /// Notes what the source said, and passes it on to the network.
+    /// Counts a chunk of the source and passes it on to the network.
     fn note(&self, item: Option<Result<Bytes, io::Error>>) -> Option<Result<Bytes, io::Error>> {
         let mut state = self.state();
         let error = match item {
@@ -95,7 +95,7 @@ impl Watch {
         self.state().error.take()
     }
 
-    /// Reports as lost what was reported as moved.
+    /// Reports the bytes of this request as lost.
     pub(super) fn take_back(&self) {
         let len = std::mem::take(&mut self.state().handed);
         if len > 0 {
@@ -137,10 +137,6 @@ pub(super) fn watched(
     let chunks: UploadStream = match part {
         Part::File(range, mut verifier) => {
             Box::pin(stream_file_seen(range, move |chunk| verifier.see(chunk)))
-        }
-        Part::Bytes(bytes, mut verifier) => {
-            let seen = move |piece: Bytes| verifier.see(&piece).map(|()| piece);
-            Box::pin(futures_util::stream::iter(pieces(bytes).map(seen)))
         }
         Part::Held(bytes) => Box::pin(futures_util::stream::iter(pieces(bytes).map(Ok))),
         Part::Stream(stream) => stream,

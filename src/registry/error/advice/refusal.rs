@@ -1,15 +1,15 @@
 //! What to do about a refusal: decided by what was asked for, of whom, for what, and the answer.
 
+use super::harbor::harbor_hint;
 use crate::error::ErrorBody;
-use crate::harbor::harbor_hint;
-use crate::{Asked, LoginState, Purpose, RequestLine, Subject, TlsFailure, Whom};
+use crate::{LoginState, Purpose, RefusalContext, Refuser, RequestLine, Subject, TlsFailure};
 use hod_oci::Registry;
 
 /// Advice about the refusal of `request`.
 pub(super) fn hint(
     request: &RequestLine,
     (status, body): (u16, &ErrorBody),
-    asked: &Asked,
+    context: &RefusalContext,
 ) -> Option<String> {
     let host = request.host();
     if body.wants_tls() {
@@ -25,15 +25,15 @@ pub(super) fn hint(
                 .to_owned(),
         );
     }
-    match &asked.whom {
-        Whom::TokenServer { of } => Some(token_server(
+    match &context.refuser {
+        Refuser::TokenServer { of } => Some(token_server(
             (host, request.path(), of),
             status,
-            &asked.login,
+            &context.login,
         )),
-        Whom::Elsewhere { by } => Some(elsewhere((host, by), status, asked)),
-        Whom::Registry => harbor_hint(request, (status, body), &asked.login)
-            .or_else(|| registry(request, (status, body), asked)),
+        Refuser::Elsewhere { by } => Some(elsewhere((host, by), status, context)),
+        Refuser::Registry => harbor_hint(request, (status, body), &context.login)
+            .or_else(|| registry(request, (status, body), context)),
     }
 }
 
@@ -84,8 +84,8 @@ fn token_server(
 }
 
 /// Another host refuses, to which the registry sent the request. No login was sent there.
-fn elsewhere((host, by): (&str, &str), status: u16, asked: &Asked) -> String {
-    match (asked.subject, status) {
+fn elsewhere((host, by): (&str, &str), status: u16, context: &RefusalContext) -> String {
+    match (context.subject, status) {
         (_, 429) => limited(host),
         (_, 500..=599) => format!(
             "`{by}` sent the request on to `{host}`, which is failing: see the log of `{host}`"
@@ -123,18 +123,18 @@ fn elsewhere((host, by): (&str, &str), status: u16, asked: &Asked) -> String {
 fn registry(
     request: &RequestLine,
     (status, body): (u16, &ErrorBody),
-    asked: &Asked,
+    context: &RefusalContext,
 ) -> Option<String> {
     let host = request.host();
     let place = match project(request.first().path()) {
         Some(project) => format!("`{project}`"),
         None => "what is asked for".to_owned(),
     };
-    let purpose = asked.purpose;
-    Some(match (status, asked.subject) {
-        (401, Subject::Root | Subject::Other) => unknown(host, &asked.login),
-        (401, _) => unauthorized(host, &place, asked),
-        (403, _) => forbidden(host, &place, asked),
+    let purpose = context.purpose;
+    Some(match (status, context.subject) {
+        (401, Subject::Root | Subject::Other) => unknown(host, &context.login),
+        (401, _) => unauthorized(host, &place, context),
+        (403, _) => forbidden(host, &place, context),
         (404, Subject::Root) => format!("check that `{host}` is a registry"),
         (404, Subject::Blob) => format!(
             "`{host}` has the manifest of the image, but not this content: {}",
@@ -202,12 +202,12 @@ fn unknown(host: &str, login: &LoginState) -> String {
     }
 }
 
-fn unauthorized(host: &str, place: &str, asked: &Asked) -> String {
-    match &asked.login {
+fn unauthorized(host: &str, place: &str, context: &RefusalContext) -> String {
+    match &context.login {
         LoginState::As(user) => format!(
             "either the password of `{user}` is wrong, or {place} does not exist, or `{user}` may \
              not {} there: registries answer alike",
-            verb(asked.purpose)
+            verb(context.purpose)
         ),
         LoginState::AsToken => format!(
             "either the token in the credentials has expired, or {place} does not exist, or the \
@@ -222,8 +222,8 @@ fn unauthorized(host: &str, place: &str, asked: &Asked) -> String {
     }
 }
 
-fn forbidden(host: &str, place: &str, asked: &Asked) -> String {
-    match (&asked.login, asked.purpose) {
+fn forbidden(host: &str, place: &str, context: &RefusalContext) -> String {
+    match (&context.login, context.purpose) {
         (LoginState::As(user), Purpose::Push) => format!(
             "`{host}` accepts the login of `{user}`, but refuses this: check the role of `{user}` \
              in {place}, its quota, and whether the registry is read-only"
@@ -296,18 +296,18 @@ mod tests {
     use Purpose::{Look, Pull, Push};
 
     /// Who answers, for the table.
-    fn whom(name: &str) -> (&'static str, Whom) {
+    fn refuser(name: &str) -> (&'static str, Refuser) {
         match name {
-            "registry" => ("hub.corp", Whom::Registry),
+            "registry" => ("hub.corp", Refuser::Registry),
             "token" => (
                 "auth.corp",
-                Whom::TokenServer {
+                Refuser::TokenServer {
                     of: "hub.corp".to_owned(),
                 },
             ),
             "storage" => (
                 "s3.corp",
-                Whom::Elsewhere {
+                Refuser::Elsewhere {
                     by: "hub.corp".to_owned(),
                 },
             ),
@@ -333,20 +333,25 @@ mod tests {
         (status, body): (u16, &str),
         login: LoginState,
     ) -> String {
-        let (host, whom) = whom(name);
+        let (host, refuser) = refuser(name);
         let (mut method, path) = path(subject);
         if subject == Subject::Manifest && purpose == Push {
             method = "PUT";
         }
         let url = format!("https://{host}{path}").parse().unwrap();
         let line = RequestLine::new(&method.parse().unwrap(), &url);
-        let asked = Asked {
+        let context = RefusalContext {
             subject,
-            whom,
+            refuser,
             purpose,
             login,
         };
-        hint(&line, (status, &ErrorBody::parse(body.as_bytes())), &asked).unwrap_or_default()
+        hint(
+            &line,
+            (status, &ErrorBody::parse(body.as_bytes())),
+            &context,
+        )
+        .unwrap_or_default()
     }
 
     #[test]
@@ -527,9 +532,12 @@ mod tests {
                 "the proxy requires a login",
             ),
         ];
-        for &(subject, whom, purpose, status, body, expect) in table {
-            let text = told((subject, whom, purpose), (status, body), user());
-            assert!(text.contains(expect), "{subject:?} {whom} {status}: {text}");
+        for &(subject, refuser, purpose, status, body, expect) in table {
+            let text = told((subject, refuser, purpose), (status, body), user());
+            assert!(
+                text.contains(expect),
+                "{subject:?} {refuser} {status}: {text}"
+            );
         }
     }
 
@@ -544,10 +552,10 @@ mod tests {
             LoginState::Unusable("broken".into()),
         ];
         for subject in [Root, Manifest, Blob, Listing, Token] {
-            for whom in ["registry", "token", "storage"] {
+            for refuser in ["registry", "token", "storage"] {
                 for login in &logins {
                     for status in 400..600 {
-                        let text = told((subject, whom, Pull), (status, ""), login.clone());
+                        let text = told((subject, refuser, Pull), (status, ""), login.clone());
                         for word in [
                             "--create-projects",
                             "--project",
@@ -558,7 +566,7 @@ mod tests {
                             assert!(!text.contains(word), "{status} {word}: {text}");
                         }
                         // The hint does not mention a login that was not sent.
-                        let is_known = matches!(login, LoginState::As(_)) && whom != "storage";
+                        let is_known = matches!(login, LoginState::As(_)) && refuser != "storage";
                         assert!(is_known || !text.contains("`ci`"), "{status}: {text}");
                     }
                 }
@@ -572,13 +580,13 @@ mod tests {
         body.details.get_or_insert_default().has_foreign_layers = true;
         let url = "https://hub.corp/v2/a/b/manifests/1".parse().unwrap();
         let line = RequestLine::new(&reqwest::Method::PUT, &url);
-        let asked = Asked {
+        let context = RefusalContext {
             subject: Subject::Manifest,
-            whom: Whom::Registry,
+            refuser: Refuser::Registry,
             purpose: Push,
             login: LoginState::Anonymous,
         };
-        let text = hint(&line, (500, &body), &asked).unwrap();
+        let text = hint(&line, (500, &body), &context).unwrap();
         assert!(text.contains("validation.manifests.urls.allow"), "{text}");
     }
 }

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::auth_file::{AuthFile, BASE64, normalise};
-use super::{CredentialsError, DOCKER_HUB_KEY, HelperError, Login, keychain, server_name};
+use super::{CredentialsError, DOCKER_HUB_KEY, Login, keychain, server_name};
+use crate::HelperError;
 use hod_fsx::DirLock;
 use hod_oci::{Registry, RepositoryName};
 use hod_report::ErrorClass;

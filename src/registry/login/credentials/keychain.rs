@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Login, Secret};
+use crate::HelperError;
 use crate::error::presentable;
 
 /// The user's name that says that the secret is an identity token.
@@ -17,21 +18,6 @@ const NOT_FOUND: [&str; 3] = [
     "no credentials server URL",
     "no credentials username",
 ];
-
-/// Why a helper failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HelperError {
-    /// A name with which a file names another program than a helper.
-    #[error("`{helper}` in the credentials is no name of a credential helper")]
-    Name { helper: String },
-    #[error("credential helper `docker-credential-{helper}` is not on PATH")]
-    Absent { helper: String },
-    #[error("credential helper `docker-credential-{helper}` failed: {message}")]
-    Failed { helper: String, message: String },
-    /// Its output is left out: it may be a secret.
-    #[error("credential helper `docker-credential-{helper}` did not answer with a login")]
-    Answer { helper: String },
-}
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -207,5 +207,5 @@ fn what_cannot_be_read_is_told_with_file_and_line() {
         "[aliases]\n'x' = 'a.b/x:1'\n",
         ": alias `x` must name a repository with its registry and without a tag",
     );
-    assert!(conf("").unwrap().is_empty());
+    assert!(conf("").unwrap().rules.is_empty());
 }

@@ -12,7 +12,7 @@ use super::target::RegistrySink;
 use crate::absent::role;
 use crate::{BlobTask, Content, Plan, Resolved, TransferError};
 use hod_oci::{Descriptor, Digest, Manifest};
-use hod_registry::{Evidence, ManifestRef, RegistryError, Repo, UploadStart};
+use hod_registry::{ContentCheck, ManifestRef, RegistryError, Repo, UploadStart};
 use hod_retry::Failure;
 
 /// A manifest, its destination, and the content for it.
@@ -136,8 +136,10 @@ impl RegistrySink {
         let mut missing = Vec::new();
         for manifest in &image.manifests {
             let name = ManifestRef::Digest(manifest.digest().clone());
-            let is_there = match self.client.head_manifest(repo, &name).await {
-                Ok(head) => head.is_some_and(|head| head.evidence(manifest) == Evidence::Present),
+            let is_there = match self.client.manifests.head(repo, &name).await {
+                Ok(head) => {
+                    head.is_some_and(|head| head.compare(manifest) == ContentCheck::Present)
+                }
                 // It exists, otherwise the policy would not apply.
                 Err(error) if error.is_hidden_by_policy() => true,
                 Err(error) => return Err(error.into()),
@@ -173,7 +175,7 @@ impl RegistrySink {
     /// Puts a manifest, and sends missing content for it again.
     async fn put(&self, put: Put<'_>) -> Result<(), TransferError> {
         let what = format!("{} {}", put.repo, put.name);
-        let mut retries = self.client.retries();
+        let mut retries = self.client.session.retries();
         let mut lost: Option<Vec<Digest>> = None;
         loop {
             let brought = match lost.take() {
@@ -183,7 +185,7 @@ impl RegistrySink {
             let (error, failure) = match brought {
                 Ok(()) => {
                     let client = &self.client;
-                    let done = client.try_put_manifest(put.repo, put.name, put.manifest);
+                    let done = client.manifests.try_put(put.repo, put.name, put.manifest);
                     let Err(error) = done.await else {
                         return Ok(());
                     };
@@ -203,7 +205,11 @@ impl RegistrySink {
                 }
                 Err(error) => return Err(error),
             };
-            let again = self.client.wait(&mut retries, &what, error, failure).await;
+            let again = self
+                .client
+                .session
+                .wait(&mut retries, &what, error, failure)
+                .await;
             again.map_err(|error| put.explain(error))?;
         }
     }
@@ -239,7 +245,10 @@ impl RegistrySink {
             let is_own = own.iter().any(|own| own.digest == *child.digest());
             if is_own && (missing.is_empty() || missing.contains(child.digest())) {
                 let name = ManifestRef::Digest(child.digest().clone());
-                self.client.try_put_manifest(put.repo, &name, child).await?;
+                self.client
+                    .manifests
+                    .try_put(put.repo, &name, child)
+                    .await?;
             }
         }
         let is_planned = |blob: &Descriptor| {
@@ -251,7 +260,7 @@ impl RegistrySink {
                 continue;
             }
             let is_lost = if missing.is_empty() {
-                self.client.probe_blob(put.repo, blob).await? != Evidence::Present
+                self.client.blobs.probe(put.repo, blob).await? != ContentCheck::Present
             } else {
                 missing.contains(&blob.digest)
             };
@@ -273,12 +282,13 @@ impl RegistrySink {
             plan: put.plan,
             blob,
             reporter,
-            retry: self.client.retry_policy(),
+            retry: self.client.session.retry_policy(),
         };
         let mut content = Content::new(task, None);
         match self
             .client
-            .start_upload(put.repo, &blob.descriptor, None)
+            .uploads
+            .start(put.repo, &blob.descriptor, None)
             .await?
         {
             UploadStart::Mounted => Ok(()),

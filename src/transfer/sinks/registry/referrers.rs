@@ -6,7 +6,7 @@ use super::target::RegistrySink;
 use crate::referrer::make_index;
 use crate::{Referrer, Resolved, TransferError};
 use hod_oci::{Digest, Manifest, ManifestBody, ReferrerTagKind, with_referrers};
-use hod_registry::{Evidence, ManifestRef, Repo, SubjectSupport};
+use hod_registry::{ContentCheck, ManifestRef, Repo, SubjectSupport};
 
 /// Number of times that an index of referrers is rebuilt after a concurrent change.
 const ATTEMPTS_MAX: usize = 4;
@@ -19,9 +19,9 @@ impl RegistrySink {
             let is_there = match referrer.kind {
                 ReferrerTagKind::Cosign => {
                     let at = ManifestRef::Tag(referrer.tag.clone());
-                    match self.client.head_manifest(&repo, &at).await {
+                    match self.client.manifests.head(&repo, &at).await {
                         Ok(head) => head.is_some_and(|head| {
-                            head.evidence(&referrer.top()) == Evidence::Present
+                            head.compare(&referrer.top()) == ContentCheck::Present
                         }),
                         Err(error) if error.is_hidden_by_policy() => {
                             self.has_hidden(&repo, referrer).await?
@@ -42,7 +42,7 @@ impl RegistrySink {
     /// the registry's answers still differ.
     async fn has_hidden(&self, repo: &Repo, referrer: &Referrer) -> Result<bool, TransferError> {
         let at = ManifestRef::Digest(referrer.top().digest().clone());
-        match self.client.head_manifest(repo, &at).await {
+        match self.client.manifests.head(repo, &at).await {
             Ok(head) => Ok(head.is_some()),
             Err(error) if error.is_hidden_by_policy() => Ok(true),
             Err(error) => Err(error.into()),
@@ -55,7 +55,7 @@ impl RegistrySink {
             listed
         } else {
             let at = ManifestRef::Tag(referrer.tag.clone());
-            let index = match self.client.fetch_manifest(repo, &at).await {
+            let index = match self.client.manifests.fetch(repo, &at).await {
                 Err(error) if error.is_hidden_by_policy() => None,
                 result => result?,
             };
@@ -97,7 +97,7 @@ impl RegistrySink {
                 continue;
             }
             let at = ManifestRef::Digest(manifest.digest().clone());
-            let support = self.client.put_manifest(repo, &at, manifest).await?;
+            let support = self.client.manifests.put(repo, &at, manifest).await?;
             needs_tag |= manifest.subject().is_some() && support == SubjectSupport::Unsaid;
         }
         if !needs_tag {
@@ -105,7 +105,7 @@ impl RegistrySink {
         }
         let at = ManifestRef::Tag(referrer.tag.clone());
         for attempt in 1.. {
-            let index = match self.client.fetch_manifest(repo, &at).await? {
+            let index = match self.client.manifests.fetch(repo, &at).await? {
                 None => make_index(referrer.entries()),
                 Some(index) if matches!(index.body(), ManifestBody::Index(_)) => {
                     match with_referrers(&index, &referrer.entries()) {
@@ -120,7 +120,7 @@ impl RegistrySink {
                     });
                 }
             };
-            match self.client.put_manifest(repo, &at, &index).await {
+            match self.client.manifests.put(repo, &at, &index).await {
                 // Somebody else was faster.
                 Err(error)
                     if attempt < ATTEMPTS_MAX && matches!(error.status(), Some(409 | 412)) => {}
@@ -137,7 +137,7 @@ impl RegistrySink {
     async fn put_cosign(&self, repo: &Repo, referrer: &Referrer) -> Result<(), TransferError> {
         let at = ManifestRef::Tag(referrer.tag.clone());
         let top = referrer.top();
-        let there = match self.client.fetch_manifest(repo, &at).await {
+        let there = match self.client.manifests.fetch(repo, &at).await {
             Err(error) if error.is_hidden_by_policy() => {
                 if self.has_hidden(repo, referrer).await? {
                     return Ok(());
@@ -167,9 +167,9 @@ impl RegistrySink {
         let (_, children) = referrer.manifests.split_last().unwrap_or((&top, &[]));
         for child in children {
             let by_digest = ManifestRef::Digest(child.digest().clone());
-            self.client.put_manifest(repo, &by_digest, child).await?;
+            self.client.manifests.put(repo, &by_digest, child).await?;
         }
-        self.client.put_manifest(repo, &at, &top).await?;
+        self.client.manifests.put(repo, &at, &top).await?;
         Ok(())
     }
 }

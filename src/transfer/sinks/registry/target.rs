@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::{BlobTask, Content, Destination, Location, PlannedBlob, Source, TransferError};
 use hod_oci::{Descriptor, Digest, Registry, RepositoryName, Tag};
 use hod_registry::{
-    Client, Evidence, HeadManifest, ManifestRef, ReferrerFinder, RegistryError, Repo,
+    Client, ContentCheck, HeadManifest, ManifestRef, ReferrerFinder, RegistryError, Repo,
     UploadSession, UploadStart,
 };
 use hod_report::{BlobRoute, Reporter};
@@ -52,7 +52,7 @@ pub(super) struct ReferrersThere {
 impl ReferrersThere {
     fn new(client: Client) -> Self {
         Self {
-            finder: ReferrerFinder::new(client),
+            finder: ReferrerFinder::new(client.manifests),
             put: Mutex::default(),
         }
     }
@@ -160,11 +160,11 @@ impl RegistrySink {
                     let destination = &task.plan.images[at].wanted.destination;
                     self.rechecks(destination)
                 });
-                if is_rechecked && self.ask(&repo.name, blob).await? == Evidence::Present {
+                if is_rechecked && self.ask(&repo.name, blob).await? == ContentCheck::Present {
                     return Ok::<_, TransferError>(None);
                 }
                 self.note_sent(images);
-                let start = self.client.start_upload(&repo, blob, Some(first));
+                let start = self.client.uploads.start(&repo, blob, Some(first));
                 Ok(Some(start.await?))
             })
             .buffered(MOUNTS_AT_ONCE);
@@ -208,7 +208,8 @@ impl RegistrySink {
         let at = image.manifest_ref(top);
         let head = self
             .client
-            .head_manifest(&self.repo(&image.repository), &at)
+            .manifests
+            .head(&self.repo(&image.repository), &at)
             .await?;
         Ok(head)
     }
@@ -222,7 +223,8 @@ impl RegistrySink {
         let at = ManifestRef::Digest(digest.clone());
         let head = self
             .client
-            .head_manifest(&self.repo(repository), &at)
+            .manifests
+            .head(&self.repo(repository), &at)
             .await?;
         Ok(head.is_some())
     }
@@ -233,7 +235,7 @@ impl RegistrySink {
         repository: &RepositoryName,
         blob: &Descriptor,
     ) -> Result<bool, TransferError> {
-        Ok(self.ask(repository, blob).await? == Evidence::Present)
+        Ok(self.ask(repository, blob).await? == ContentCheck::Present)
     }
 
     /// Checks the state of a blob in a repository; rechecked blobs are checked by reading.
@@ -241,13 +243,13 @@ impl RegistrySink {
         &self,
         repository: &RepositoryName,
         blob: &Descriptor,
-    ) -> Result<Evidence, RegistryError> {
+    ) -> Result<ContentCheck, RegistryError> {
         let repo = self.repo(repository);
         let mut rechecked = self.rechecked.iter();
         if rechecked.any(|destination| destination.repository == *repository) {
-            self.client.probe_blob(&repo, blob).await
+            self.client.blobs.probe(&repo, blob).await
         } else {
-            self.client.head_blob(&repo, blob).await
+            self.client.blobs.head(&repo, blob).await
         }
     }
 
@@ -261,24 +263,24 @@ impl RegistrySink {
         &self,
         repo: &Repo,
         blob: &Descriptor,
-        seen: Evidence,
+        seen: ContentCheck,
     ) -> Result<(), TransferError> {
-        if seen == Evidence::Absent && blob.size < CONFIRMED_LEN_MIN {
+        if seen == ContentCheck::Absent && blob.size < CONFIRMED_LEN_MIN {
             return Ok(());
         }
         let now = match seen {
-            Evidence::Differs { .. } => self.client.probe_blob(repo, blob).await?,
+            ContentCheck::Differs { .. } => self.client.blobs.probe(repo, blob).await?,
             _ => self.ask(&repo.name, blob).await?,
         };
         match now {
-            Evidence::Differs { len } => Err(TransferError::TargetDamaged {
+            ContentCheck::Differs { len } => Err(TransferError::TargetDamaged {
                 repository: repo.to_string(),
                 digest: blob.digest.clone(),
                 expected: blob.size,
                 actual: len,
             }),
             // Another replica may not have it yet; the PUT of the manifest shows it.
-            Evidence::Present | Evidence::Absent | Evidence::Unknown => Ok(()),
+            ContentCheck::Present | ContentCheck::Absent | ContentCheck::Unknown => Ok(()),
         }
     }
 
@@ -293,7 +295,7 @@ impl RegistrySink {
         for name in names.iter().filter(|name| !there.contains(name)) {
             let repo = self.repo(name);
             let from = there.first();
-            match self.client.start_upload(&repo, blob, from).await? {
+            match self.client.uploads.start(&repo, blob, from).await? {
                 UploadStart::Mounted => route = BlobRoute::Mounted,
                 // There is nothing to upload; the registry forgets the session by itself.
                 UploadStart::Session(_) => {
@@ -317,7 +319,7 @@ impl RegistrySink {
         let _slot = self.upload_slot(content).await;
         let blob = content.task.blob;
         let body = content.upload_body().await?;
-        let uploaded = self.client.upload_blob(session, &blob.descriptor, body);
+        let uploaded = self.client.uploads.upload(session, &blob.descriptor, body);
         let Err(error) = uploaded.await else {
             return Ok(());
         };

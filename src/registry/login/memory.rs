@@ -1,9 +1,10 @@
-//! Challenges, scopes, and the tokens got with them (distribution's token specification).
+//! What a run learns of each registry: its challenge, the tokens that it issued, and the logins that
+//! it accepted or refused (distribution's token specification).
 //!
-//! One challenge per registry is remembered, so that only the first request is sent in vain. A
+//! One challenge per registry is remembered, so that only the first request is refused. A
 //! token serves every request that asks for no more than its scopes, by the same login. Requests
 //! that need the same token wait for one fetch of it. What the run is known to need is asked for
-//! with the first token ([`RegistryAuth::expect`]), where the token server goes along with that.
+//! with the first token ([`RegistryMemory::expect`]), if the token server issues one for so much.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,12 +13,12 @@ use std::time::Instant;
 
 use reqwest::header::HeaderValue;
 
-use crate::harbor::Doubt;
+use crate::error::harbor::Cause;
 use crate::login::challenge::Challenge;
-use crate::login::proof::Proof;
-use crate::login::scopes::{Scopes, TokenBound};
+use crate::login::credentials::{Login, Secret};
+use crate::login::known_login::KnownLogin;
+use crate::login::scopes::{ScopeRules, Scopes, TokenBound};
 use crate::login::token::Token;
-use crate::{Login, Secret};
 use hod_oci::Registry;
 
 /// Maximum of scopes requested for one token. The token is sent with every request: nginx by
@@ -46,19 +47,22 @@ impl TokenKey {
 }
 
 /// The state of authentication for each registry.
-#[derive(Debug, Default)]
-pub(crate) struct Auth {
-    registries: Mutex<HashMap<Registry, Arc<RegistryAuth>>>,
+#[derive(Debug)]
+pub(crate) struct Memory {
+    rules: &'static dyn ScopeRules,
+    registries: Mutex<HashMap<Registry, Arc<RegistryMemory>>>,
 }
 
 /// The state of authentication for one registry.
-#[derive(Debug, Default)]
-pub(crate) struct RegistryAuth {
+#[derive(Debug)]
+pub(crate) struct RegistryMemory {
+    /// The rules that apply if the registry's challenge names their service.
+    rules: &'static dyn ScopeRules,
     challenge: Mutex<Option<Challenge>>,
     tokens: Mutex<Vec<(TokenKey, Token)>>,
     /// Held while a token is fetched, so that others with the same need wait for it.
     fetches: Mutex<HashMap<TokenKey, Arc<tokio::sync::Mutex<()>>>>,
-    proofs: Mutex<HashMap<Arc<Login>, Arc<Proof>>>,
+    logins: Mutex<HashMap<Arc<Login>, Arc<KnownLogin>>>,
     expected: Mutex<Expected>,
     /// Identity tokens that the token server gave in place of those of the user.
     rotated: Mutex<HashMap<Arc<Login>, Secret>>,
@@ -66,10 +70,12 @@ pub(crate) struct RegistryAuth {
     pub(crate) identity: tokio::sync::Mutex<()>,
     /// Whether passwords are to be posted, since the token server does not take them otherwise.
     posts_passwords: AtomicBool,
-    /// Whether an answer has proved that it is a registry.
+    /// Whether an answer has proved that this is a registry.
     is_proven: AtomicBool,
-    /// Explanations found for projects for which Harbor refused something.
-    pub(crate) doubts: tokio::sync::Mutex<HashMap<String, Doubt>>,
+    /// Whether a HEAD that found nothing was confirmed by a GET.
+    has_reliable_heads: AtomicBool,
+    /// Why calls to a project were refused, as far as the dialect found out.
+    pub(crate) causes: tokio::sync::Mutex<HashMap<String, Cause>>,
 }
 
 /// The scopes that the run will need, so that one token is requested for them instead of many.
@@ -92,22 +98,47 @@ pub(crate) struct Need {
     pub(crate) own: TokenKey,
 }
 
-impl Auth {
-    pub(crate) fn of(&self, registry: &Registry) -> Arc<RegistryAuth> {
+impl Memory {
+    pub(crate) fn new(rules: &'static dyn ScopeRules) -> Self {
+        Self {
+            rules,
+            registries: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn of(&self, registry: &Registry) -> Arc<RegistryMemory> {
         let mut registries = lock(&self.registries);
-        Arc::clone(registries.entry(registry.clone()).or_default())
+        let known = registries.entry(registry.clone());
+        Arc::clone(known.or_insert_with(|| Arc::new(RegistryMemory::new(self.rules))))
     }
 }
 
-impl RegistryAuth {
+impl RegistryMemory {
+    fn new(rules: &'static dyn ScopeRules) -> Self {
+        Self {
+            rules,
+            challenge: Mutex::default(),
+            tokens: Mutex::default(),
+            fetches: Mutex::default(),
+            logins: Mutex::default(),
+            expected: Mutex::default(),
+            rotated: Mutex::default(),
+            identity: tokio::sync::Mutex::default(),
+            posts_passwords: AtomicBool::default(),
+            is_proven: AtomicBool::default(),
+            has_reliable_heads: AtomicBool::default(),
+            causes: tokio::sync::Mutex::default(),
+        }
+    }
+
     pub(crate) fn challenge(&self) -> Option<Challenge> {
         lock(&self.challenge).clone()
     }
 
-    /// The proof of whether a login is accepted.
-    pub(crate) fn proof(&self, login: &Arc<Login>) -> Arc<Proof> {
-        let mut proofs = lock(&self.proofs);
-        Arc::clone(proofs.entry(Arc::clone(login)).or_default())
+    /// Returns what is known of a login.
+    pub(crate) fn login(&self, login: &Arc<Login>) -> Arc<KnownLogin> {
+        let mut logins = lock(&self.logins);
+        Arc::clone(logins.entry(Arc::clone(login)).or_default())
     }
 
     /// Remembers the challenge of a 401.
@@ -121,25 +152,37 @@ impl RegistryAuth {
         }
     }
 
-    /// Whether the registry is a Harbor, as far as its challenge tells.
-    pub(crate) fn is_harbor(&self) -> bool {
-        lock(&self.challenge)
-            .as_ref()
-            .is_some_and(Challenge::is_harbor)
+    /// Whether the registry's challenge has shown that the rules apply to it.
+    pub(crate) fn has_dialect(&self) -> bool {
+        let challenge = lock(&self.challenge);
+        let service = challenge.as_ref().and_then(Challenge::service);
+        service == Some(self.rules.service())
+    }
+
+    /// Returns what a token for `scopes` is valid for.
+    fn granted(&self, scopes: &Scopes) -> Scopes {
+        if self.has_dialect() {
+            self.rules.granted(scopes)
+        } else {
+            scopes.clone()
+        }
+    }
+
+    /// Returns the scopes to request where `scopes` are needed.
+    fn requested(&self, scopes: &Scopes) -> Scopes {
+        if self.has_dialect() {
+            self.rules.requested(scopes)
+        } else {
+            scopes.clone()
+        }
     }
 
     /// Remembers that the run will need `scopes`, with `login`.
     pub(crate) fn expect(&self, login: Option<Arc<Login>>, scopes: &Scopes) {
         let mut expected = lock(&self.expected);
-        let is_harbor = self.is_harbor();
-        let is_known = |group: &TokenKey| {
-            let is_covered = if is_harbor {
-                group.scopes.projects().covers(&scopes.projects())
-            } else {
-                group.scopes.covers(scopes)
-            };
-            group.login == login && is_covered
-        };
+        let granted = self.granted(scopes);
+        let is_known =
+            |group: &TokenKey| group.login == login && self.granted(&group.scopes).covers(&granted);
         if expected.groups.iter().any(is_known) {
             return;
         }
@@ -157,7 +200,7 @@ impl RegistryAuth {
         expected.groups.push(TokenKey { login, scopes });
     }
 
-    /// Drops what was expected: before it was known to be a Harbor, all repositories were counted.
+    /// Drops what was expected: before the dialect was known, all repositories were counted.
     pub(crate) fn forget_expected(&self) {
         lock(&self.expected).groups.clear();
     }
@@ -165,41 +208,29 @@ impl RegistryAuth {
     /// The scopes to request where `needed` is needed: all that are expected, if one token can have
     /// them.
     pub(crate) fn need(&self, needed: &TokenKey) -> Need {
-        let is_harbor = self.is_harbor();
-        let compact = |scopes: Scopes| {
-            if is_harbor {
-                scopes.one_per_project()
-            } else {
-                scopes
-            }
-        };
-        let good_for = |scopes: &Scopes| {
-            if is_harbor {
-                scopes.projects()
-            } else {
-                scopes.clone()
-            }
-        };
         let expected = lock(&self.expected);
-        let own = compact(needed.scopes.clone());
+        let own = self.requested(&needed.scopes);
         let mut scopes = own.clone();
         if !expected.is_over {
-            // At Harbor tokens are for projects, whichever repository was expected in them.
-            let needed_here = good_for(&own);
+            // A token may be valid for more than the repositories that were expected.
+            let needed_here = self.granted(&own);
             let is_meant = |group: &&TokenKey| {
                 group.login == needed.login
-                    && good_for(&group.scopes).shares_a_resource_with(&needed_here)
+                    && self
+                        .granted(&group.scopes)
+                        .shares_a_resource_with(&needed_here)
                     && !expected.is_narrow(&needed.scopes)
             };
             // Repositories that are written to come first: of a mount, the target rather than its
             // source.
             let mut groups: Vec<&TokenKey> = expected.groups.iter().filter(is_meant).collect();
-            let written = good_for(&own.writing());
-            groups.sort_by_key(|group| !good_for(&group.scopes).shares_a_resource_with(&written));
+            let written = self.granted(&own.writing());
+            groups
+                .sort_by_key(|group| !self.granted(&group.scopes).shares_a_resource_with(&written));
             for group in groups {
                 let mut wide = scopes.clone();
                 wide.merge(&group.scopes);
-                let wide = compact(wide);
+                let wide = self.requested(&wide);
                 // A request without scopes, the check of a login, is not widened.
                 if wide.fits(ASKED_MAX) && !needed.scopes.is_empty() {
                     scopes = wide;
@@ -208,7 +239,7 @@ impl RegistryAuth {
         }
         let key = |scopes: &Scopes| TokenKey {
             login: needed.login.clone(),
-            scopes: good_for(scopes),
+            scopes: self.granted(scopes),
         };
         Need {
             key: key(&scopes),
@@ -228,9 +259,9 @@ impl RegistryAuth {
     }
 
     /// Asks for no more than is needed where it is `needed` from now on; returns whether that makes
-    /// a difference. At Harbor it makes none: what its tokens allow does not depend on the rest.
+    /// a difference. With a dialect it makes none: what a token allows does not depend on the rest.
     pub(crate) fn narrow(&self, needed: &TokenKey) -> bool {
-        if self.is_harbor() || self.need(needed).scopes == needed.scopes {
+        if self.has_dialect() || self.need(needed).scopes == needed.scopes {
             return false;
         }
         let resources = needed.scopes.resources().cloned();
@@ -274,7 +305,15 @@ impl RegistryAuth {
         self.is_proven.store(true, Ordering::Relaxed);
     }
 
-    /// Drops every token: Harbor takes none that is older than the project (facts D4).
+    pub(crate) fn has_reliable_heads(&self) -> bool {
+        self.has_reliable_heads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_reliable_heads(&self) {
+        self.has_reliable_heads.store(true, Ordering::Relaxed);
+    }
+
+    /// Drops every token: Harbor accepts none that is older than the project.
     pub(crate) fn forget_tokens(&self) {
         lock(&self.tokens).clear();
     }
@@ -346,16 +385,16 @@ mod tests {
     use crate::login::challenge::tests::bearer;
 
     #[test]
-    fn what_is_expected_is_asked_for_at_once() {
+    fn one_token_is_requested_for_all_expected_scopes() {
         let scopes = |text: &str| Scopes::parse(text);
         let key = |login: Option<&Arc<Login>>, text: &str| TokenKey {
             login: login.cloned(),
             scopes: scopes(text),
         };
-        let asked = |auth: &RegistryAuth, needed: &TokenKey| -> Vec<String> {
+        let asked = |auth: &RegistryMemory, needed: &TokenKey| -> Vec<String> {
             auth.need(needed).scopes.iter().collect()
         };
-        let auth = RegistryAuth::default();
+        let auth = RegistryMemory::new(&crate::harbor::HARBOR);
         let other = Arc::new(Login::password("u", "p"));
         auth.expect(None, &scopes("repository:a:pull"));
         auth.expect(Some(Arc::clone(&other)), &scopes("repository:c:pull"));
@@ -388,8 +427,8 @@ mod tests {
     }
 
     #[test]
-    fn no_token_is_asked_for_too_much() {
-        let auth = RegistryAuth::default();
+    fn the_scopes_of_a_token_are_limited() {
+        let auth = RegistryMemory::new(&crate::harbor::HARBOR);
         let long = "x".repeat(200);
         for n in 0..100 {
             auth.expect(None, &Scopes::parse(&format!("repository:r{n}:pull,push")));
@@ -410,10 +449,10 @@ mod tests {
     }
 
     #[test]
-    fn harbor_gives_tokens_for_projects() {
-        let auth = RegistryAuth::default();
+    fn a_token_of_harbor_is_valid_for_projects() {
+        let auth = RegistryMemory::new(&crate::harbor::HARBOR);
         auth.learn(bearer("https://h/service/token", Some("harbor-registry")));
-        assert!(auth.is_harbor());
+        assert!(auth.has_dialect());
         for n in 0..60 {
             auth.expect(
                 None,
@@ -451,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_password_challenge_does_not_replace_a_token_challenge() {
-        let auth = RegistryAuth::default();
+        let auth = RegistryMemory::new(&crate::harbor::HARBOR);
         auth.learn(Challenge::Basic);
         assert_eq!(auth.challenge(), Some(Challenge::Basic));
         auth.learn(bearer("https://a/t", None));

@@ -1,33 +1,11 @@
-//! Harbor's refusals (facts D5): its codes are not those of the specification, and its words say
+//! Harbor's refusals: its codes are not those of the specification, and its words say
 //! what is wrong, but not what to do.
 
-use crate::client::Access;
-use crate::error::ErrorBody;
-use crate::error::advice::is_cut_short;
-use crate::{LoginState, RequestLine};
-
-/// Details that only a Harbor gives with a refusal.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct HarborAnswer {
-    /// By which Harbor's own logs know the request.
-    pub(crate) request_id: Option<String>,
-    pub(crate) doubt: Doubt,
-    pub(crate) access: Access,
-}
-
-/// The meaning of a 401, which Harbor uses for everything: determined by looking up the project.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Doubt {
-    /// Nothing is known beyond the answer.
-    #[default]
-    None,
-    ProjectMissing,
-    RightMissing,
-    LoginRefused,
-    /// The refusal is not about rights, and the login was accepted earlier in this run or there
-    /// is none.
-    DatabaseDown,
-}
+use super::is_cut_short;
+use crate::error::body::ErrorBody;
+use crate::error::harbor::{Access, Cause, HarborRefusal};
+use crate::error::refusal_context::LoginState;
+use crate::error::safe_url::RequestLine;
 
 /// Advice about a refusal by Harbor; `None` where there is nothing specific to say.
 pub(crate) fn harbor_hint(
@@ -133,33 +111,33 @@ pub(crate) fn harbor_hint(
 
 fn unauthorized(
     (host, project): (&str, &str),
-    harbor: &HarborAnswer,
+    harbor: &HarborRefusal,
     login: &LoginState,
 ) -> Option<String> {
-    if harbor.doubt == Doubt::DatabaseDown {
+    if harbor.cause == Cause::DatabaseDown {
         return Some(database_down(host));
     }
     let LoginState::As(user) = login else {
         return None;
     };
-    match harbor.doubt {
-        Doubt::None | Doubt::DatabaseDown => None,
-        Doubt::ProjectMissing if harbor.access == Access::Read => Some(format!(
+    match harbor.cause {
+        Cause::Unknown | Cause::DatabaseDown => None,
+        Cause::ProjectMissing if harbor.access == Access::Read => Some(format!(
             "project `{project}` does not exist on `{host}`: check the name"
         )),
-        Doubt::ProjectMissing => Some(format!(
+        Cause::ProjectMissing => Some(format!(
             "project `{project}` does not exist on `{host}`: create it with `--create-projects`, \
              or push into another with `--project`"
         )),
-        Doubt::RightMissing if harbor.access == Access::Read => Some(format!(
+        Cause::RightMissing if harbor.access == Access::Read => Some(format!(
             "project `{project}` exists, and `{user}` has no right to pull from it: give it the \
              role Guest or, to a robot, the permission to pull repositories"
         )),
-        Doubt::RightMissing => Some(format!(
+        Cause::RightMissing => Some(format!(
             "project `{project}` exists, and `{user}` has no right to do this in it: give it the \
              role Developer or, to a robot, the permission to push and pull repositories"
         )),
-        Doubt::LoginRefused => Some(login_refused(host, user)),
+        Cause::LoginRefused => Some(login_refused(host, user)),
     }
 }
 

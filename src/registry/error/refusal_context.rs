@@ -1,13 +1,12 @@
-//! What a refused request was about, who refused it, and what it was for: what decides which
-//! advice fits.
+//! The circumstances of a refused request, which decide the hint.
 
 use crate::RequestLine;
 
 /// The circumstances of a refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct RefusalContext {
     pub subject: Subject,
-    pub whom: Whom,
+    pub refuser: Refuser,
     pub purpose: Purpose,
     pub login: LoginState,
 }
@@ -19,7 +18,7 @@ pub enum Subject {
     Root,
     Manifest,
     Blob,
-    /// To take a blob.
+    /// The upload of a blob.
     Upload,
     /// Tags, referrers, repositories.
     Listing,
@@ -30,7 +29,7 @@ pub enum Subject {
 
 /// Who refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whom {
+pub enum Refuser {
     /// The registry itself.
     Registry,
     /// The token server of this registry.
@@ -44,17 +43,17 @@ pub enum Whom {
 pub enum Purpose {
     Pull,
     Push,
-    /// To examine a registry.
+    /// To inspect a registry.
     #[default]
     Look,
 }
 
-/// As whom a refused request was made.
+/// The login of a refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginState {
-    /// No login is known for it.
+    /// No login is known.
     Anonymous,
-    /// One is known, and was not sent.
+    /// A login is known, and was not sent.
     NotSent,
     /// As this user.
     As(String),
@@ -93,7 +92,7 @@ impl Subject {
     }
 }
 
-impl Whom {
+impl Refuser {
     /// Who answered `request` to the registry at `host`, which is called `name`.
     pub(crate) fn of(request: &RequestLine, (name, host): (&str, &str)) -> Self {
         if request.is_for_token() {
@@ -119,13 +118,13 @@ mod tests {
     #[test]
     fn paths_say_what_is_asked_for() {
         #[track_caller]
-        fn check(method: &str, url: &str, expect: &(Subject, Whom)) {
+        fn check(method: &str, url: &str, expect: &(Subject, Refuser)) {
             let line = RequestLine::new(&method.parse().unwrap(), &url.parse().unwrap());
-            let whom = Whom::of(&line, ("hub", "hub.corp"));
-            assert_eq!(&(Subject::of(&line), whom), expect, "{method} {url}");
+            let refuser = Refuser::of(&line, ("hub", "hub.corp"));
+            assert_eq!(&(Subject::of(&line), refuser), expect, "{method} {url}");
         }
-        let here = Whom::Registry;
-        let there = Whom::Elsewhere {
+        let here = Refuser::Registry;
+        let there = Refuser::Elsewhere {
             by: "hub.corp".to_owned(),
         };
         let table = [
@@ -173,8 +172,8 @@ mod tests {
                 &here,
             ),
         ];
-        for (method, url, subject, whom) in table {
-            check(method, url, &(subject, whom.clone()));
+        for (method, url, subject, refuser) in table {
+            check(method, url, &(subject, refuser.clone()));
         }
     }
 }

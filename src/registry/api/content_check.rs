@@ -5,26 +5,24 @@
 //! length, digest and content type are judged together, and anything that contradicts the content
 //! outweighs the status.
 
-use reqwest::header::CONTENT_TYPE;
-
 use crate::wire::transport::Answer;
 use hod_oci::Digest;
 
 /// The content that a registry has under a name, compared with the expected content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
+pub enum ContentCheck {
     /// Nothing.
     Absent,
     /// The very content, as far as its length and digest tell.
     Present,
-    /// Something else, with this length where the registry says so.
+    /// Other content, of this length if the registry says so.
     Differs { len: Option<u64> },
     /// Content that the answer does not identify.
     Unknown,
 }
 
-impl Evidence {
-    /// Says what is wrong with content that should have so many bytes.
+impl ContentCheck {
+    /// Describes the difference from content that should have `expected` bytes.
     pub fn of_len(self, expected: u64) -> String {
         match self {
             Self::Absent => "not found".to_owned(),
@@ -39,7 +37,7 @@ impl Evidence {
 
 /// How content was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AskedBy {
+pub(crate) enum RequestedBy {
     /// Then the right length is enough, since the registry knows the digest.
     Digest,
     /// Then only the digest tells.
@@ -62,29 +60,33 @@ impl Facts {
             status: answer.status().as_u16(),
             len: answer.content_length(),
             digest: answer.digest(),
-            is_page: is_page(answer),
+            is_page: answer.is_page(),
         }
     }
 
     /// Judges the answer to a HEAD, or a GET whose body is not read.
-    pub(crate) fn judge(&self, asked_by: AskedBy, (digest, len): (&Digest, u64)) -> Evidence {
+    pub(crate) fn judge(
+        &self,
+        requested_by: RequestedBy,
+        (digest, len): (&Digest, u64),
+    ) -> ContentCheck {
         match self.status {
-            404 => return Evidence::Absent,
+            404 => return ContentCheck::Absent,
             200 if !self.is_page => {}
-            _ => return Evidence::Unknown,
+            _ => return ContentCheck::Unknown,
         }
         let is_other = |named: &Digest| named != digest;
         if self.digest.as_ref().is_some_and(is_other) || self.len.is_some_and(|is| is != len) {
-            return Evidence::Differs { len: self.len };
+            return ContentCheck::Differs { len: self.len };
         }
-        let is_known = match asked_by {
-            AskedBy::Digest => self.len.is_some() || self.digest.is_some(),
-            AskedBy::Tag => self.digest.is_some(),
+        let is_known = match requested_by {
+            RequestedBy::Digest => self.len.is_some() || self.digest.is_some(),
+            RequestedBy::Tag => self.digest.is_some(),
         };
         if is_known {
-            Evidence::Present
+            ContentCheck::Present
         } else {
-            Evidence::Unknown
+            ContentCheck::Unknown
         }
     }
 
@@ -105,15 +107,6 @@ impl Facts {
     }
 }
 
-/// Whether an answer calls itself a web page.
-pub(crate) fn is_page(answer: &Answer) -> bool {
-    let media_type = answer.header(CONTENT_TYPE).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    ["text/html", "application/xhtml+xml"]
-        .iter()
-        .any(|page| media_type.eq_ignore_ascii_case(page))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,10 +122,10 @@ mod tests {
 
     #[test]
     fn only_what_nothing_contradicts_is_there() {
-        use AskedBy::{Digest as ByDigest, Tag};
-        use Evidence::{Absent, Differs, Present, Unknown};
+        use ContentCheck::{Absent, Differs, Present, Unknown};
+        use RequestedBy::{Digest as ByDigest, Tag};
         #[track_caller]
-        fn check(facts: &Facts, expect: [Evidence; 2]) {
+        fn check(facts: &Facts, expect: [ContentCheck; 2]) {
             let right = Digest::of(b"right");
             let actual = [ByDigest, Tag].map(|asked| facts.judge(asked, (&right, 5)));
             assert_eq!(actual, expect, "{facts:?}");

@@ -4,6 +4,9 @@ use std::fmt;
 
 use reqwest::{Method, Url};
 
+/// The host of Docker Hub's API; `docker.io` itself is a web site.
+pub(crate) const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+
 /// A URL that shows neither its query nor its user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SafeUrl(String);
@@ -88,6 +91,18 @@ impl RequestLine {
     pub(crate) fn redirected_by(&self) -> Option<&str> {
         let first = &self.first().host;
         (*first != self.host).then_some(first)
+    }
+
+    /// Identifies a blob at a registry or URL, wherever the request for it is redirected to. The
+    /// repositories of one registry share their blobs.
+    pub(crate) fn place(&self) -> String {
+        let first = self.first();
+        match first.path.rsplit_once("/blobs/") {
+            Some((repository, digest)) if repository.starts_with("/v2/") => {
+                format!("{} {digest}", first.host)
+            }
+            _ => first.to_string(),
+        }
     }
 
     /// Whether a token was asked for.

@@ -1,4 +1,4 @@
-//! How a registry is reached, and its description of itself: for `hod doctor`.
+//! The settings for reaching a registry, and what it says of itself: for `hod doctor`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 
-use crate::client::{Client, Target};
+use crate::api::manifest::Manifests;
 use crate::login::challenge::{Challenge, Challenged};
+use crate::login::registry_check::require_registry;
+use crate::login::session::Session;
+use crate::login::target::Target;
 use crate::route::mirrors::Place;
 use crate::wire::certificates::{HostCertificates, ServerCertificate};
 use crate::wire::transport::Call;
-use crate::{FoundLogin, ManifestRef, RegistryError, Repo, SafeUrl};
+use crate::{ManifestRef, RegistryError, Repo, SafeUrl};
 use hod_oci::{Registry, RepositoryName};
 
 /// The settings for a registry that are known without a request.
@@ -55,7 +58,7 @@ pub struct ReadPlan {
 /// The answer of a registry to an anonymous request.
 #[derive(Debug, Clone)]
 pub struct Greeting {
-    /// Who answered; a proxy, if there is one.
+    /// The address of the server, or of the proxy.
     pub address: Option<SocketAddr>,
     /// Of the registry's own certificate.
     pub certificate: Option<CertificateFacts>,
@@ -104,14 +107,14 @@ impl From<ServerCertificate> for CertificateFacts {
     }
 }
 
-impl Client {
+impl Route {
     /// The settings for reaching a registry; reads certificates, and sends nothing.
-    pub async fn route(&self, registry: &Registry) -> Result<Route, RegistryError> {
-        let root = self.root(registry)?;
-        let trust = self.transport().connections().trust().clone();
+    pub async fn of(session: &Session, registry: &Registry) -> Result<Self, RegistryError> {
+        let root = session.root(registry)?;
+        let trust = session.transport().connections().trust().clone();
         let certs_dir = trust.certs_dir(&root);
         let is_plain = root.scheme() == "http";
-        let mut route = Route {
+        let mut route = Self {
             url: SafeUrl::new(&root),
             security: if is_plain {
                 Security::Plain
@@ -140,13 +143,15 @@ impl Client {
         }
         Ok(route)
     }
+}
 
+impl ReadPlan {
     /// The places that a repository, or a registry as a whole, would be read from.
-    pub fn read_plan(
-        &self,
+    pub fn of(
+        manifests: &Manifests,
         registry: &Registry,
         repository: Option<&RepositoryName>,
-    ) -> Result<ReadPlan, RegistryError> {
+    ) -> Result<Self, RegistryError> {
         // Rules apply to repositories; one that represents all is shown as the registry.
         let any: RepositoryName = "any".parse().expect("one word is a name");
         let repo = Repo {
@@ -158,65 +163,33 @@ impl Client {
             let whole = text.strip_suffix("/any").filter(|_| repository.is_none());
             whole.map_or(text.clone(), str::to_owned)
         };
-        let Some(conf) = self.registries_conf() else {
-            return Ok(ReadPlan {
-                files: self.registries_conf_files(),
-                rule: None,
-                by_tag: vec![shown(&repo)],
-                by_digest: vec![shown(&repo)],
-            });
-        };
+        let mirrors = manifests.mirrors();
         let latest = ManifestRef::Tag(hod_oci::Tag::latest());
-        let by_tag = conf.places(&repo, Some(&latest))?;
-        let by_digest = conf.places(&repo, None)?;
+        let by_tag = mirrors.places(&repo, Some(&latest))?;
+        let by_digest = mirrors.places(&repo, None)?;
         let texts = |places: &[Place]| places.iter().map(|place| shown(&place.repo)).collect();
-        Ok(ReadPlan {
-            files: conf.files().to_vec(),
+        Ok(Self {
+            files: mirrors.files().to_vec(),
             rule: by_tag.rule.map(|rule| (rule.file, rule.prefix)),
             by_tag: texts(&by_tag.places),
             by_digest: texts(&by_digest.places),
         })
     }
+}
 
-    /// The files of credentials that were read, in the order in which they count.
-    pub fn credential_files(&self) -> Vec<&str> {
-        self.credentials().files()
-    }
-
-    /// The login that would be used, and where it comes from; may run a helper.
-    pub async fn find_login(
-        &self,
-        registry: &Registry,
-        repository: Option<&RepositoryName>,
-    ) -> Result<Option<FoundLogin>, RegistryError> {
-        let found = self.credentials().find(registry, repository).await;
-        found.map_err(|source| RegistryError::Helper {
-            registry: registry.clone(),
-            source,
-        })
-    }
-
-    /// Why no login was found although a file has a similar one.
-    pub fn login_obstacle(
-        &self,
-        registry: &Registry,
-        repository: Option<&RepositoryName>,
-    ) -> Option<String> {
-        self.credentials().obstacle(registry, repository)
-    }
-
+impl Greeting {
     /// Sends an anonymous request to the root of the API.
-    pub async fn greet(&self, registry: &Registry) -> Result<Greeting, RegistryError> {
-        let call = Call::new(Method::GET, self.root(registry)?);
-        let mut answer = self.transport().send(&call, None).await?;
-        self.require_registry(registry, &mut answer, None).await?;
+    pub async fn of(session: &Session, registry: &Registry) -> Result<Self, RegistryError> {
+        let call = Call::new(Method::GET, session.root(registry)?);
+        let mut answer = session.transport().send(&call, None).await?;
+        require_registry(session.context(), registry, &mut answer, None).await?;
         let (address, certificate) = (answer.remote_address(), answer.certificate());
         let status = answer.status();
         if !status.is_success() && status != StatusCode::UNAUTHORIZED {
-            return Err(self.refusal(&Target::root(registry), answer).await);
+            return Err(session.refusal(&Target::root(registry), answer).await);
         }
-        let (wants, kind) = wants(registry, answer.headers());
-        Ok(Greeting {
+        let (wants, kind) = wants(session, registry, answer.headers());
+        Ok(Self {
             address,
             certificate: certificate.map(CertificateFacts::from),
             status: status.as_u16(),
@@ -228,28 +201,31 @@ impl Client {
             kind,
         })
     }
+}
 
+impl CertificateFacts {
     /// The certificate that a registry presents, without verification.
-    pub async fn shown_certificate(&self, registry: &Registry) -> Option<CertificateFacts> {
-        let url = self.root(registry).ok()?;
-        let transport = self.transport();
+    pub async fn shown_by(session: &Session, registry: &Registry) -> Option<Self> {
+        let url = session.root(registry).ok()?;
+        let transport = session.transport();
         let client = transport.connections().blind_client(&url).await.ok()?;
         let permit = transport.admit(&Method::GET, &url).await.ok()?;
         let sent = client.get(url.clone()).send();
         let waited = tokio::time::timeout(transport.stall_timeout(), sent).await;
         let answer = transport.answer((&Method::GET, url), waited.ok()?.ok()?, permit);
-        answer.certificate().map(CertificateFacts::from)
+        answer.certificate().map(Self::from)
     }
 }
 
-fn wants(registry: &Registry, headers: &HeaderMap) -> (Wants, RegistryKind) {
+fn wants(session: &Session, registry: &Registry, headers: &HeaderMap) -> (Wants, RegistryKind) {
     let mut kind = if registry.is_docker_hub() {
         RegistryKind::DockerHub
     } else {
         RegistryKind::Unnamed
     };
     let challenge = Challenged::parse(headers).challenge;
-    if challenge.as_ref().is_some_and(Challenge::is_harbor) {
+    let service = challenge.as_ref().and_then(Challenge::service);
+    if service == Some(session.context().dialect.service()) {
         kind = RegistryKind::Harbor;
     }
     let wants = match challenge {
