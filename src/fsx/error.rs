@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::owned::NotOwn;
+use super::not_own::NotOwn;
 use hod_report::ErrorClass;
 use hod_report::Hint;
 

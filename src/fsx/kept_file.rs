@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::lock::{Locked, is_current, lock_now};
+use super::flock::{Locked, is_current, lock_now};
 use super::owned::open_own_file;
 use super::{Durability, Error, len_of, read_at, remove_file, sync_dir};
 

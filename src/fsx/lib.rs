@@ -10,12 +10,14 @@
 mod append;
 mod copy_range;
 mod error;
+mod flock;
 mod kept_file;
 mod limits;
 mod link;
 mod lock;
 mod made;
 mod mark;
+mod not_own;
 mod output_dir;
 mod output_file;
 mod owned;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lock::{Locked, is_current, lock_now};
+use super::flock::{Locked, is_current, lock_now};
 use super::made::OutputParents;
 use super::sweep::{clear_built, remove_built};
 use super::{Durability, Error, make_own_dir, open_own_dir};

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::{REPLACE, WRITE};
-use super::lock::{Locked, is_current, lock_now};
+use super::flock::{Locked, is_current, lock_now};
 use super::made::OutputParents;
 use super::sweep::sweep_beside;
 use super::{Durability, Error, TempFile, dir_of, is_stdout, resolve, try_stat};

@@ -10,32 +10,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::not_own::NotOwn;
 use super::{Error, dir_of, user_id};
 
-/// Why a file or directory is not treated as our own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotOwn {
-    #[error("it is a symbolic link")]
-    Symlink,
-    #[error("it is not a directory")]
-    NotADirectory,
-    #[error("it is not a regular file")]
-    NotAFile,
-    #[error("it has other names (hardlinks)")]
-    Linked,
-    #[error("it belongs to another user (uid {0})")]
-    OtherUser(u32),
-}
-
-impl NotOwn {
-    /// The reason that `source` carries, if it is one of these.
-    pub(super) fn of(source: &io::Error) -> Option<Self> {
-        source.get_ref()?.downcast_ref().copied()
-    }
-
-    fn error(self, path: &Path) -> Error {
-        Error::new("use", path, io::Error::other(self))
-    }
+fn not_own(reason: NotOwn, path: &Path) -> Error {
+    Error::new("use", path, io::Error::other(reason))
 }
 
 /// Opens the directory at `path`, which must be real and this user's; `None` when it is not found.
@@ -55,7 +34,7 @@ pub fn open_own_dir(path: &Path) -> Result<Option<File>, Error> {
     if is_own(uid, dir_of(path)) {
         Ok(Some(dir))
     } else {
-        Err(NotOwn::OtherUser(uid).error(path))
+        Err(not_own(NotOwn::OtherUser(uid), path))
     }
 }
 
@@ -131,7 +110,7 @@ impl RealDirs {
                 Seen::Other => {
                     // Opening it distinguishes the two cases.
                     open_own_dir(&at)?;
-                    return Err(NotOwn::Symlink.error(&at));
+                    return Err(not_own(NotOwn::Symlink, &at));
                 }
             }
         }
@@ -204,7 +183,7 @@ pub(super) fn open_own_file(path: &Path, mode: u32) -> Result<File, Error> {
     } else {
         return Ok(file);
     };
-    Err(refused.error(path))
+    Err(not_own(refused, path))
 }
 
 /// Whether a file that belongs to `uid` is this user's, as the file system of `dir` reports it:
@@ -222,7 +201,7 @@ pub(super) fn is_own(uid: u32, dir: &Path) -> bool {
 #[expect(clippy::disallowed_methods, reason = "links are not followed")]
 fn explain(path: &Path, source: io::Error, wrong_kind: NotOwn) -> Error {
     match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() => NotOwn::Symlink.error(path),
+        Ok(metadata) if metadata.is_symlink() => not_own(NotOwn::Symlink, path),
         Ok(metadata) => {
             let is_right = match wrong_kind {
                 NotOwn::NotADirectory => metadata.is_dir(),

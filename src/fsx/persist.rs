@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::lock::{Locked, is_current, lock_now};
+use super::flock::{Locked, is_current, lock_now};
 use super::{Error, IoKind};
 
 /// What must be on the disk when a write returns.

@@ -216,10 +216,10 @@ pub(super) fn sweep_beside(dir: &Path, prefix: &str, own: Option<&OsStr>) -> Res
         // Another user's, or no file of ours: theirs to remove.
         if let Ok(Some(file)) = open_left(&path)
             && matches!(
-                super::lock::lock_now(&file, &path),
-                Ok(super::lock::Locked::Yes)
+                super::flock::lock_now(&file, &path),
+                Ok(super::flock::Locked::Yes)
             )
-            && super::lock::is_current(&file, &path)?
+            && super::flock::is_current(&file, &path)?
         {
             super::remove_file(&path)?;
         }
@@ -325,8 +325,8 @@ mod tests {
         let hard = crate::LinkMode::Hard;
         crate::link_file(&path(".hod-two000"), &path("second"), hard, root.path()).unwrap();
         let alive = crate::open(&path(".hod-alive0")).unwrap();
-        let locked = super::super::lock::lock_now(&alive, root.path()).unwrap();
-        assert_eq!(locked, super::super::lock::Locked::Yes);
+        let locked = super::super::flock::lock_now(&alive, root.path()).unwrap();
+        assert_eq!(locked, super::super::flock::Locked::Yes);
         sweep_beside(root.path(), ".hod-", None).unwrap();
         assert_eq!(
             crate::read_dir_names(root.path()).unwrap(),
