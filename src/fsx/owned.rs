@@ -210,7 +210,7 @@ fn explain(path: &Path, source: io::Error, wrong_kind: NotOwn) -> Error {
             if is_right {
                 Error::new("open", path, source)
             } else {
-                wrong_kind.error(path)
+                not_own(wrong_kind, path)
             }
         }
         Err(_) => Error::new("open", path, source),

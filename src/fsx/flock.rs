@@ -1,0 +1,48 @@
+//! The kernel's locks on open files.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::Error;
+
+/// The result of trying to lock an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locked {
+    /// It is locked until it is closed.
+    Yes,
+    ByAnother,
+    /// Its file system has no locks for it (some network ones).
+    Unsupported,
+}
+
+/// Locks an open file exclusively, without waiting.
+///
+/// The lock belongs to the open file and its duplicates, and ends when the last of them is closed.
+pub(super) fn lock_now(file: &File, path: &Path) -> Result<Locked, Error> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Locked::Yes),
+        Err(Errno::WOULDBLOCK) => Ok(Locked::ByAnother),
+        Err(errno) if is_unsupported(errno) => Ok(Locked::Unsupported),
+        Err(errno) => Err(Error::new("lock", path, errno.into())),
+    }
+}
+
+/// Whether the file system has no locks.
+pub(super) fn is_unsupported(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::BADF | Errno::INVAL | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS
+    )
+}
+
+/// Whether `path` still names the open file.
+pub(super) fn is_current(file: &File, path: &Path) -> Result<bool, Error> {
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(|source| Error::new("stat", path, source))?;
+    let identity = (metadata.dev(), metadata.ino());
+    Ok(super::try_stat(path)?.is_some_and(|stat| stat.identity == identity))
+}
