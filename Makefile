@@ -8,7 +8,7 @@ STATIC_BUILD = RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --locked
 DIST_LEN_MAX := 25000000
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-registries check bench dist
+.PHONY: help build demo test test-registries msrv check bench dist
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ test: ## run all tests; installs Debian's skopeo and docker-registry when they a
 test-registries: ## run the OCI conformance suite, and the tests with real registries on distribution v3; needs Go
 	tests/setup
 	CARGO="$(CARGO)" tests/registries
+
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv: ## check that the oldest supported Rust compiles it; needs rustup
+	rustup toolchain install --profile minimal --no-self-update $(MSRV)
+	CARGO_TARGET_DIR="$(TARGET_DIR)/msrv" rustup run $(MSRV) cargo check --locked --workspace
 
 check: ## do what CI does: formatting, lints, tests, documentation
 	.ci/run

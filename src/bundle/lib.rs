@@ -143,7 +143,7 @@ pub use sign::{
     SignHelper, SignatureError, Signed, Signer, Trust,
 };
 pub use write::{
-    BundleFile, BundleWriter, Compression, CopyContext, CopyItem, FileContent, IncomingBlob,
-    NoCache, PackBlob, PackPlan, Planned, PlannedFile, Sampler, VerificationCache, WriteOptions,
-    WriteOutcome, checksum_files,
+    BundleFile, BundleWriter, Compression, CopyContext, FileContent, IncomingBlob, NoCache,
+    PackBlob, PackPlan, Planned, PlannedFile, VerificationCache, WriteOptions, WriteOutcome,
+    checksum_files,
 };

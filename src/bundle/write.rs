@@ -10,7 +10,6 @@ mod options;
 mod plan;
 mod planned;
 mod replace;
-mod sampler;
 mod split;
 mod writer;
 
@@ -19,6 +18,5 @@ pub use checksums::checksum_files;
 pub use file::{BundleFile, FileContent};
 pub use options::{Compression, WriteOptions};
 pub use plan::{PackBlob, PackPlan};
-pub use planned::{CopyItem, Planned, PlannedFile};
-pub use sampler::Sampler;
+pub use planned::{Planned, PlannedFile};
 pub use writer::{BundleWriter, IncomingBlob, WriteOutcome};

@@ -102,7 +102,7 @@ impl Results {
             let document = Document::new(self.verb, run);
             let rendered = match format {
                 Format::Json => document.json(),
-                Format::Junit => junit::render(&document),
+                Format::Junit => Ok(junit::render(&document).into_bytes()),
             };
             let bytes = rendered.map_err(|source| CommandError::Rendering {
                 path: output.path.clone(),

@@ -369,17 +369,6 @@ impl Batch {
         }
     }
 
-    /// Moves blobs of the plan, or others like them, that no image waits for.
-    pub(super) async fn move_blobs(
-        &self,
-        cx: &Context,
-        ends: (Arc<dyn Source>, Arc<dyn Sink>),
-        blobs: Vec<PlannedBlob>,
-    ) -> Result<(), OpsError> {
-        let transfer = self.transfer(cx, ends);
-        Ok(transfer.move_blobs(blobs).await?)
-    }
-
     fn transfer(&self, cx: &Context, (source, sink): (Arc<dyn Source>, Arc<dyn Sink>)) -> Transfer {
         Transfer {
             source,

@@ -71,7 +71,7 @@ pub use shared::SharedFetch;
 pub use sink::{Batching, Sink, Visibility};
 pub use sinks::{
     BundleSink, DockerSink, LayoutSink, LinkChoice, ManifestFiles, OciSink, ReadAll, ReferrerTags,
-    RegistrySink, Sample, SampleSink, StoreSink, StoreSinkOptions, publications,
+    RegistrySink, StoreSink, StoreSinkOptions, publications,
 };
 pub use size_claim::SizeClaim;
 pub use source::Source;

@@ -8,7 +8,7 @@ mod registry;
 mod store;
 mod take_over;
 
-pub use bundle::{BundleSink, ReadAll, Sample, SampleSink};
+pub use bundle::{BundleSink, ReadAll};
 pub use docker::DockerSink;
 pub use layouts::LayoutSink;
 pub use oci::OciSink;

@@ -81,7 +81,6 @@ fn the_files_are_those_that_packing_makes() {
         for key in ["n_images", "n_blobs", "shared_bytes"] {
             assert_eq!(forecast[key], packed[key], "{line}: {key}");
         }
-        assert!(forecast["seconds"].as_f64().unwrap() > 0.0, "{line}");
         assert!(forecast["free_bytes"].as_u64().unwrap() > 0, "{line}");
     }
 }
@@ -143,7 +142,7 @@ fn people_are_told_in_words() {
         "3 images would be packed: ",
         "unique blobs in ",
         " volumes, ",
-        " saved by sharing; packing takes about ",
+        " saved by sharing; ",
         " free on the disk of `b.tar`",
         "the target requires ",
         "(by project: app 688.9 KiB, library 688.9 KiB, web ",
@@ -166,7 +165,6 @@ fn want_of_room_is_told_after_the_forecast() {
     let forecast: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(forecast["n_images"], 3);
     assert!(forecast["free_bytes"].as_u64() < forecast["bytes"].as_u64());
-    assert!(forecast.get("seconds").is_none());
     assert!(
         output.stderr.contains("not enough room"),
         "{}",

@@ -3,6 +3,8 @@
 
 mod circles;
 
+mod dependencies;
+
 use std::path::Path;
 use std::process::Command;
 

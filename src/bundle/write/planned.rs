@@ -41,15 +41,6 @@ pub struct Planned {
     pub(crate) signer: Option<Signer>,
 }
 
-/// An item that is copied into a bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CopyItem {
-    /// A config or layer.
-    Blob(Digest),
-    /// The index of a file other than a blob.
-    File(usize),
-}
-
 /// A file that will be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFile {
@@ -117,33 +108,6 @@ impl Planned {
             len: volume.len(),
         };
         Ok(wanted.map(file).collect())
-    }
-
-    /// Returns what is copied into the volumes, or into `only_volume`, with its length. A blob in parts
-    /// is read whole even for one volume.
-    pub fn to_copy(&self, only_volume: Option<u32>) -> Vec<(CopyItem, u64)> {
-        let mut items = Vec::new();
-        for volume in &self.volumes {
-            let is_wanted = only_volume.is_none_or(|only| only == volume.index());
-            for member in volume.members() {
-                let item = match member.content {
-                    Content::Blob(at) if is_wanted && !self.manifest.blobs[at].is_manifest => {
-                        CopyItem::Blob(self.manifest.blobs[at].digest.clone())
-                    }
-                    Content::Part(at, 0) => {
-                        let blob = &self.manifest.blobs[at];
-                        items.push((CopyItem::Blob(blob.digest.clone()), blob.size));
-                        continue;
-                    }
-                    Content::File(at, _) if is_wanted && self.file_to_read(member).is_some() => {
-                        CopyItem::File(at)
-                    }
-                    _ => continue,
-                };
-                items.push((item, member.len));
-            }
-        }
-        items
     }
 
     /// Fails if the bundle has volumes, which cannot be written to a pipe: the head of a volume

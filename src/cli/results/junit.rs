@@ -1,48 +1,47 @@
 //! The report as JUnit's XML, which every CI system shows: a suite for the run, a case an image.
 
-use std::io;
-
-use quick_xml::Writer;
-use quick_xml::events::{BytesDecl, BytesText, Event};
+use std::fmt::Write as _;
 
 use super::document::{Document, Failure, ReportedImage, Status};
 use crate::cli::ui::concealed;
 use hod_oci::Reference;
 
-type Xml = Writer<Vec<u8>>;
-
 /// Renders the report.
-pub(super) fn render(document: &Document) -> Result<Vec<u8>, io::Error> {
-    let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
-    xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+pub(super) fn render(document: &Document) -> String {
     let failed = count(document, Status::Failed) + count(document, Status::Waiting);
     // A run that was refused has failed, even without a failed image.
-    let errors = usize::from(document.error.is_some() && failed == 0);
+    let refusal = document.error.as_ref().filter(|_| failed == 0);
+    let errors = usize::from(refusal.is_some());
     let skipped = [Status::Planned, Status::NotTried, Status::NotDone];
     let skipped: usize = skipped.map(|status| count(document, status)).iter().sum();
-    let tests = document.images.len() + errors;
-    let numbers = [
-        ("tests", tests.to_string()),
-        ("failures", failed.to_string()),
-        ("errors", errors.to_string()),
-        ("skipped", skipped.to_string()),
-        ("time", format!("{:.3}", document.moved.seconds)),
-    ];
-    let numbers = || numbers.iter().map(|(name, value)| (*name, value.as_str()));
-    let name = format!("hod {}", document.verb);
-    xml.create_element("testsuites")
-        .with_attribute(("name", name.as_str()))
-        .with_attributes(numbers())
-        .write_inner_content(|xml| {
-            xml.create_element("testsuite")
-                .with_attribute(("name", document.verb))
-                .with_attributes(numbers())
-                .write_inner_content(|xml| cases(xml, document, errors > 0))?;
-            Ok(())
-        })?;
-    let mut bytes = xml.into_inner();
-    bytes.push(b'\n');
-    Ok(bytes)
+    let numbers = format!(
+        r#"tests="{}" failures="{failed}" errors="{errors}" skipped="{skipped}" time="{:.3}""#,
+        document.images.len() + errors,
+        document.moved.seconds,
+    );
+    let verb = document.verb;
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"hod {verb}\" {numbers}>\n  \
+         <testsuite name=\"{verb}\" {numbers}>\n"
+    );
+    if let Some(error) = refusal {
+        let content = failure("error", error);
+        push(
+            &mut xml,
+            format_args!(
+                "    <testcase classname=\"hod\" name=\"hod {verb}\">\n{content}    </testcase>\n"
+            ),
+        );
+    }
+    for image in &document.images {
+        case(&mut xml, image);
+    }
+    xml.push_str("  </testsuite>\n</testsuites>\n");
+    xml
+}
+
+fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
+    xml.write_fmt(text).expect("a String takes any text");
 }
 
 fn count(document: &Document, status: Status) -> usize {
@@ -50,41 +49,26 @@ fn count(document: &Document, status: Status) -> usize {
     images.filter(|image| image.status == status).count()
 }
 
-fn cases(xml: &mut Xml, document: &Document, is_refused: bool) -> io::Result<()> {
-    if let Some(error) = document.error.as_ref().filter(|_| is_refused) {
-        let name = format!("hod {}", document.verb);
-        xml.create_element("testcase")
-            .with_attribute(("classname", "hod"))
-            .with_attribute(("name", name.as_str()))
-            .write_inner_content(|xml| failure(xml, "error", error))?;
+fn case(xml: &mut String, image: &ReportedImage) {
+    push(
+        xml,
+        format_args!(
+            "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\">\n",
+            escaped(&place(image)),
+            escaped(&image.image),
+            image.seconds.unwrap_or_default(),
+        ),
+    );
+    properties(xml, image);
+    match (&image.error, image.status) {
+        (Some(error), _) => xml.push_str(&failure("failure", error)),
+        (None, Status::Planned | Status::NotTried | Status::NotDone) => {
+            let status = image.status.as_str();
+            push(xml, format_args!("      <skipped message=\"{status}\"/>\n"));
+        }
+        (None, _) => {}
     }
-    document
-        .images
-        .iter()
-        .try_for_each(|image| case(xml, image))
-}
-
-fn case(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
-    let time = format!("{:.3}", image.seconds.unwrap_or_default());
-    let (place, name) = (clean(&place(image)), clean(&image.image));
-    xml.create_element("testcase")
-        .with_attribute(("classname", place.as_str()))
-        .with_attribute(("name", name.as_str()))
-        .with_attribute(("time", time.as_str()))
-        .write_inner_content(|xml| {
-            properties(xml, image)?;
-            match (&image.error, image.status) {
-                (Some(error), _) => failure(xml, "failure", error)?,
-                (None, Status::Planned | Status::NotTried | Status::NotDone) => {
-                    xml.create_element("skipped")
-                        .with_attribute(("message", image.status.as_str()))
-                        .write_empty()?;
-                }
-                (None, _) => {}
-            }
-            Ok(())
-        })?;
-    Ok(())
+    xml.push_str("    </testcase>\n");
 }
 
 /// The destination of an image, or its source if it has none: `target/repository`, or only the
@@ -105,7 +89,7 @@ fn place(image: &ReportedImage) -> String {
     }
 }
 
-fn properties(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
+fn properties(xml: &mut String, image: &ReportedImage) {
     let text = |value: &Option<hod_oci::Digest>| value.as_ref().map(ToString::to_string);
     let properties = [
         ("status", Some(image.status.as_str().to_owned())),
@@ -119,42 +103,44 @@ fn properties(xml: &mut Xml, image: &ReportedImage) -> io::Result<()> {
         .warnings
         .iter()
         .map(|text| ("warning", Some(text.clone())));
-    xml.create_element("properties")
-        .write_inner_content(|xml| {
-            for (name, value) in properties.into_iter().chain(warnings) {
-                if let Some(value) = value {
-                    xml.create_element("property")
-                        .with_attribute(("name", name))
-                        .with_attribute(("value", clean(&value).as_str()))
-                        .write_empty()?;
-                }
-            }
-            Ok(())
-        })?;
-    Ok(())
+    xml.push_str("      <properties>\n");
+    for (name, value) in properties.into_iter().chain(warnings) {
+        if let Some(value) = value {
+            let value = escaped(&value);
+            push(
+                xml,
+                format_args!("        <property name=\"{name}\" value=\"{value}\"/>\n"),
+            );
+        }
+    }
+    xml.push_str("      </properties>\n");
 }
 
 /// `failure` or `error`: the class as its type, what happened, and what to do as its text.
-fn failure(xml: &mut Xml, element: &str, failure: &Failure) -> io::Result<()> {
-    let message = clean(&failure.message);
-    let text = match &failure.hint {
-        Some(hint) => format!("{message}\n\nhint: {}", clean(hint)),
-        None => message.clone(),
-    };
-    xml.create_element(element)
-        .with_attribute(("type", failure.class.as_str()))
-        .with_attribute(("message", message.as_str()))
-        .write_text_content(BytesText::new(&text))?;
-    Ok(())
+fn failure(element: &str, failure: &Failure) -> String {
+    let (class, message) = (failure.class, escaped(&failure.message));
+    let hint = failure.hint.as_ref();
+    let hint = hint.map_or_else(String::new, |hint| format!("\n\nhint: {}", escaped(hint)));
+    format!("      <{element} type=\"{class}\" message=\"{message}\">{message}{hint}</{element}>\n")
 }
 
-/// The text without the characters that XML 1.0 cannot have, however they are escaped.
-fn clean(text: &str) -> String {
-    let is_legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    concealed(text)
-        .chars()
-        .map(|c| if is_legal(c) { c } else { '\u{fffd}' })
-        .collect()
+/// The text as a value or content of XML 1.0, without secrets, and without the characters that XML
+/// cannot have, however they are escaped.
+fn escaped(text: &str) -> String {
+    let mut xml = String::new();
+    for c in concealed(text).chars() {
+        match c {
+            '&' => xml.push_str("&amp;"),
+            '<' => xml.push_str("&lt;"),
+            '>' => xml.push_str("&gt;"),
+            '"' => xml.push_str("&quot;"),
+            // As they are, they would be read as blanks.
+            '\t' | '\n' | '\r' => push(&mut xml, format_args!("&#{};", u32::from(c))),
+            ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => xml.push(c),
+            _ => xml.push('\u{fffd}'),
+        }
+    }
+    xml
 }
 
 #[cfg(test)]
@@ -164,6 +150,7 @@ mod tests {
     use super::*;
     use crate::cli::ui::Totals;
     use hod_report::ErrorClass;
+    use quick_xml::events::Event;
 
     #[test]
     fn whatever_a_text_holds_the_document_is_xml() {
@@ -188,7 +175,7 @@ mod tests {
         };
         let moved = Amounts::from(Totals::default());
         let document = Document::of_images("pull", (moved, vec![image]));
-        let xml = String::from_utf8(render(&document).unwrap()).unwrap();
+        let xml = render(&document);
         let mut reader = quick_xml::Reader::from_str(&xml);
         let mut n_events = 0;
         let mut message = None;

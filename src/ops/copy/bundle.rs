@@ -6,7 +6,6 @@ mod fill;
 mod forecast;
 mod outcome;
 mod plan;
-mod rehearsal;
 mod rest;
 pub(crate) mod stale_volumes;
 
@@ -239,7 +238,7 @@ impl CopyTarget for BundleTarget {
             (RunMode::Real, Some(refusal)) => return Err(refusal),
             (RunMode::Real, None) => {}
             (RunMode::DryRun, refusal) => {
-                looked.forecast(&input.source, (files, refusal)).await?;
+                looked.forecast(files, refusal).await?;
             }
         }
         Ok(Box::new(looked))

@@ -1,15 +1,11 @@
 //! A bundle as a sink: each blob goes to its place, which is known from the plan of the bundle.
 
-mod sample;
-
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use async_trait::async_trait;
-
-pub use sample::{Sample, SampleSink};
 
 use crate::{
     Batching, BlobContent, Content, ImageOutcome, Plan, Sink, SizeClaim, TransferError, Visibility,

@@ -1,12 +1,10 @@
 //! The output of `hod pack --dry-run`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::{CommandError, Session, left_out};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_ops::{PackForecast, TargetNeeds};
-use hod_report::amount::format_duration;
 
 /// Maximum number of projects named.
 const PROJECTS_MAX: usize = 5;
@@ -47,16 +45,12 @@ fn summary(forecast: &PackForecast, output: &Path) -> String {
         format_len(forecast.shared_bytes),
         left_out(forecast.base_blobs, forecast.base_bytes),
     );
-    let time = forecast.seconds.map(|seconds| {
-        let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        format!("packing takes about {}", format_duration(time))
-    });
     let free = forecast.free_bytes;
     let free = free.map(|free| {
         let disk = output.display();
         format!("{} free on the disk of `{disk}`", format_len(free))
     });
-    let parts: Vec<String> = [Some(what), time, free].into_iter().flatten().collect();
+    let parts: Vec<String> = [Some(what), free].into_iter().flatten().collect();
     parts.join("; ")
 }
 

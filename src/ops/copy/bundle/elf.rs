@@ -1,19 +1,17 @@
-//! Reads from ELF headers what a program requires to run.
+//! Which machine a program is for, and whether it needs nothing else to run.
 
 use std::path::Path;
 
-/// Maximum number of bytes read of the headers and of each table.
-const TABLE_LEN_MAX: u64 = 64 * 1024;
-const PT_DYNAMIC: u64 = 2;
-const PT_INTERP: u64 = 3;
-const DT_NEEDED: u64 = 1;
+use object::elf;
+use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
+use object::read::{FileKind, ReadCache, ReadRef};
 
-/// Why a file cannot be carried as a tool.
+/// Why a file cannot be included as a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotATool {
-    #[error("it is no Linux program")]
+    #[error("it is not a Linux program")]
     NotLinux,
-    #[error("it is for a kind of machine that hod does not know")]
+    #[error("it is for a machine that hod does not know")]
     UnknownMachine,
     #[error("it is dynamically linked")]
     Dynamic,
@@ -21,149 +19,64 @@ pub enum NotATool {
 
 /// Returns the architecture, as Go names it, that the static Linux program at `path` is for.
 pub(super) fn tool_arch(path: &Path) -> Result<Result<&'static str, NotATool>, hod_fsx::Error> {
-    let file = hod_fsx::open(path)?;
-    let read = |offset: u64, len: u64| -> Result<Vec<u8>, hod_fsx::Error> {
-        let mut bytes = vec![0; usize::try_from(len.min(TABLE_LEN_MAX)).unwrap_or_default()];
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = offset.saturating_add(done as u64);
-            match hod_fsx::read_at(&file, path, &mut bytes[done..], at)? {
-                0 => break,
-                n => done += n,
-            }
-        }
-        bytes.truncate(done);
-        Ok(bytes)
+    let cache = ReadCache::new(hod_fsx::open(path)?);
+    Ok(arch(&cache))
+}
+
+fn arch<'d>(data: impl ReadRef<'d>) -> Result<&'static str, NotATool> {
+    match FileKind::parse(data) {
+        Ok(FileKind::Elf32) => arch_of::<elf::FileHeader32<object::Endianness>>(data),
+        Ok(FileKind::Elf64) => arch_of::<elf::FileHeader64<object::Endianness>>(data),
+        _ => Err(NotATool::NotLinux),
+    }
+}
+
+fn arch_of<'d, Header>(data: impl ReadRef<'d>) -> Result<&'static str, NotATool>
+where
+    Header: FileHeader<Endian = object::Endianness>,
+{
+    let not_linux = |_| NotATool::NotLinux;
+    let header = Header::parse(data).map_err(not_linux)?;
+    let endian = header.endian().map_err(not_linux)?;
+    let entry: u64 = header.e_entry(endian).into();
+    let is_program = matches!(header.e_type(endian), elf::ET_EXEC | elf::ET_DYN) && entry != 0;
+    // Most Linux programs say System V.
+    let is_linux = matches!(
+        header.e_ident().os_abi,
+        elf::ELFOSABI_SYSV | elf::ELFOSABI_LINUX
+    );
+    let segments = header.program_headers(endian, data).map_err(not_linux)?;
+    if !is_program || !is_linux || segments.is_empty() {
+        return Err(NotATool::NotLinux);
+    }
+    let machine = (
+        header.e_machine(endian),
+        header.is_class_64(),
+        header.is_little_endian(),
+    );
+    let arch = match machine {
+        (elf::EM_386, false, true) => "386",
+        (elf::EM_PPC64, true, true) => "ppc64le",
+        (elf::EM_S390, true, false) => "s390x",
+        (elf::EM_ARM, false, true) => "arm",
+        (elf::EM_X86_64, true, true) => "amd64",
+        (elf::EM_AARCH64, true, true) => "arm64",
+        (elf::EM_RISCV, true, true) => "riscv64",
+        (elf::EM_LOONGARCH, true, true) => "loong64",
+        _ => return Err(NotATool::UnknownMachine),
     };
-    look(&read)
-}
-
-type Read<'a> = dyn Fn(u64, u64) -> Result<Vec<u8>, hod_fsx::Error> + 'a;
-
-fn look(read: &Read<'_>) -> Result<Result<&'static str, NotATool>, hod_fsx::Error> {
-    let head = read(0, 64)?;
-    let Some(class) = Class::of(&head) else {
-        return Ok(Err(NotATool::NotLinux));
-    };
-    let Some(arch) = class.arch(&head) else {
-        return Ok(Err(NotATool::UnknownMachine));
-    };
-    let fields = class.fields();
-    let number = |(at, len): (usize, usize)| class.number(&head, at, len).unwrap_or_default();
-    let (entry, table) = (number(fields.entry), number(fields.program_headers));
-    let (entry_len, n_entries) = (number(fields.entry_len), number(fields.n_entries));
-    let headers = read(table, entry_len.saturating_mul(n_entries))?;
-    // A library has no entry.
-    if entry == 0 || headers.is_empty() || entry_len < 32 {
-        return Ok(Err(NotATool::NotLinux));
-    }
-    for header in headers.chunks(usize::try_from(entry_len).unwrap_or(usize::MAX)) {
-        match class.number(header, 0, 4) {
-            Some(PT_INTERP) => return Ok(Err(NotATool::Dynamic)),
-            Some(PT_DYNAMIC) => {
-                let field = |(at, len)| class.number(header, at, len).unwrap_or_default();
-                let table = read(field(fields.segment_offset), field(fields.segment_len))?;
-                let word = fields.word;
-                let mut tags = table.chunks_exact(word * 2);
-                if tags.any(|pair| class.number(pair, 0, word) == Some(DT_NEEDED)) {
-                    return Ok(Err(NotATool::Dynamic));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(Ok(arch))
-}
-
-/// The byte order of numbers in a file.
-#[derive(Debug, Clone, Copy)]
-struct Class {
-    is_64: bool,
-    is_big_endian: bool,
-}
-
-/// The offsets and sizes of fields.
-struct Fields {
-    entry: (usize, usize),
-    program_headers: (usize, usize),
-    entry_len: (usize, usize),
-    n_entries: (usize, usize),
-    segment_offset: (usize, usize),
-    segment_len: (usize, usize),
-    word: usize,
-}
-
-impl Class {
-    /// The OS ABI of an executable for Linux, or System V, which most Linux programs have.
-    fn of(head: &[u8]) -> Option<Self> {
-        let class = match head.get(..8)? {
-            [
-                0x7f,
-                b'E',
-                b'L',
-                b'F',
-                class @ (1 | 2),
-                order @ (1 | 2),
-                1,
-                0 | 3,
-            ] => Self {
-                is_64: *class == 2,
-                is_big_endian: *order == 2,
-            },
-            _ => return None,
-        };
-        matches!(class.number(head, 16, 2), Some(2 | 3)).then_some(class)
-    }
-
-    fn number(self, bytes: &[u8], at: usize, len: usize) -> Option<u64> {
-        let bytes = bytes.get(at..at.checked_add(len)?)?;
-        let push = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        Some(if self.is_big_endian {
-            bytes.iter().fold(0, push)
-        } else {
-            bytes.iter().rev().fold(0, push)
-        })
-    }
-
-    fn arch(self, head: &[u8]) -> Option<&'static str> {
-        Some(
-            match (self.number(head, 18, 2)?, self.is_64, self.is_big_endian) {
-                (3, false, false) => "386",
-                (21, true, false) => "ppc64le",
-                (22, true, true) => "s390x",
-                (40, false, false) => "arm",
-                (62, true, false) => "amd64",
-                (183, true, false) => "arm64",
-                (243, true, false) => "riscv64",
-                (258, true, false) => "loong64",
-                _ => return None,
-            },
-        )
-    }
-
-    fn fields(self) -> Fields {
-        if self.is_64 {
-            Fields {
-                entry: (24, 8),
-                program_headers: (32, 8),
-                entry_len: (54, 2),
-                n_entries: (56, 2),
-                segment_offset: (8, 8),
-                segment_len: (32, 8),
-                word: 8,
-            }
-        } else {
-            Fields {
-                entry: (24, 4),
-                program_headers: (28, 4),
-                entry_len: (42, 2),
-                n_entries: (44, 2),
-                segment_offset: (4, 4),
-                segment_len: (16, 4),
-                word: 4,
-            }
+    for segment in segments {
+        let entries = segment.dynamic(endian, data).map_err(not_linux)?;
+        let mut tags = entries
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.d_tag(endian));
+        let needs_library = tags.any(|tag| tag.into() == u64::from(elf::DT_NEEDED));
+        if needs_library || segment.p_type(endian) == elf::PT_INTERP {
+            return Err(NotATool::Dynamic);
         }
     }
+    Ok(arch)
 }
 
 #[cfg(test)]
@@ -192,17 +105,6 @@ mod tests {
             bytes.extend(segment);
         }
         bytes
-    }
-
-    fn arch(bytes: &[u8]) -> Result<&'static str, NotATool> {
-        let read = |offset: u64, len: u64| {
-            let start = usize::try_from(offset)
-                .unwrap_or(usize::MAX)
-                .min(bytes.len());
-            let len = usize::try_from(len.min(TABLE_LEN_MAX)).unwrap();
-            Ok(bytes[start..(start + len).min(bytes.len())].to_vec())
-        };
-        look(&read).unwrap()
     }
 
     #[test]

@@ -1,9 +1,7 @@
-//! `pack --dry-run`: what packing would write, how long it would take, and the space that the
-//! target requires.
+//! `pack --dry-run`: what packing would write, and the space that the target requires.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,7 +11,6 @@ use crate::OpsError;
 use crate::batch::{existing_ancestor, is_zero};
 use hod_bundle::{BaseBlob, BundleManifest, PlannedFile};
 use hod_oci::{Digest, sum_len};
-use hod_transfer::Source;
 
 /// The expected result of packing. Nothing was written.
 #[derive(Debug, Serialize)]
@@ -32,10 +29,6 @@ pub struct PackForecast {
     pub base_bytes: u64,
     /// Additional bytes that packing each image separately would cost.
     pub shared_bytes: u64,
-    /// Estimated time until everything is on the disk, from a sample. Unknown for a pipe and for a
-    /// remote source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seconds: Option<f64>,
     /// Free bytes at the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
@@ -78,12 +71,11 @@ impl Looked<'_> {
     /// Determines what filling would do, without doing it.
     ///
     /// Errors that packing would detect before it writes are errors of the preparation too, except
-    /// a lack of space and existing outputs, which are in the forecast. To estimate the time it
-    /// copies some data into a temporary file next to the output, if the source is not remote.
+    /// a lack of space and existing outputs, which are in the forecast.
     pub(super) async fn forecast(
         &mut self,
-        source: &Arc<dyn Source>,
-        (files, refusal): (Vec<PlannedFile>, Option<OpsError>),
+        files: Vec<PlannedFile>,
+        refusal: Option<OpsError>,
     ) -> Result<(), OpsError> {
         let Some(planned) = self.planned.take() else {
             return Ok(());
@@ -102,7 +94,6 @@ impl Looked<'_> {
             base_blobs: facts.base_blobs,
             base_bytes: facts.base_bytes,
             shared_bytes: facts.shared_bytes,
-            seconds: None,
             free_bytes: None,
             target: target_needs(planned.manifest(), sum_len(planned.lens())),
             refusal,
@@ -114,10 +105,6 @@ impl Looked<'_> {
                 Ok::<_, OpsError>(hod_fsx::available(near)?)
             };
             forecast.free_bytes = Some(hod_bridge::run(free).await?);
-            if forecast.refusal.is_none() && !source.is_remote() {
-                let time = self.rehearse(source, &Arc::new(planned)).await?;
-                forecast.seconds = Some(time.as_secs_f64());
-            }
         }
         self.forecast = Some(forecast);
         Ok(())
