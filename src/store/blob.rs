@@ -53,13 +53,6 @@ impl Store {
         })
     }
 
-    /// Whether a blob's file was changed after it was verified, and is to be hashed before anything
-    /// relies on it.
-    pub fn is_suspect(&self, digest: &Digest) -> Result<bool, StoreError> {
-        let file = hod_fsx::try_open(&self.blob_path(digest))?;
-        Ok(file.is_some_and(|file| stamp::read(&file, digest) == Stamp::Broken))
-    }
-
     /// Returns true if a file of `len` bytes exists that is not suspect and need not be replaced.
     pub fn keeps(&self, digest: &Digest, len: u64) -> Result<bool, StoreError> {
         let opened = self.open_stamped(digest)?;

@@ -82,13 +82,6 @@ impl Plan {
         sum_len(self.blobs.iter().map(|blob| blob.descriptor.size))
     }
 
-    /// The bytes of those that the source has.
-    pub fn carried_len(&self) -> u64 {
-        let carried = self.blobs.iter();
-        let carried = carried.filter(|blob| blob.presence == Presence::Source);
-        sum_len(carried.map(|blob| blob.descriptor.size))
-    }
-
     /// Whether nothing is to be moved.
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()

@@ -124,11 +124,6 @@ impl Bundle {
         &self.path
     }
 
-    /// The lengths of the volumes that were found, together, in bytes.
-    pub fn file_len(&self) -> u64 {
-        self.volumes().map(OpenVolume::len).sum()
-    }
-
     /// Its description, which includes missing volumes.
     pub fn manifest(&self) -> &BundleManifest {
         &self.head.manifest

@@ -50,11 +50,6 @@ impl Signer {
         self.public.id()
     }
 
-    /// How long every signature is, in bytes.
-    pub fn signature_len(&self) -> u64 {
-        SIGNATURE_LEN
-    }
-
     /// Signs the bytes of `hod/bundle.json` of the bundle `id`; returns `hod/bundle.json.minisig`.
     ///
     /// Equal for equal bytes, where a helper's signatures are. Verified before it is returned.
