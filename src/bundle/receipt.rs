@@ -6,13 +6,13 @@
 //!  "repositories":{"offline/acme/api":["sha256:…",…],…}}
 //! ```
 //!
-//! For a channel that carries only text, the same is written compactly: `hod-receipt-1:` and the
-//! base64 of 8 bytes of a checksum and a zstd stream, in which each digest is cut to 12 bytes. 96
-//! bits do not collide by chance, and an attacker who can make them collide could also write a
-//! false receipt. Blanks and line breaks in it are ignored; a changed character is detected.
+//! The compact form, for channels that carry only text, is `hod-receipt-1:` and the base64 of 8
+//! bytes of a checksum and a zstd stream, in which each digest is truncated to 12 bytes. 96 bits do
+//! not collide by accident, and an attacker who can make them collide could also write a false
+//! receipt. Blanks and line breaks are ignored; a changed character is detected.
 //!
-//! A receipt is a claim. Content that is left out of a bundle because of it is checked at the
-//! target before anything is written there.
+//! A receipt is not trusted: content that a bundle lacks because of it is checked at the target
+//! before anything is written there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
@@ -26,7 +26,7 @@ use hod_oci::{Algorithm, Digest, RepositoryName};
 use hod_report::ErrorClass;
 use hod_report::Hint;
 
-/// The longest receipt that is read, unpacked, in bytes.
+/// Maximum length of a receipt in bytes, after decompression.
 pub const RECEIPT_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// Prefix of a compact receipt; another format has another number.
 const COMPACT_PREFIX: &str = "hod-receipt-";
@@ -34,23 +34,23 @@ const COMPACT_VERSION: &str = "1";
 /// Number of bytes of each digest in a compact receipt.
 const CUT_LEN: usize = 12;
 const CHECKSUM_LEN: usize = 8;
-/// As base64 is broken in mails (RFC 2045, 6.8).
+/// Length of the lines, as of base64 in mails (RFC 2045, 6.8).
 const LINE_LEN: usize = 76;
 const FORMAT: u64 = 1;
 const KIND: &str = "receipt";
 const ZSTD_LEVEL: i32 = 19;
 
-/// The content of a target, by its repositories.
+/// The digests that a target has, by repository.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     /// The target that it describes.
     pub of: Origin,
     repositories: BTreeMap<RepositoryName, BTreeSet<Held>>,
-    /// The repositories that may have a digest, by its start.
+    /// The repositories by the first bytes of the digests.
     holders: HashMap<[u8; CUT_LEN], Vec<RepositoryName>>,
 }
 
-/// A digest, whole or cut.
+/// A digest, whole or truncated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Held {
     algorithm: Algorithm,
@@ -64,10 +64,10 @@ pub enum ReceiptError {
     NotAReceipt { found: &'static str },
     #[error("it is not valid JSON")]
     Json(#[source] serde_json::Error),
-    /// A receipt of a later hod.
+    /// A receipt of a later version of hod.
     #[error("it has {what}, which this version of hod does not know")]
     Unsupported { what: String },
-    /// A compact receipt that was changed on its way.
+    /// A compact receipt that was damaged in transit.
     #[error("the compact receipt is damaged: {what}")]
     Damaged { what: &'static str },
     #[error("it is longer than {RECEIPT_LEN_MAX} bytes")]
@@ -113,7 +113,7 @@ struct Document {
 }
 
 impl Receipt {
-    /// Makes the receipt of what each repository has.
+    /// Makes the receipt of the digests of each repository.
     pub fn new(of: Origin, repositories: BTreeMap<RepositoryName, BTreeSet<Digest>>) -> Self {
         let held = |digests: BTreeSet<Digest>| digests.iter().map(Held::of).collect();
         let repositories = repositories
@@ -139,7 +139,7 @@ impl Receipt {
         }
     }
 
-    /// Whether the start of a file looks like a receipt of either form.
+    /// Returns whether the start of a file looks like a receipt of either form.
     pub fn is_receipt(start: &[u8]) -> bool {
         let text = String::from_utf8_lossy(start);
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -165,8 +165,8 @@ impl Receipt {
         Ok(Self::new(document.of, document.repositories))
     }
 
-    /// The repositories that have `digest`, sorted; of a cut digest, those that have one that
-    /// starts so.
+    /// Returns the repositories that have `digest`, sorted; truncated digests are compared by their
+    /// first bytes.
     pub fn holders(&self, digest: &Digest) -> Vec<RepositoryName> {
         let held = Held::of(digest);
         let cut = held.shortened();
@@ -178,22 +178,22 @@ impl Receipt {
         names.filter(has).cloned().collect()
     }
 
-    /// Whether any repository has `digest`.
+    /// Returns whether any repository has `digest`.
     pub fn has(&self, digest: &Digest) -> bool {
         !self.holders(digest).is_empty()
     }
 
-    /// The names of its repositories, sorted.
+    /// Returns the names of its repositories, sorted.
     pub fn repositories(&self) -> impl Iterator<Item = &RepositoryName> {
         self.repositories.keys()
     }
 
-    /// How many different digests there are.
+    /// Returns the number of different digests.
     pub fn n_digests(&self) -> usize {
         self.holders.len()
     }
 
-    /// Writes it as JSON; equal receipts are equal bytes.
+    /// Renders it as JSON; equal receipts produce equal bytes.
     pub fn to_json(&self) -> Vec<u8> {
         let repositories = self.repositories.iter();
         let written = Written {
@@ -209,7 +209,7 @@ impl Receipt {
         bytes
     }
 
-    /// Writes it for a text channel, in lines.
+    /// Renders the compact form, in lines.
     pub fn to_compact(&self) -> String {
         let payload = self.payload();
         let mut bytes = checksum(&payload).to_vec();

@@ -7,14 +7,14 @@
 //! base64 of  Ed25519 of the 64 bytes above and the trusted comment (64)
 //! ```
 //!
-//! `hod/bundle.json` names every byte of every volume, so that one signature covers all. Nothing
-//! in it comes from a clock or from chance: equal bundles have equal signatures, and a volume that
-//! was lost can be made again. So the length is the same for all, and known before the content is.
-//! This is the one form that is written and read; a file that says the same in other bytes is
+//! One signature covers all volumes, since `hod/bundle.json` contains the digests of all content.
+//! It depends neither on the time nor on random numbers: equal bundles have equal signatures, so
+//! that a lost volume can be made again. All signatures have the same length, so that offsets are
+//! known before signing. Only this form is written and read; the same signature in another form is
 //! refused.
 //!
-//! Ed25519 is `ring`'s. The crate `minisign` mixes chance into its signatures, cannot read the keys
-//! that `minisign -G -W` writes, and panics at a second signature that is too short.
+//! Ed25519 is implemented by `ring`. The crate `minisign` makes randomised signatures, cannot read
+//! the keys that `minisign -G -W` writes, and panics if the second signature is too short.
 
 mod error;
 mod external;
@@ -39,5 +39,5 @@ pub use signer::Signer;
 pub(super) use trust::check_claim;
 pub use trust::{Signed, Trust};
 
-/// The longest key, or signature, that is read, in bytes.
+/// Maximum length of a key or signature in bytes.
 pub const KEY_LEN_MAX: u64 = 8 * 1024;

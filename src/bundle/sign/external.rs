@@ -6,9 +6,9 @@
 //!                             Ed25519 signature (RFC 8032, not prehashed) in base64
 //! ```
 //!
-//! It is asked to sign twice for a bundle: the hash of `hod/bundle.json`, then the trusted comment.
-//! The form of the signature is hod's own work, and so is its length. A failure is a non-zero exit
-//! with the message on stderr.
+//! For each bundle it signs twice: the hash of `hod/bundle.json`, then the trusted comment. hod
+//! writes the signature file itself. On failure the program exits with a non-zero code and a
+//! message on stderr.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::error::{KeyError, SignError};
 use super::public_key::PublicKey;
 
-/// The longest message of a helper that is shown, in characters.
+/// Maximum number of characters of a helper's message that are shown.
 const MESSAGE_LEN_MAX: usize = 300;
 
 /// A program that signs.
@@ -26,7 +26,7 @@ pub struct SignHelper {
 }
 
 impl SignHelper {
-    /// The program `hod-sign-NAME`, which is found on PATH, or that at an absolute path.
+    /// Uses the program `hod-sign-NAME` on PATH, or the program at an absolute path.
     pub fn new(name: &str) -> Result<Self, SignError> {
         let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         let program = if name.starts_with('/') {
@@ -41,7 +41,7 @@ impl SignHelper {
         Ok(Self { program })
     }
 
-    /// Asks for the public key; blocks.
+    /// Runs the program to get the public key; blocks.
     pub(super) fn public_key(&self) -> Result<PublicKey, SignError> {
         let wrong = |source| SignError::HelperKey {
             program: self.program.clone(),
@@ -56,7 +56,7 @@ impl SignHelper {
         text.parse().map_err(wrong)
     }
 
-    /// Has the helper sign; blocks. What it answers is not verified.
+    /// Runs the program to sign `message`; blocks. The signature is not verified.
     pub(super) fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
         let stdout = self.run("sign", message)?;
         let bytes = BASE64.decode(stdout.trim_ascii_end()).ok();
@@ -86,7 +86,7 @@ impl SignHelper {
     }
 }
 
-/// As one line without control characters; `None` when nothing is left.
+/// Returns the text as one line without control characters; `None` if nothing is left.
 fn presentable(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> = text

@@ -1,12 +1,12 @@
-//! What keys are called.
+//! The ids of keys.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a key: 16 hex digits in upper case, as minisign prints it. By chance, not by the
-/// key: two keys may have one name.
+/// The id of a key: 16 hex digits in upper case, as minisign prints it. It is random and not
+/// derived from the key: two keys may have the same id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct KeyId([u8; 8]);
@@ -33,7 +33,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// A text that names no key.
+/// A text that is not the id of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key's name has 16 hex digits in upper case")]
 pub struct KeyIdError;

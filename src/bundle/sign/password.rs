@@ -1,4 +1,4 @@
-//! What seals a secret key.
+//! The password that encrypts a secret key.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Password(String);
 
 impl Password {
-    /// Takes the text.
+    /// Makes a password of the text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

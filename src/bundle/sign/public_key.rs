@@ -11,14 +11,14 @@ use super::error::KeyError;
 use super::key_id::KeyId;
 use super::sealed::COMMENT_PREFIX;
 
-/// "Ed", the name and the key.
+/// "Ed", the id and the key.
 const LEN: usize = 2 + 8 + 32;
 /// The length of a secret key, in characters of base64.
 const SECRET_KEY_LEN: usize = 212;
 const ALGORITHM: &[u8; 2] = b"Ed";
 
-/// The points of small order, as libsodium lists them, without the bit of the sign. A signature by
-/// one of them says nothing, since anybody can make it.
+/// The points of small order, as in libsodium, without the sign bit. A signature by one of them
+/// proves nothing, since anybody can make it.
 const WEAK: [[u8; 32]; 7] = [
     [0; 32],
     small(1),
@@ -51,7 +51,7 @@ const fn below_p(first: u8) -> [u8; 32] {
     point
 }
 
-/// A key that tells whether its owner signed. Shown, and parsed, as one line of base64.
+/// A key that verifies signatures. Displayed and parsed as one line of base64.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey {
     id: KeyId,
@@ -59,7 +59,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Takes the parts; refuses a weak key, for which signatures can be forged.
+    /// Makes a key; fails if it is weak, so that signatures could be forged.
     pub(super) fn new(id: KeyId, key: [u8; 32]) -> Result<Self, KeyError> {
         let mut unsigned = key;
         unsigned[31] &= 0x7f;
@@ -69,12 +69,12 @@ impl PublicKey {
         Ok(Self { id, key })
     }
 
-    /// Its id.
+    /// Returns its id.
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The same key under another name.
+    /// Returns the same key with another id.
     #[cfg(test)]
     pub(super) fn named(self, id: KeyId) -> Self {
         Self { id, ..self }

@@ -6,8 +6,8 @@
 //!            | key id (8) | seed and public key (64) | BLAKE2b-256 of "Ed", id and keys (32)
 //! ```
 //!
-//! With "Sc" all from the key id on is mixed with as many bytes of scrypt of the password. Without
-//! a password minisign leaves the checksum empty.
+//! With "Sc" everything from the key id on is encrypted: XOR with the same number of bytes of
+//! scrypt of the password. Without a password minisign leaves the checksum empty.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -37,7 +37,7 @@ const LOG_N_MAX: u8 = 20;
 /// So many times the 2^20 of minisign's own.
 const COST_MAX: u64 = 16 << LOG_N_MAX;
 
-/// The name, the seed and the public key, as the file holds them.
+/// The id, the seed and the public key in the file.
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) id: [u8; 8],
@@ -113,7 +113,7 @@ pub(super) fn open(text: &str, password: Option<&Password>) -> Result<Parts, Key
     }
 }
 
-/// Writes the file of a secret key, sealed where there is a password, with this salt.
+/// Renders the file of a secret key, encrypted with this salt if there is a password.
 pub(super) fn seal(
     parts: &Parts,
     password: Option<&Password>,
@@ -133,7 +133,7 @@ pub(super) fn seal(
     Ok(format!("{COMMENT_PREFIX}{comment}\n{line}\n"))
 }
 
-/// Mixes in what scrypt makes of the password; twice is undone.
+/// Encrypts, or decrypts, by XOR with scrypt of the password.
 fn mix(
     secret: &mut [u8; SECRET_LEN],
     password: &Password,

@@ -11,7 +11,7 @@ use super::password::Password;
 use super::public_key::PublicKey;
 use super::sealed::{self, Parts};
 
-/// A key that signs. Never shown.
+/// A key that makes signatures. Never displayed.
 pub struct SecretKey {
     public: PublicKey,
     pair: Ed25519KeyPair,
@@ -20,10 +20,10 @@ pub struct SecretKey {
 impl SecretKey {
     /// Reads the file of a key; blocks for as long as a password takes, up to some seconds.
     ///
-    /// A password for a key that is not sealed is passed over.
+    /// The password is ignored if the key is not encrypted.
     pub fn open(text: &str, password: Option<&Password>) -> Result<Self, KeyError> {
         let parts = sealed::open(text, password)?;
-        // Refuses a public key that is not the seed's: a signature with it would give away the key.
+        // A signature with a public key that does not belong to the seed would reveal the key.
         let pair = Ed25519KeyPair::from_seed_and_public_key(&parts.seed, &parts.public)
             .map_err(|_| KeyError::Damaged)?;
         Ok(Self {
@@ -32,7 +32,7 @@ impl SecretKey {
         })
     }
 
-    /// Makes a new key; returns it with the file that holds it, sealed where there is a password.
+    /// Makes a new key; returns it with the content of its file, encrypted if there is a password.
     pub fn generate(password: Option<&Password>) -> Result<(Self, String), KeyError> {
         let seed = random()?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError::Damaged)?;
@@ -47,12 +47,12 @@ impl SecretKey {
         Ok((Self { public, pair }, text))
     }
 
-    /// The key that tells what this one signed.
+    /// Returns the key that verifies its signatures.
     pub fn public_key(&self) -> &PublicKey {
         &self.public
     }
 
-    /// The signature of RFC 8032: equal messages have equal ones.
+    /// Signs as RFC 8032 does: equal messages have equal signatures.
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
         let signature = self.pair.sign(message);
         let signature = signature.as_ref();

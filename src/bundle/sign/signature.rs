@@ -10,31 +10,31 @@ use super::error::SignatureError;
 use super::key_id::KeyId;
 use hod_oci::Digest;
 
-/// The length of every signature, in bytes: offsets are known before there is one.
+/// The length of every signature in bytes; it is fixed, so that offsets are known before signing.
 pub const SIGNATURE_LEN: u64 = 359;
 
 const COMMENT: &str = "untrusted comment: signature of a hod bundle by key ";
 const TRUSTED_COMMENT: &str = "trusted comment: ";
 const SUBJECT: &str = "hod bundle ";
-/// Ed25519 of the BLAKE2b-512 of what is signed.
+/// Ed25519 of the BLAKE2b-512 of the message.
 const HASHED: &[u8; 2] = b"ED";
-/// Ed25519 of what is signed, as minisign wrote it before version 0.10.
+/// Ed25519 of the message itself, as minisign wrote it before version 0.10.
 const LEGACY: &[u8; 2] = b"Ed";
 
 /// A signature, not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Signature {
     pub(super) key: KeyId,
-    /// Of [`hashed`] of what is signed.
+    /// The signature of [`hashed`].
     pub(super) first: [u8; 64],
-    /// The id of the bundle, of which the trusted comment speaks.
+    /// The id of the bundle in the trusted comment.
     pub(super) bundle: Digest,
-    /// Of [`second_message`].
+    /// The signature of [`second_message`].
     pub(super) second: [u8; 64],
 }
 
 impl Signature {
-    /// Reads a signature; other bytes than [`Self::to_text`] makes of it are refused.
+    /// Parses a signature; fails if the text is not what [`Self::to_text`] would render.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, SignatureError> {
         let format = |problem| SignatureError::Format { problem };
         let text = str::from_utf8(bytes).map_err(|_| format("it is not text"))?;
@@ -75,12 +75,13 @@ impl Signature {
     }
 }
 
-/// The message of the first signature.
+/// Returns the message of the first signature.
 pub(super) fn hashed(bundle_json: &[u8]) -> [u8; 64] {
     Blake2b512::digest(bundle_json).into()
 }
 
-/// The message of the second signature: the first one, and the comment that names the bundle.
+/// Returns the message of the second signature: the first signature, and the comment with the id of
+/// the bundle.
 pub(super) fn second_message(first: &[u8; 64], bundle: &Digest) -> Vec<u8> {
     let mut message = first.to_vec();
     message.extend_from_slice(format!("{SUBJECT}{bundle}").as_bytes());

@@ -1,4 +1,4 @@
-//! Who signs a bundle.
+//! Signs bundles.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::secret_key::SecretKey;
 use super::signature::{SIGNATURE_LEN, Signature, hashed, second_message};
 use hod_oci::Digest;
 
-/// A secret key, or a helper that has one.
+/// A secret key, or a helper program that has one.
 #[derive(Debug, Clone)]
 pub struct Signer {
     public: PublicKey,
@@ -32,7 +32,7 @@ impl Signer {
         }
     }
 
-    /// Has a helper sign, which is asked for its public key at once; blocks.
+    /// Signs with a helper, which is run at once to get its public key; blocks.
     pub fn from_helper(helper: SignHelper) -> Result<Self, SignError> {
         Ok(Self {
             public: helper.public_key()?,
@@ -40,20 +40,20 @@ impl Signer {
         })
     }
 
-    /// The key that tells what this one signed.
+    /// Returns the key that verifies its signatures.
     pub fn public_key(&self) -> &PublicKey {
         &self.public
     }
 
-    /// The id for the `signed_by` of [`super::super::BundleManifest`].
+    /// Returns the id for `signed_by` of [`super::super::BundleManifest`].
     pub fn key_id(&self) -> KeyId {
         self.public.id()
     }
 
     /// Signs the bytes of `hod/bundle.json` of the bundle `id`; returns `hod/bundle.json.minisig`.
     ///
-    /// Equal for equal bytes, where a helper's signatures are. Verified before it is returned.
-    /// Blocks with a helper.
+    /// Equal bytes have equal signatures, if a helper makes deterministic ones. The signature is
+    /// verified before it is returned. Blocks with a helper.
     pub fn sign(&self, bundle_json: &[u8], id: &Digest) -> Result<Vec<u8>, SignError> {
         let first = self.sign_message(&hashed(bundle_json))?;
         let second = self.sign_message(&second_message(&first, id))?;

@@ -1,4 +1,4 @@
-//! Whose bundles are read.
+//! The keys whose bundles are trusted.
 
 use std::path::Path;
 
@@ -11,26 +11,27 @@ use hod_oci::Digest;
 /// How far into `hod/bundle.json` its id is.
 const ID_WITHIN: usize = 128;
 
-/// The keys by one of which a bundle must be signed; without any, every bundle is read.
+/// The trusted keys. A bundle must be signed by one of them; without any, every bundle is accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     pub keys: Vec<PublicKey>,
 }
 
 impl Trust {
-    /// Whether there is any key, so that only signed bundles are read.
+    /// Returns whether there are keys, so that only signed bundles are accepted.
     pub fn is_required(&self) -> bool {
         !self.keys.is_empty()
     }
 
-    /// Checks that one of the keys signed these bytes of `hod/bundle.json`; returns which.
+    /// Verifies that one of the keys signed these bytes of `hod/bundle.json`; returns that key's
+    /// id.
     ///
-    /// The bytes need not be parsed before. Both signatures of the file must be right: that of the
-    /// bytes, and that of the comment.
+    /// The bytes need not be parsed before. Both signatures in the file must be valid: of the bytes
+    /// and of the comment.
     pub fn verify(&self, bundle_json: &[u8], signature: &[u8]) -> Result<KeyId, SignatureError> {
         let signature = Signature::parse(signature)?;
         let key = signature.key;
-        // Two keys may have one name.
+        // Two keys may have the same id.
         let keys: Vec<&PublicKey> = self.keys.iter().filter(|k| k.id() == key).collect();
         if keys.is_empty() {
             return Err(SignatureError::UnknownKey {
@@ -56,7 +57,7 @@ impl Trust {
         }
     }
 
-    /// Classifies the claim of a bundle that was read with this trust about who signed it.
+    /// Returns the status of the signature of a bundle that was read with these keys.
     pub fn status(&self, signed_by: Option<KeyId>) -> Signed {
         match signed_by {
             None => Signed::No,
@@ -65,7 +66,7 @@ impl Trust {
         }
     }
 
-    /// The error for a bundle without a signature.
+    /// Returns the error for a bundle without a signature.
     pub fn refuse_unsigned(&self, path: &Path) -> SignatureError {
         SignatureError::Unsigned {
             path: path.to_owned(),
@@ -82,14 +83,13 @@ impl Trust {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signed {
     No,
-    /// It is signed, and there is no trusted key to verify the signature with.
+    /// It is signed, but there is no trusted key to verify the signature.
     Unchecked(KeyId),
-    /// By a trusted key.
+    /// It is signed by a trusted key.
     Trusted(KeyId),
 }
 
-/// Checks that a signature belongs to the bundle it comes with, as far as that is possible without
-/// a key; the signature itself is not verified.
+/// Checks that a signature names this bundle and key, without verifying the signature itself.
 pub(crate) fn check_claim(
     signature: &[u8],
     listed: Option<KeyId>,
