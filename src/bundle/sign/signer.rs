@@ -7,7 +7,7 @@ use super::external::SignHelper;
 use super::key_id::KeyId;
 use super::public_key::PublicKey;
 use super::secret_key::SecretKey;
-use super::signature::{SIGNATURE_LEN, Signature, hashed, second_message};
+use super::signature::{Signature, hashed, second_message};
 use hod_oci::Digest;
 
 /// A secret key, or a helper program that has one.
