@@ -216,7 +216,7 @@ impl<'a> PreflightCheck<'a> {
                 registry: self.registry.clone(),
                 name: first.wanted.destination.repository.clone(),
             };
-            let user = self.client.username(&repo).unwrap_or_default();
+            let user = self.client.session.username(&repo).unwrap_or_default();
             self.cx.note(&format!(
                 "`{user}` is not allowed to make all checks at `{}`; not checked: {}",
                 self.registry,
