@@ -73,7 +73,7 @@ pub fn spawn_scoped<'scope, T: Send + 'scope>(
     std::thread::Builder::new().spawn_scoped(scope, work)
 }
 
-/// Returns true if the system can start `n` threads at once. The runtime panics if it cannot.
+/// Fails if the system cannot start `n` threads at once: the runtime would panic.
 pub fn require_threads(n: usize) -> io::Result<()> {
     let (end, until_end) = std::sync::mpsc::channel::<()>();
     let until_end = std::sync::Mutex::new(until_end);

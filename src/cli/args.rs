@@ -180,6 +180,8 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use clap::{Command, CommandFactory as _, Parser as _};
 
     use super::Cli;
@@ -234,6 +236,33 @@ mod tests {
             for line in text.iter().flat_map(|text| text.lines()) {
                 let len = line.chars().count();
                 assert!(len <= 80, "{}: {len}: {line}", verb.get_name());
+            }
+        }
+    }
+
+    /// The text of a flag is the same in all verbs, except where its meaning depends on the verb.
+    #[test]
+    fn a_flag_has_the_same_help_in_all_verbs() {
+        let by_verb = [
+            "output",
+            "store",
+            "link",
+            "platform",
+            "index",
+            "section",
+            "name",
+            "bundle_version",
+            "dry_run",
+        ];
+        let mut known: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for verb in verbs() {
+            let flags = verb.get_opts().filter(|arg| arg.get_long().is_some());
+            for flag in flags.filter(|arg| !by_verb.contains(&arg.get_id().as_str())) {
+                let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+                let (name, id) = (verb.get_name().to_owned(), flag.get_id().to_string());
+                assert!(!help.is_empty() && !help.ends_with('.'), "{name} {id}");
+                let (first, text) = known.entry(id).or_insert((name.clone(), help.clone()));
+                assert_eq!(*text, help, "{first} and {name}");
             }
         }
     }

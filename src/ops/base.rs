@@ -360,7 +360,8 @@ fn without_prefix(name: &RepositoryName, registry: &str) -> Option<RepositoryNam
     rest.parse().ok()
 }
 
-/// Returns true if the state of a blob in a repository is unknown.
+/// Returns true if a repository has a blob; 401 and 403 count as false, because some registries
+/// answer so for repositories that do not exist.
 async fn may_have(
     sink: &RegistrySink,
     name: &RepositoryName,

@@ -153,7 +153,7 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Warnings about the source itself.
+    /// Notes about the source itself, for the user.
     fn notes(&self) -> &[String] {
         &[]
     }

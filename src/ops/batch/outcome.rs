@@ -101,7 +101,7 @@ pub struct BatchOutcome {
     /// hod did not write, and the links of tags that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
-    /// Returns true if no images can be added to the output later: a bundle or an archive.
+    /// Whether no images can be added to the output later, as to a bundle or an archive.
     #[serde(skip)]
     pub is_closed: bool,
     /// Projects of a Harbor that were created, or would be.
