@@ -10,7 +10,7 @@ use super::volume;
 use crate::error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
 use hod_oci::{Digest, MANIFEST_LEN_MAX, MediaTypeKind, sum_len};
 
-/// The longest name, version and the like, in bytes.
+/// Maximum length of a name, a version and similar texts, in bytes.
 const TEXT_LEN_MAX: usize = 255;
 
 /// Sorted by repository, tag and digest; images without a tag come first.

@@ -464,7 +464,7 @@ fn check_id(bytes: &[u8], expected: &Digest) -> Result<(), BundleError> {
     Ok(())
 }
 
-/// Reads `hod/volume.json`, which must say what `manifest` and `volume` imply.
+/// Reads `hod/volume.json`, which must match `manifest` and `volume`.
 pub(crate) fn check_volume(
     bytes: &[u8],
     manifest: &BundleManifest,

@@ -13,8 +13,8 @@ pub(crate) const N_VOLUMES_MAX: u32 = 9999;
 
 /// An image in a bundle.
 ///
-/// A referrer, such as a signature, is listed as an image of its own, under the tag that leads to
-/// it: cosign's, or that of an index of manifests with a `subject` ([`ReferrerTag`]).
+/// A referrer, for example a signature, is listed as a separate image, under the tag that finds it:
+/// the tag of cosign, or of an index of manifests with a `subject` ([`ReferrerTag`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleImage {
     pub repository: RepositoryName,
@@ -26,10 +26,11 @@ pub struct BundleImage {
     pub media_type: MediaType,
     /// Every manifest of the image that is carried, children first, the top last.
     pub manifests: Vec<Digest>,
-    /// Its platforms as far as they are known; informational.
+    /// The known platforms; informational.
     #[serde(default)]
     pub platforms: Vec<Platform>,
-    /// Every config and layer of the image, each once; what is not carried is in the base.
+    /// Every config and layer of the image, each once; those that the bundle does not contain are
+    /// in the base.
     pub blobs: Vec<Digest>,
 }
 
@@ -139,7 +140,7 @@ pub struct BundleManifest {
     pub created: u64,
     /// The number of volumes.
     pub n_volumes: u32,
-    /// The key that signed it, as the bundle says; a claim until the signature is verified.
+    /// The key that signed the bundle; only a claim until the signature is verified.
     pub signed_by: Option<KeyId>,
     /// Sorted by repository, tag and digest.
     pub images: Vec<BundleImage>,

@@ -18,7 +18,7 @@ use crate::error::{BundleError, ImageProblem, MemberProblem};
 use hod_oci::Digest;
 use hod_tarball::{Comment, END_LEN, Entry, EntryKind, padded};
 
-/// The lengths of the first members, in bytes; those of the two json files are the same in every
+/// The lengths of the first members, in bytes; the two JSON files have the same lengths in every
 /// volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct HeadLens {

@@ -75,11 +75,11 @@ impl Bundle {
         Ok(is_tar.then_some(kind))
     }
 
-    /// Opens a raw bundle by any of its volumes; reads the json files of all volumes that are
-    /// found, and checks the lengths of these.
+    /// Opens a raw bundle by any of its volumes; reads the JSON files of all volumes that are
+    /// found, and checks the lengths of the volumes.
     ///
-    /// The others are searched in the same directory and in those of `options`. A missing volume is
-    /// not an error here: see [`Bundle::missing_volumes`].
+    /// The other volumes are searched in the same directory and in the directories of `options`. A
+    /// missing volume is not an error here: see [`Bundle::missing_volumes`].
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, BundleError> {
         let bundle = Self::open_any_len(path, options)?;
         for volume in bundle.volumes() {

@@ -145,7 +145,7 @@ pub(crate) fn find(
             let is_file =
                 || hod_fsx::try_stat(&candidate).is_ok_and(|stat| stat.is_some_and(|s| s.is_file));
             if is_tar && is_file() && !tried.contains(&candidate) {
-                // Whatever else it is, it is not what is looked for.
+                // It is not a volume of this bundle.
                 let _ = open(head, &candidate, None, volumes);
             }
         }
@@ -154,8 +154,8 @@ pub(crate) fn find(
     wrong.filter(|_| !is_complete).map_or(Ok(()), Err)
 }
 
-/// Opens a file as a volume of the bundle, and puts it where it belongs unless there is one. What is
-/// of another bundle is examined where there is whom to trust: see [`Head::read_next`].
+/// Opens a file as a volume of the bundle, and stores it at its number unless that volume is known.
+/// If there are trusted keys, a volume of another bundle is examined too: see [`Head::read_next`].
 fn open(
     head: &Head,
     path: &Path,

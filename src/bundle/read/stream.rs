@@ -330,7 +330,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         }
     }
 
-    /// Reads the padding behind the content of the member, which must be what is listed.
+    /// Reads the padding after the content of a member and compares it with the index.
     fn end_member(&mut self) -> Result<(), BundleError> {
         if let Some(part) = self.part.take() {
             let checked = part.finish();
@@ -364,7 +364,7 @@ impl<'p, 'a, 'h> ContentReader<'p, 'a, 'h> {
         Ok(n)
     }
 
-    /// Reads what is left.
+    /// Reads the rest.
     fn drain(&mut self) -> Result<(), BundleError> {
         let mut buffer = vec![0; 64 * 1024];
         while self.read_some(&mut buffer)? > 0 {}

@@ -370,7 +370,7 @@ fn verify_stream(
             let signed = trust.status(manifest.signed_by);
             Ok(outcome(&manifest, signed))
         }
-        // All that came before is as it was packed.
+        // Everything before it is as it was packed.
         (Err(BundleError::VolumesEnd { expected, .. }), Some(manifest)) => {
             let signed = trust.status(manifest.signed_by);
             Ok(first_volumes(&manifest, expected, signed))

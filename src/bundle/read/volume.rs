@@ -53,7 +53,7 @@ impl OpenVolume {
         &self.file.path
     }
 
-    /// The length of the file in bytes, which may not be that of the volume.
+    /// The length of the file in bytes, which can differ from the length of the volume.
     pub(crate) fn len(&self) -> u64 {
         self.file.len
     }

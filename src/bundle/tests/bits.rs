@@ -1,5 +1,5 @@
-//! A bit of every byte of a small volume, and all of those of its headers, flipped: none can be
-//! without its being found.
+//! Flips one bit of every byte of a small volume, and all bits of its headers: each must be
+//! detected.
 //!
 //! To read the whole volume again for each of them would take minutes. So each is looked for where
 //! the reader of a whole bundle looks for it, and nowhere else; that this one looks at all of these

@@ -147,7 +147,7 @@ impl Good {
         bytes
     }
 
-    /// All that reads bundles refuses `bytes`; returns what each says.
+    /// Checks that every reader refuses `bytes`, and returns their errors.
     #[track_caller]
     fn refusals(&self, bytes: &[u8]) -> [String; 4] {
         let path = self.sample.path("evil.tar");

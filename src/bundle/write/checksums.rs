@@ -1,4 +1,4 @@
-//! `SHA256SUMS` and the like: what a bundle holds, for plain `sha256sum -c` where it was untarred.
+//! `SHA256SUMS` and similar lists of a bundle's content, for `sha256sum -c` after extraction.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use crate::format::paths::blob_path;
 use hod_oci::Algorithm;
 use hod_tarball::EntryPath;
 
-/// Lists the blobs and files of a plan by the algorithm of their digests, each where it lies in the
-/// tree; a blob in parts as the file that `cat` joins them to. Link files are left out: they only
-/// name digests. A list is made where there is something for it.
+/// Lists the blobs and files of a plan by the algorithm of their digests, each with its path in the
+/// tree; a blob in parts with the path of the file that `cat` joins. Link files are left out: they
+/// only name digests. Empty lists are not created.
 ///
-/// To be called last: the lists do not list each other, nor what is added later.
+/// Call it last: the lists contain neither each other nor files that are added later.
 pub fn checksum_files(plan: &PackPlan) -> Vec<BundleFile> {
     let mut lists: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
     let blobs = plan.blobs.iter();

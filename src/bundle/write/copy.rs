@@ -14,7 +14,7 @@ use crate::hashing::{BUFFER_LEN, ReadFailure, read_through};
 use hod_fsx::{Durability, FileRange, RangeCopier, SourceRange, TempFile};
 use hod_oci::{Algorithm, Digest, DigestHasher};
 
-/// Number of bytes of a blob after which the kernel is told to start writing them to the disk.
+/// Number of bytes of a blob after which the kernel starts to write them to the disk.
 const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
 
 /// The indexes of a blob and of a part of it.

@@ -283,7 +283,7 @@ impl Gather<'_> {
     fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         let end = self.offset + self.bytes.len() as u64;
         match usize::try_from(offset - end) {
-            // The padding of a block lies between.
+            // The padding of a block is between them.
             Ok(gap) if gap < 512 && self.bytes.len() < BUFFER_LEN => {
                 self.bytes.resize(self.bytes.len() + gap, 0);
             }

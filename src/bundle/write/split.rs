@@ -1,8 +1,8 @@
 //! Distributes files and blobs over volumes.
 //!
-//! Every volume starts with the same common part. What else there is fills the volumes so that few
-//! are needed: blobs that no volume could hold are cut into parts, which lie in consecutive volumes;
-//! then the rest, largest first, goes wherever it fits first. Links go into the last.
+//! Every volume starts with the same common part. The rest is packed into few volumes: blobs that
+//! are larger than a volume are cut into parts in consecutive volumes; then each remaining blob,
+//! largest first, goes into the first volume that has space. Links go into the last volume.
 
 use crate::error::BundleError;
 use crate::format::volume::Volume;
@@ -136,8 +136,8 @@ fn cut(size: u64, bins: &mut Vec<Bin>, empty: Bin) -> Result<Vec<Part>, BundleEr
         let len = left.min(room);
         left -= len;
         last.free -= cost(len).min(last.free);
-        // A member after a part that continues, or next to a part in the middle, would come between
-        // two parts in one pass.
+        // A member after a part that continues, or beside a middle part, would be between two parts
+        // in one pass.
         last.is_closed = left > 0 && !parts.is_empty();
         parts.push(Part {
             volume: number(bins.len() - 1),
@@ -173,7 +173,7 @@ fn place_whole(manifest: &mut BundleManifest, bins: &mut Vec<Bin>, empty: Bin) {
             whole.push((blob.size, volume));
         }
     }
-    // Stable, so that those of one size stay in the order of their digests.
+    // Stable, so that blobs of equal size stay in the order of their digests.
     whole.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     for (size, volume) in whole {
         let cost = cost(size);

@@ -1,4 +1,4 @@
-//! Lists that are not as they must be, and contents that are not as the lists say.
+//! Invalid indexes, and content that does not match the index.
 
 use tar::Header;
 
@@ -34,7 +34,7 @@ fn sizes_that_lie_are_refused() {
             good.check(&bytes, &expect);
         }
     }
-    // The list lies, and the header with it: the manifest knows better.
+    // The index and the header are both wrong; the manifest shows it.
     let layer = good.find(Digest::of(&noise(1, 5000)).hex());
     let evil = good.rewrite(
         |bundle| bundle.replace("\"size\":5000", "\"size\":5001"),

@@ -116,7 +116,7 @@ impl<'a> Looked<'a> {
         filled.map(|_| ())
     }
 
-    /// Reports the written bundle, and warns of stale volumes.
+    /// Records the written bundle as the outcome, and warns of stale volumes.
     async fn tell(&mut self, written: WriteOutcome) -> Result<(), OpsError> {
         let (cx, target) = (self.cx, self.target);
         tell_manifests(cx.reporter.as_ref(), &written.manifest);

@@ -12,7 +12,7 @@ use hod_registry::{ContentCheck, ManifestRef, Repo, SubjectSupport};
 const ATTEMPTS_MAX: usize = 4;
 
 impl RegistrySink {
-    /// Checks that all referrers of an image exist and can be found.
+    /// Returns true if all referrers of an image exist and can be found.
     pub async fn has_referrers(&self, image: &Resolved) -> Result<bool, TransferError> {
         let repo = self.repo(&image.wanted.destination.repository);
         for referrer in &image.referrers {
@@ -38,8 +38,8 @@ impl RegistrySink {
         Ok(true)
     }
 
-    /// Checks that a repository has a referrer by its digest, even if a policy forbids reading it:
-    /// the registry's answers still differ.
+    /// Returns true if a repository has a referrer by its digest, even if a policy forbids reading
+    /// it: the registry's answers still differ.
     async fn has_hidden(&self, repo: &Repo, referrer: &Referrer) -> Result<bool, TransferError> {
         let at = ManifestRef::Digest(referrer.top().digest().clone());
         match self.client.manifests.head(repo, &at).await {
