@@ -45,8 +45,8 @@ impl Default for RangeCopier {
 }
 
 impl RangeCopier {
-    /// Copies the start of `from` to `offset` in `to`, and returns how many bytes; 0 only when the
-    /// source has no more.
+    /// Copies the start of `from` to `offset` in `to`, and returns the number of bytes; 0 only at
+    /// the end of the source.
     pub fn step(
         &mut self,
         from: SourceRange<'_>,
@@ -66,7 +66,7 @@ impl RangeCopier {
                 Ok(0) => {}
                 Ok(n) => return Ok(n as u64),
                 Err(rustix::io::Errno::INTR) => return self.step(from, (to, offset)),
-                // Reading and writing works, or says better what does not.
+                // Reading and writing works, or returns a better error.
                 Err(_) => self.by_kernel = false,
             }
         }

@@ -76,7 +76,7 @@ impl OutputParents {
     pub fn create(output: &Path) -> Result<Self, Error> {
         let mut made = MadeDirs::default();
         let result = made.make(super::dir_of(output));
-        // Dropped on failure, with what was made until then.
+        // Dropped on failure, together with the directories that were created.
         let parents = Self { made };
         result.map(|()| parents)
     }

@@ -34,7 +34,7 @@ impl PinnedDir {
         &self.path
     }
 
-    /// Looks at what is at `relative` without following a link there.
+    /// Returns the status of `relative` without following a link.
     pub fn stat(&self, relative: &Path) -> Result<Option<FileStat>, Error> {
         let Some((dir, name)) = self.locate(relative)? else {
             return Ok(None);
@@ -77,7 +77,7 @@ impl PinnedDir {
         }
     }
 
-    /// Renames what is at `from` to `to`, where nothing may be.
+    /// Renames `from` to `to`, which must not exist.
     pub fn rename_new(&self, from: &Path, to: &Path) -> Result<(), Error> {
         let missing = |path: &Path| self.error("rename", path, Errno::NOENT);
         let (from_dir, from_name) = self.locate(from)?.ok_or_else(|| missing(from))?;

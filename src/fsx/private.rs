@@ -40,7 +40,7 @@ pub fn make_private(path: &Path) -> Result<(), Error> {
         .map_err(wrap)
 }
 
-/// Writes a small file at `path` with mode 0600, replacing what is there.
+/// Writes a small file at `path` with mode 0600, replacing an existing one.
 ///
 /// Atomic. A kill may leave a temporary file beside it: see [`sweep_private`].
 pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Error> {

@@ -36,7 +36,7 @@ impl FileRange {
     }
 }
 
-/// Moves past what is read; a file that ends early is an error. Blocks.
+/// Reads the next bytes; a file that ends early is an error. Blocks.
 impl Read for FileRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let want = usize::try_from(self.len).map_or(buffer.len(), |left| left.min(buffer.len()));

@@ -20,7 +20,7 @@ pub struct FileStat {
     pub len: u64,
     pub is_file: bool,
     pub is_dir: bool,
-    /// Who may do what with it.
+    /// The owner and mode.
     pub mode: u32,
     /// Device and inode: equal means the same file.
     pub identity: (u64, u64),
@@ -76,16 +76,14 @@ pub fn try_open(path: &Path) -> Result<Option<File>, Error> {
     absent_as_none(open_now(path)).map_err(|source| Error::new("open", path, source))
 }
 
-/// Opens what is at a path, whatever it is, and looks at it; `None` when it is not found. Never
-/// waits.
+/// Opens anything at a path and returns its status; `None` if it is not found. Never waits.
 pub fn try_open_any(path: &Path) -> Result<Option<(File, FileStat)>, Error> {
     let opened = absent_as_none(open_any(path));
     let opened = opened.map_err(|source| Error::new("open", path, source))?;
     Ok(opened.map(|(file, metadata)| (file, FileStat::from(&metadata))))
 }
 
-/// Opens what is at a path unless it is a pipe, on which opening and reading wait for a writer for
-/// as long as there is none.
+/// Opens a path unless it is a pipe: opening and reading a pipe waits until there is a writer.
 fn open_now(path: &Path) -> io::Result<File> {
     let (file, metadata) = open_any(path)?;
     let kind = metadata.file_type();
@@ -179,14 +177,14 @@ pub fn digest_of(
     })
 }
 
-/// Whether the file at `path` exists and contains exactly `bytes`. What is not a file fails as with
-/// [`open`].
+/// Whether the file at `path` exists and contains exactly `bytes`. Anything that is not a file
+/// fails as with [`open`].
 pub fn has_content(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     let opened = absent_as_none(open_without_waiting(path));
     let Some(file) = opened.map_err(|source| Error::new("open", path, source))? else {
         return Ok(false);
     };
-    // What has the bytes need not be looked at any more.
+    // The content is equal; no further check is required.
     if let Ok(true) = reads(&file, path, bytes) {
         return Ok(true);
     }

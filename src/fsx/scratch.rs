@@ -67,7 +67,7 @@ impl Drop for TempDir {
     }
 }
 
-/// Puts `bytes`, which should be few, into a file in memory; it is gone when it is closed.
+/// Writes a few bytes into a file in memory, which is removed when it is closed.
 pub fn memory_file(bytes: &[u8]) -> Result<File, Error> {
     let wrap = |source| Error::new("make a file in", Path::new("memory"), source);
     let made = memfd_create(c"hod", MFdFlags::MFD_CLOEXEC);

@@ -1,4 +1,4 @@
-//! As whom this process touches files.
+//! The user of this process.
 
 /// The number of the user.
 pub fn user_id() -> u32 {

@@ -7,7 +7,7 @@ use hod_oci::{ContentMismatch, Verifier};
 
 /// What takes bytes at its end.
 pub trait Append {
-    /// Adds `bytes`. What is left after an error is not continued, unless the type says otherwise.
+    /// Appends `bytes`. After an error, writing must not continue, unless the type allows it.
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error>;
 }
 
@@ -17,7 +17,7 @@ impl Append for TempFile {
     }
 }
 
-/// After an error it is as it was.
+/// An error leaves it unchanged.
 impl Append for KeptFile {
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         Self::append(self, bytes)
@@ -57,7 +57,7 @@ impl<W: Append> VerifiedWriter<W> {
         Ok(self.verifier.update(bytes)?)
     }
 
-    /// What is known about the content so far.
+    /// The state of the verification.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
@@ -83,7 +83,7 @@ pub struct VerifiedReader<R> {
     inner: R,
     verifier: Option<Verifier>,
     failed: Option<ContentMismatch>,
-    /// Whether the content could not be read on: nothing is known of what has come by then.
+    /// Returns true if reading failed, so that nothing is known about the content.
     is_broken: bool,
 }
 
@@ -98,12 +98,12 @@ impl<R: Read> VerifiedReader<R> {
         }
     }
 
-    /// Reads what is left, up to the end.
+    /// Reads the rest.
     pub fn finish(&mut self) -> io::Result<()> {
         io::copy(self, &mut io::sink()).map(|_| ())
     }
 
-    /// What was wrong with the content, if that has shown already.
+    /// The problem with the content, if one was found.
     pub fn take_mismatch(&mut self) -> Option<ContentMismatch> {
         self.failed.take()
     }

@@ -20,8 +20,8 @@ pub struct WalkEntry {
     pub kind: WalkKind,
 }
 
-/// Walks all below `root`, parents before children and names in order; nothing when it is not
-/// there. Directories for which `enter` says no are listed and not descended into.
+/// Walks everything below `root`, parents before children and names in order; nothing if it does
+/// not exist. Directories for which `enter` returns false are listed, but not entered.
 pub fn walk(
     root: &Path,
     enter: impl Fn(&Path) -> bool,
