@@ -178,14 +178,14 @@ impl<'a> Replacement<'a> {
         for tag in surplus.unreadable() {
             let cause = error_chain(&tag.error);
             self.cx
-                .warn(&format!("left tag `{tag}` in `{path}`: {cause}"));
+                .warn(&format!("tag `{tag}` in `{path}` stays: {cause}"));
         }
         let left = surplus.left().iter();
         let mut left: Vec<String> = left.map(|path| path.display().to_string()).collect();
         if !left.is_empty() {
             let n_files = format_count(left.len(), "file");
             self.cx.warn(&format!(
-                "left {n_files} in `{path}` that `select` did not write: {}",
+                "{n_files} in `{path}` that `select` did not write stay: {}",
                 some(&left)
             ));
         }
