@@ -1,6 +1,7 @@
 //! One command a file: build the verb's options, run it, print its outcome.
 
 mod aliases;
+mod bundle;
 mod completions;
 mod copy;
 mod diff;
@@ -21,14 +22,13 @@ mod push;
 mod receipt;
 mod select;
 mod serve;
+mod session;
 mod unpack;
 mod verify;
 mod why;
 mod written;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -42,114 +42,9 @@ use super::results::Failure;
 use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
 use hod_bundle::ReadOptions;
-use hod_ops::{BaseMissing, Context, NotReady, OpsError, SourcesNotReady, TargetsNotReady};
+use hod_ops::{BaseMissing, NotReady, OpsError, SourcesNotReady, TargetsNotReady};
 use hod_registry::Drain;
-use hod_report::Reporter;
-use hod_retry::RetryPolicy;
-
-/// The state that every command works with.
-pub(super) struct Session<'a> {
-    pub(super) printer: &'a Printer,
-    pub(super) progress: Arc<ProgressReporter>,
-    pub(super) jobs: usize,
-    /// Stops uploads between two chunks.
-    pub(super) drain: Drain,
-    interrupt: &'a Interrupt,
-    /// Options for opening bundles.
-    pub(super) reading: ReadOptions,
-}
-
-impl Session<'_> {
-    /// Runs `work` to its end, or until the user interrupts it; it is dropped then.
-    ///
-    /// Chunks of blobs that are being uploaded are waited for: the next run can resume after them,
-    /// and with some registries (every Harbor) only after whole ones. A second interrupt ends that.
-    pub(super) fn interruptible<'s, T: 's, E: 's>(
-        &'s self,
-        work: impl Future<Output = Result<T, E>> + 's,
-    ) -> impl Future<Output = Result<T, CommandError>> + 's
-    where
-        CommandError: From<E>,
-    {
-        self.wait_for(Box::pin(work))
-    }
-
-    async fn wait_for<T, E>(
-        &self,
-        mut work: Pin<Box<impl Future<Output = Result<T, E>>>>,
-    ) -> Result<T, CommandError>
-    where
-        CommandError: From<E>,
-    {
-        tokio::select! {
-            result = &mut work => return Ok(result?),
-            error = hod_bridge::refusal() => return Err(CommandError::Runtime(error)),
-            () = self.interrupt.request(1) => {}
-        }
-        if !self.drain.is_idle() {
-            self.printer.message(
-                "interrupted: finishing the current upload chunks, so that the next run can resume \
-                 after them; interrupt again to stop at once",
-            );
-            tokio::select! {
-                result = work => return Ok(result?),
-                _ = self.drain.stop() => {}
-                () = self.interrupt.request(2) => {}
-                () = tokio::time::sleep(DRAIN_MAX) => {}
-            }
-        }
-        Err(CommandError::Interrupted {
-            progress: self.progress.position(),
-        })
-    }
-
-    /// Prints the result document, if JSON is wanted, with the warnings of the run.
-    pub(super) fn document(&self, result: &impl Serialize) -> Result<(), OutputError> {
-        self.printer.document(&Document {
-            result,
-            warnings: self.progress.warnings(),
-        })
-    }
-
-    fn reporter(&self) -> Arc<dyn Reporter> {
-        Arc::clone(&self.progress) as Arc<dyn Reporter>
-    }
-
-    /// The context of a verb that reaches no registry.
-    fn local(&self) -> Context {
-        let never = RetryPolicy {
-            attempts: 1,
-            base: Duration::ZERO,
-            max: Duration::ZERO,
-            outage: Duration::ZERO,
-        };
-        Context {
-            reporter: self.reporter(),
-            jobs: self.jobs,
-            retry: never,
-            reading: self.reading.clone(),
-        }
-    }
-
-    /// The context of a verb that reaches registries.
-    fn remote(&self, retry: RetryPolicy) -> Context {
-        Context {
-            reporter: self.reporter(),
-            jobs: self.jobs,
-            retry,
-            reading: self.reading.clone(),
-        }
-    }
-}
-
-/// A result document.
-#[derive(Serialize)]
-struct Document<'a, T> {
-    #[serde(flatten)]
-    result: &'a T,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-}
+use session::Session;
 
 /// Prints the document of a command line that cannot be parsed.
 pub(super) fn refuse(
@@ -205,10 +100,6 @@ impl<'a> Failed<'a> {
         }
     }
 }
-
-/// How long an interrupted command waits for chunks: less than systemd grants (90 s), and enough
-/// for a chunk at 10 Mbit/s.
-const DRAIN_MAX: Duration = Duration::from_mins(1);
 
 /// Options for reading bundles. Keys that the command does not need are not read, so that an
 /// invalid one does not stop it.

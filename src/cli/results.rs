@@ -3,8 +3,10 @@
 //! The files are created before the work starts, so that a path that cannot be written is reported
 //! early, and appear complete at the end, whether the run succeeded or not.
 
+mod amounts;
 mod document;
 mod junit;
+mod run;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -13,14 +15,16 @@ use std::path::{Path, PathBuf};
 use super::args::ResultsArgs;
 use super::error::CommandError;
 use super::exit::Exit;
-use super::settings::RunFiles;
+use super::settings::{RETRY_LIST_START, RunFiles};
 use super::ui::format_count;
+pub(super) use amounts::Amounts;
 use document::Document;
-pub(super) use document::{Amounts, Failure};
+pub(super) use document::Failure;
 use hod_fsx::ResultFile;
 use hod_list::{ImageList, ListLine};
 use hod_oci::Registry;
 use hod_ops::{BatchOutcome, ImageReport, ImageStatus};
+pub(super) use run::Run;
 
 /// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,23 +59,6 @@ pub(super) struct Results {
 struct Output {
     path: PathBuf,
     file: ResultFile,
-}
-
-/// The request of a run and its outcome.
-pub(super) struct Run<'a> {
-    pub(super) found: Result<&'a BatchOutcome, &'a CommandError>,
-    /// The exit code.
-    pub(super) exit: Exit,
-    /// The list that chose the images, if there was one.
-    pub(super) list: Option<&'a ImageList>,
-    /// The images of a run without a list that came to nothing.
-    pub(super) names: Vec<String>,
-    /// The registry that was pushed to.
-    pub(super) target: Option<&'a Registry>,
-    pub(super) moved: Amounts,
-    /// The complete images of a run that was interrupted.
-    pub(super) done: BTreeSet<String>,
-    pub(super) warnings: Vec<String>,
 }
 
 impl Results {
@@ -147,9 +134,6 @@ impl Output {
             })
     }
 }
-
-/// How every retry list starts.
-pub(super) const RETRY_LIST_START: &str = "# hod ";
 
 /// The images that are not done, as a list for the same verb.
 fn retry_list(verb: &str, run: &Run<'_>) -> String {

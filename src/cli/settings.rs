@@ -1,6 +1,7 @@
 //! Flags, environment and files, merged once; nothing above this reads them again.
 
 mod credentials;
+mod environment;
 mod given;
 mod lists;
 mod outputs;
@@ -16,6 +17,7 @@ pub(crate) use given::{require_directory, require_given, require_path};
 pub(crate) use lists::{
     ListInputs, image_list, is_list, only_list, read_lists, require_no_section, require_one_stdin,
 };
+pub(in crate::cli) use outputs::RETRY_LIST_START;
 pub(crate) use outputs::{RunFiles, require_file, require_others, require_text_output};
 pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use super::args::{RegistryArgs, RenameArgs, UploadArgs};
 use super::error::CommandError;
+use environment::environment;
 use hod_list::{HostPart, RenameRules};
 use hod_oci::RepositoryName;
 use hod_registry::{
@@ -37,32 +40,6 @@ use hod_retry::RetryPolicy;
 
 /// Minimum of concurrent requests to one host, even with few jobs.
 const REQUESTS_AT_ONCE_MIN: usize = 16;
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one reader of the environment"
-)]
-fn raw_environment(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
-
-/// A variable; empty is as good as not set.
-fn environment(name: &str) -> Option<OsString> {
-    raw_environment(name).filter(|value| !value.is_empty())
-}
-
-/// A variable whose request must not be dropped silently: an empty value is an error, for example
-/// if a CI system lacks the secret.
-fn required_text(name: &'static str) -> Result<Option<String>, CommandError> {
-    match raw_environment(name) {
-        None => Ok(None),
-        Some(value) if value.is_empty() => Err(CommandError::EmptyVariable { name }),
-        Some(value) => match value.into_string() {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(CommandError::NotUtf8 { name }),
-        },
-    }
-}
 
 /// Whether the user asked every program for no colour (<https://no-color.org>).
 pub(crate) fn no_colour() -> bool {
@@ -184,24 +161,6 @@ pub(crate) fn retry_policy(args: &RegistryArgs) -> RetryPolicy {
             ..usual
         },
     }
-}
-
-/// `$XDG_CONFIG_HOME`, else `~/.config`.
-fn config_home() -> Option<PathBuf> {
-    match environment("XDG_CONFIG_HOME") {
-        Some(dir) => Some(PathBuf::from(dir)),
-        None => Some(Path::new(&environment("HOME")?).join(".config")),
-    }
-}
-
-/// Runs `read`, which may block on a pipe or a terminal, on a separate thread, so that an interrupt
-/// still ends the command.
-async fn apart<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
-) -> Result<T, CommandError> {
-    hod_bridge::run_apart(read)
-        .await
-        .map_err(CommandError::Runtime)?
 }
 
 /// The text of a file that is one.

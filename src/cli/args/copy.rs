@@ -4,25 +4,9 @@ use clap::Args;
 
 use super::verbs::ForeignLayersArgs;
 use super::{
-    BundleArgs, LinkArg, OnlyArgs, PlatformArgs, PreflightArgs, RecheckArgs, ReferrerArgs,
-    RegistryArgs, RenameArgs, ResultsArgs, RunArgs, UploadArgs,
+    BundleArgs, LinkArg, NameSourceArgs, OnlyArgs, PlatformArgs, PreflightArgs, RecheckArgs,
+    ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, RunArgs, UploadArgs,
 };
-
-/// What names without a registry mean.
-#[derive(Debug, Args)]
-pub(crate) struct NameSourceArgs {
-    /// The registry, and a prefix, for image names without a registry; by default docker.io
-    ///
-    /// The prefix is not part of the resulting names: with `--source harbor.corp/offline`, a list reads
-    /// the images that `hod push ... harbor.corp/offline` pushed, except images that were renamed or
-    /// whose line names a registry.
-    #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
-    pub(crate) registry: Option<String>,
-
-    /// Ignore registries.conf: use no mirrors, block nothing, expand no short names
-    #[arg(long)]
-    pub(crate) no_registries_conf: bool,
-}
 
 /// Copy images directly from any source to any targets
 ///

@@ -4,8 +4,10 @@ mod forecast;
 
 use std::path::{Path, PathBuf};
 
+use super::bundle::bundle;
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, copy, input, locked, settings, written};
+use super::written::{self, left_out};
+use super::{CommandError, Exit, Session, copy, input, locked, settings};
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
@@ -186,16 +188,6 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
     })
 }
 
-/// A bundle at `output`, with what every bundle has.
-pub(super) fn bundle(output: &Path) -> Result<BundleTarget, CommandError> {
-    let mtime = settings::source_date_epoch()?;
-    Ok(BundleTarget::new(
-        output.to_owned(),
-        compression(output)?,
-        mtime,
-    ))
-}
-
 fn print(
     session: &Session<'_>,
     packed: &PackOutcome,
@@ -233,30 +225,4 @@ fn print(
         format_len(packed.shared_bytes),
     ));
     Ok(())
-}
-
-/// Describes the content that a delta does not carry.
-fn left_out(base_blobs: usize, base_bytes: u64) -> String {
-    if base_blobs == 0 {
-        return String::new();
-    }
-    let (n, len) = (format_count(base_blobs, "blob"), format_len(base_bytes));
-    format!("; {n} ({len}) left out: the target must have them")
-}
-
-fn compression(output: &Path) -> Result<Compression, CommandError> {
-    let is_stream = hod_fsx::is_stream(output).map_err(|source| CommandError::OutputPath {
-        path: output.to_owned(),
-        source,
-    })?;
-    let name = output.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with(".tar.zst") {
-        Ok(Compression::Zstd { level: 3 })
-    } else if name.ends_with(".tar") || is_stream {
-        Ok(Compression::Raw)
-    } else {
-        Err(CommandError::BundleName {
-            path: output.to_owned(),
-        })
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Session;
-use crate::cli::ui::OutputError;
+use crate::cli::ui::{OutputError, format_count, format_len};
 use hod_bundle::KeyId;
 use hod_oci::Digest;
 use hod_ops::WrittenFile;
@@ -33,4 +33,13 @@ pub(super) fn print(
         stdout.line(format_args!("signed by key {key}"));
     }
     stdout.finish()
+}
+
+/// Describes the content that a delta does not carry.
+pub(super) fn left_out(base_blobs: usize, base_bytes: u64) -> String {
+    if base_blobs == 0 {
+        return String::new();
+    }
+    let (n, len) = (format_count(base_blobs, "blob"), format_len(base_bytes));
+    format!("; {n} ({len}) left out: the target must have them")
 }

@@ -4,40 +4,16 @@ use std::io;
 
 use serde::Serialize;
 
-use super::Run;
+use super::amounts::Amounts;
+use super::run::Run;
 use crate::cli::error::CommandError;
-use crate::cli::ui::{Totals, visible_json};
+use crate::cli::ui::visible_json;
 use hod_list::ListLine;
 use hod_oci::Digest;
 use hod_ops::{ImageReport, ImageStatus, TargetName};
 use hod_report::ErrorClass;
 use hod_report::amount::format_volumes;
 use hod_report::{Hint as _, sentence};
-
-/// The amounts of data that a run moved.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Amounts {
-    moved_bytes: u64,
-    linked_bytes: u64,
-    mounted_bytes: u64,
-    present_bytes: u64,
-    retries: usize,
-    /// Of the whole run.
-    pub(super) seconds: f64,
-}
-
-impl From<Totals> for Amounts {
-    fn from(totals: Totals) -> Self {
-        Self {
-            moved_bytes: totals.fresh_len(),
-            linked_bytes: totals.linked_len,
-            mounted_bytes: totals.mounted_len,
-            present_bytes: totals.present_len,
-            retries: totals.n_retries,
-            seconds: totals.elapsed.as_secs_f64(),
-        }
-    }
-}
 
 /// The report of a run.
 #[derive(Debug, Serialize)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
-use super::environment;
+use super::environment::{apart, config_home, environment};
 use super::given::read_given;
 use super::path::path;
 use crate::cli::terminal::{self, Echo};
@@ -164,7 +164,7 @@ fn config_files() -> Result<Vec<PathBuf>, CommandError> {
     let runtime = runtime
         .unwrap_or_else(|| Path::new("/run/containers").join(hod_fsx::user_id().to_string()));
     let mut files = vec![runtime.join("auth.json")];
-    files.extend(super::config_home().map(|dir| dir.join("containers/auth.json")));
+    files.extend(config_home().map(|dir| dir.join("containers/auth.json")));
     files.extend(docker_config()?);
     Ok(files)
 }
@@ -255,7 +255,7 @@ pub(crate) async fn creds_stdin(reporter: &dyn Reporter) -> Result<Login, Comman
         });
         ask_hidden().await?
     } else {
-        super::apart(|| {
+        apart(|| {
             let mut line = String::new();
             std::io::stdin()
                 .lock()
@@ -287,7 +287,7 @@ pub(crate) async fn password_stdin() -> Result<String, CommandError> {
             Ok(password)
         };
     }
-    let text = super::apart(|| {
+    let text = apart(|| {
         let mut text = String::new();
         std::io::stdin()
             .lock()

@@ -3,7 +3,8 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{apart, text};
+use super::environment::apart;
+use super::text;
 use crate::cli::args::{ListArgs, OnlyArgs};
 use crate::cli::error::{CommandError, STORE};
 use hod_list::{ImageList, ListSource};

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use super::lists::LIST_LEN_MAX;
 use crate::cli::args::ResultsArgs;
 use crate::cli::error::CommandError;
-use crate::cli::results::RETRY_LIST_START;
 use hod_fsx::OutputKind;
+
+/// How every retry list starts.
+pub(in crate::cli) const RETRY_LIST_START: &str = "# hod ";
 
 /// Refuses an output that is a directory, or has a name that no file can have.
 pub(crate) fn require_output(path: &Path) -> Result<OutputKind, CommandError> {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::super::error::CommandError;
-use super::raw_environment;
+use super::environment::raw_environment;
 use hod_report::redact::{self, Secrets};
 
 /// Variables that name a file, or whose value is in messages.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::{BundleArgs, SignArgs};
 use super::super::error::CommandError;
+use super::environment::{config_home, environment, required_text};
 use super::given::{read_given, require_directory};
-use super::{ask_hidden, config_home, environment, password_stdin, required_text};
+use super::{ask_hidden, password_stdin};
 use hod_bundle::{
     KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
 };

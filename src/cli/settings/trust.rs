@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
+use super::environment::{config_home, environment};
 use super::given::read_given;
 use super::path::path;
-use super::{config_home, environment};
 use hod_registry::{
     Aliases, CaFile, CertificatesError, ConfFile, ProxyOptions, ProxyVariable, RegistriesConf,
     TrustOptions,

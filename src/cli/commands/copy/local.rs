@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::super::{CommandError, pack, settings};
+use super::super::bundle::bundle;
+use super::super::{CommandError, settings};
 use hod_fsx::LinkMode;
 use hod_ops::{
     CopyTarget, DirLayouts, DockerArchive, LayoutFormat, LayoutTarget, OciArchive, OciLayout,
@@ -45,7 +46,7 @@ impl Local {
 
     fn bundle(self) -> Result<Box<dyn CopyTarget>, CommandError> {
         self.require_no_stream()?;
-        Ok(Box::new(pack::bundle(&self.path)?))
+        Ok(Box::new(bundle(&self.path)?))
     }
 
     fn layout(

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{CommandError, Session, left_out};
+use super::super::written::left_out;
+use super::{CommandError, Session};
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_ops::{PackForecast, TargetNeeds};
 
