@@ -85,13 +85,13 @@ mod tests {
             let ListLine::Image(entry) = read(line).remove(0) else {
                 panic!("{line} is a pattern")
             };
-            let at = (&at.0.parse().unwrap(), &at.1.parse().unwrap());
-            let pinned = entry.pinned(at, digest);
+            let (registry, repository) = (at.0.parse().unwrap(), at.1.parse().unwrap());
+            let pinned = entry.pinned(&registry, &repository, digest);
             let text = write_lines(&[ListLine::Image(pinned)]);
             assert_eq!(text, format!("{expect}\n"));
             let again = read(&text).remove(0).stem().clone();
             assert_eq!(again.stored(), entry.stored(), "{line}");
-            let again = ListLine::Image(again.pinned(at, digest));
+            let again = ListLine::Image(again.pinned(&registry, &repository, digest));
             assert_eq!(write_lines(&[again]), text, "{line}");
         }
         let digest = Digest::of(b"x");
