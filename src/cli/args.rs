@@ -255,6 +255,7 @@ mod tests {
             "name",
             "bundle_version",
             "dry_run",
+            "authfile",
         ];
         let mut known: BTreeMap<String, (String, String)> = BTreeMap::new();
         for verb in verbs() {

@@ -241,7 +241,7 @@ mod tests {
             ("pull l --store s --debug", "`hod doctor REGISTRY`"),
             ("pull l --store s -v", "`hod doctor REGISTRY`"),
             ("push s h --force", "a push replaces tags without a flag"),
-            ("select l --store s -o t --force", "`--add` adds"),
+            ("select l --store s -o t --force", "`--add` keeps"),
             ("push s h --timeout 5", "`--stall-timeout SECONDS`"),
             ("ls s --sort size", "`hod ls --by size`"),
             (

@@ -190,10 +190,7 @@ pub(crate) struct PackArgs {
     #[arg(long, short, value_name = "FILE", value_parser = path_of(&[Transport::Bundle]))]
     pub(crate) output: PathBuf,
 
-    /// Show the size of the bundle, its volumes, the time to pack it and the space that the target
-    /// requires, and pack nothing
-    ///
-    /// To estimate the time, hod writes a small temporary file beside the output for a second or two.
+    /// Show the size of the bundle, its volumes and the space that the target requires, and pack nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
