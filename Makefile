@@ -16,30 +16,30 @@ help: ## list the targets
 build: ## build the release binary
 	$(CARGO) build --release --locked
 
-demo: ## build a static binary, carry images from one embedded registry into others, and show it
+demo: ## build a static binary and show a whole transfer between local registries
 	$(STATIC_BUILD) --release
 	HOD="$(STATIC)" sh tests/demo.sh
 
-test: ## run all tests; installs Debian's skopeo and docker-registry when they are missing
+test: ## run all tests; installs missing peers, such as skopeo and docker-registry
 	tests/setup
 	$(CARGO) test --locked --workspace
 
-test-registries: ## run the OCI conformance suite, and the tests with real registries on distribution v3; needs Go
+test-registries: ## run the OCI conformance suite, and tests with distribution v3; requires Go
 	tests/setup
 	CARGO="$(CARGO)" tests/registries
 
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-msrv: ## check that the oldest supported Rust compiles it; needs rustup
+msrv: ## check with the oldest supported Rust; requires rustup
 	rustup toolchain install --profile minimal --no-self-update $(MSRV)
 	CARGO_TARGET_DIR="$(TARGET_DIR)/msrv" rustup run $(MSRV) cargo check --locked --workspace
 
-check: ## do what CI does: formatting, lints, tests, documentation
+check: ## run what CI runs: formatting, lints, tests, documentation
 	.ci/run
 
-bench: build ## measure beside skopeo, shell and tar
+bench: build ## compare the speed with skopeo, shell and tar
 	HOD="$(TARGET_DIR)/release/hod" tests/bench/run
 
-dist: ## build the static binary (static-pie, needs no libc at the site)
+dist: ## build the static binary, which requires no libc
 	$(STATIC_BUILD) --profile dist
-	@test "$$(stat -c %s "$(DIST)")" -le $(DIST_LEN_MAX) || { echo "$(DIST) has more than $(DIST_LEN_MAX) bytes" >&2; exit 1; }
+	@test "$$(stat -c %s "$(DIST)")" -le $(DIST_LEN_MAX) || { echo "$(DIST) is larger than $(DIST_LEN_MAX) bytes" >&2; exit 1; }
 	@echo "$(DIST)"
