@@ -28,6 +28,7 @@ use error::CommandError;
 use interrupt::Interrupt;
 use ui::{OutputError, Printer, PrinterOptions, ResultFormat};
 
+use hod_report::Diagnose as _;
 use hod_report::redact::Secrets;
 
 /// Maximum time for threads that are writing to clean up.
@@ -88,8 +89,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Exit::Interrupted.code()
         }
         Err(error) => {
-            printer.error(&error, error.advice().as_deref());
-            error.exit().code()
+            let diagnosis = error.diagnose();
+            printer.error(&error, diagnosis.hint.as_deref());
+            Exit::of(&diagnosis).code()
         }
     }
 }

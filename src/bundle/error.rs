@@ -1,13 +1,13 @@
 //! What can go wrong with a bundle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::sign::{SignError, SignatureError};
 use hod_fsx::IoKind;
 use hod_oci::{ContentMismatch, Digest, ManifestError};
-use hod_report::ErrorClass;
-use hod_report::Hint;
-use hod_report::amount::{format_bytes, format_missing};
+use hod_report::ErrorClass::{File, NotFound, Policy, Usage, Verify};
+use hod_report::amount::{format_bytes, format_count, format_len, format_missing};
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use hod_tarball::{EntryPathError, WindowTooLarge};
 
 /// The description of a file that is compressed with gzip.
@@ -19,48 +19,48 @@ pub(super) const ROOT_FILE_SYSTEM: &str = "the file system of a container";
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The output could not be written; nothing is left of it.
-    #[error("cannot write bundle `{}`", path.display())]
+    #[error("failed to write bundle `{}`", path.display())]
     Write {
         path: PathBuf,
         #[source]
         source: hod_fsx::Error,
     },
     /// A blob that is to be packed could not be read.
-    #[error("cannot read blob `{digest}` to pack it")]
+    #[error("failed to read blob `{digest}`, which is to be packed")]
     ReadBlob {
         digest: Digest,
         #[source]
         source: hod_fsx::Error,
     },
     /// A blob that is to be packed is not what its digest says.
-    #[error("blob `{digest}` is damaged: its bytes have the digest `{actual}`")]
+    #[error("blob `{digest}` is damaged: its content has digest `{actual}`")]
     BlobDamaged { digest: Digest, actual: Digest },
     /// A blob that is to be packed has another length than its manifest says.
-    #[error("blob `{digest}` is damaged: it has {actual} bytes instead of {expected}")]
+    #[error("blob `{digest}` is damaged: expected {expected} bytes, found {actual}")]
     BlobLength {
         digest: Digest,
         expected: u64,
         actual: u64,
     },
     /// A file that is to be carried could not be read.
-    #[error("cannot read `{}` to carry it in the bundle", path.display())]
+    #[error("failed to read `{}`, which is to be packed", path.display())]
     ReadFile {
         path: PathBuf,
         #[source]
         source: hod_fsx::Error,
     },
     /// A file to be carried has changed since packing began.
-    #[error("`{}` changed while it was packed", path.display())]
+    #[error("`{}` changed while it was being packed", path.display())]
     FileChanged { path: PathBuf },
     /// The bundle's file could not be read.
-    #[error("cannot read bundle `{}`", path.display())]
+    #[error("failed to read bundle `{}`", path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: hod_fsx::Error,
     },
     /// The compressed stream is damaged.
-    #[error("bundle `{}` is damaged: its zstd stream breaks off or is wrong in member `{member}`", path.display())]
+    #[error("bundle `{}` is damaged: its zstd stream is truncated or invalid in member `{member}`", path.display())]
     Decompress {
         path: PathBuf,
         member: String,
@@ -87,26 +87,26 @@ pub enum BundleError {
         expected: u64,
     },
     /// A compressed bundle where offsets are needed.
-    #[error("bundle `{}` is compressed and can only be read from start to end", path.display())]
+    #[error("bundle `{}` is compressed and can be read only from start to end", path.display())]
     Compressed { path: PathBuf },
     /// A bundle of a later hod.
-    #[error("bundle has {what}, which this version of hod does not know")]
+    #[error("the bundle has {what}, which this version of hod does not support")]
     Unsupported { what: String },
     /// One of the two json files does not parse.
-    #[error("bundle member `{member}` is not valid")]
+    #[error("bundle member `{member}` is invalid")]
     Json {
         member: &'static str,
         #[source]
         source: serde_json::Error,
     },
     /// The bundle's own id is not that of its contents.
-    #[error("bundle member `hod/bundle.json` does not have the id `{expected}` but `{actual}`")]
+    #[error("bundle member `hod/bundle.json`: expected the id `{expected}`, found `{actual}`")]
     Id { expected: Digest, actual: Digest },
     /// A text in `hod/bundle.json` that is not permitted.
-    #[error("bundle has a {field} that is empty, too long or has control characters")]
+    #[error("the {field} of the bundle is empty, too long or contains control characters")]
     Text { field: &'static str },
     /// A path in `hod/bundle.json` or `hod/volume.json` that is not permitted.
-    #[error("bundle has a member with an unsafe path")]
+    #[error("the bundle has a member with an unsafe path")]
     Path(#[source] EntryPathError),
     /// A member of the archive that differs from the prescribed one.
     #[error("bundle member `{}`: {problem}", path.escape_debug())]
@@ -115,7 +115,7 @@ pub enum BundleError {
         path: String,
         problem: MemberProblem,
     },
-    /// A manifest in the bundle is none.
+    /// A manifest in the bundle that is not one.
     #[error("manifest `{digest}` of the bundle cannot be read")]
     Manifest {
         digest: Digest,
@@ -135,11 +135,11 @@ pub enum BundleError {
         problem: ImageProblem,
     },
     /// A volume is asked for that the bundle does not have.
-    #[error("volume {index} not found: the bundle has {n_volumes} volumes")]
+    #[error("volume {index} not found: the bundle has {}", format_count(*n_volumes as usize, "volume"))]
     NoSuchVolume { index: u32, n_volumes: u32 },
     /// A volume would be written next to those of another bundle.
     #[error(
-        "`{}` is of the bundle `{actual}`, and this would be `{expected}`: they differ in {what}",
+        "`{}` belongs to bundle `{actual}`, and this run would write `{expected}`: they differ in {what}",
         path.display()
     )]
     OtherSibling {
@@ -149,18 +149,16 @@ pub enum BundleError {
         what: &'static str,
     },
     /// A part of the bundle cannot be divided and does not fit a volume of the given size.
-    #[error("volumes of {} bytes are too small: {} bytes are needed", format_bytes(*size), format_bytes(*needed))]
+    #[error("volumes of {} bytes are too small: {} bytes are required", format_bytes(*size), format_bytes(*needed))]
     VolumeTooSmall { size: u64, needed: u64 },
     /// Digests of parts are known only at the end, and the head of every volume contains them.
-    #[error(
-        "a bundle that is written from start to end, compressed or to stdout, cannot be divided into volumes"
-    )]
+    #[error("a bundle that is compressed, or written to stdout, cannot be divided into volumes")]
     StreamedVolumes,
     /// More volumes than are allowed.
-    #[error("the bundle needs more than {n_max} volumes, or says it has none")]
+    #[error("the bundle would have more than {n_max} volumes")]
     TooManyVolumes { n_max: u32 },
     /// Volumes that are needed and were not found.
-    #[error("bundle `{}` is not complete: {} of its {count} volumes {} missing: {}", path.display(), missing.len(), if missing.len() == 1 { "is" } else { "are" }, numbers(missing))]
+    #[error("bundle `{}` is incomplete: {} of its {count} volumes {} missing: {}", path.display(), missing.len(), if missing.len() == 1 { "is" } else { "are" }, numbers(missing))]
     VolumesMissing {
         /// A volume that was found.
         path: PathBuf,
@@ -168,7 +166,7 @@ pub enum BundleError {
         count: u32,
     },
     /// A volume that bears the name of another bundle's.
-    #[error("`{}` is volume {index} of another bundle, `{actual}`, not of `{expected}`", path.display())]
+    #[error("`{}` is volume {index} of another bundle: expected `{expected}`, found `{actual}`", path.display())]
     OtherBundle {
         path: PathBuf,
         index: u32,
@@ -179,7 +177,7 @@ pub enum BundleError {
     #[error("expected volume {expected}, found volume {found}")]
     VolumeOrder { expected: u32, found: u32 },
     /// A joined bundle that breaks off between two volumes.
-    #[error("bundle `{}` is not complete: {}", path.display(), format_missing(&(*expected..=*count).collect::<Vec<_>>(), *count))]
+    #[error("bundle `{}` is incomplete: {}", path.display(), format_missing(&(*expected..=*count).collect::<Vec<_>>(), *count))]
     VolumesEnd {
         path: PathBuf,
         expected: u32,
@@ -217,7 +215,7 @@ pub enum BundleError {
     #[error("writing the bundle was stopped")]
     Stopped,
     /// More than a tar, or this machine, can hold.
-    #[error("the bundle is too large")]
+    #[error("the bundle is too large for a tar archive, or for this machine")]
     TooLarge,
 }
 
@@ -228,7 +226,7 @@ pub enum MemberProblem {
     Truncated,
     #[error("it is missing")]
     Missing,
-    #[error("it is there twice")]
+    #[error("it occurs twice")]
     Duplicate,
     #[error("it is not listed in `hod/bundle.json`")]
     Unlisted,
@@ -238,11 +236,11 @@ pub enum MemberProblem {
     UnsafePath { reason: &'static str },
     #[error("it is a {kind}, where only files and directories are allowed")]
     Kind { kind: &'static str },
-    #[error("it has {actual} bytes instead of {expected}")]
+    #[error("expected {expected} bytes, found {actual}")]
     Length { expected: u64, actual: u64 },
-    #[error("it is longer than the {max} bytes that are read")]
+    #[error("it is larger than {max} bytes, the limit")]
     TooLong { max: u64 },
-    #[error("its content has the digest `{actual}` instead of `{expected}`")]
+    #[error("expected digest `{expected}`, found `{actual}`")]
     Digest { expected: Digest, actual: Digest },
     #[error("it does not hold the digest `{expected}`")]
     Link { expected: Digest },
@@ -254,17 +252,19 @@ pub enum MemberProblem {
     ExtendedHeader { len: u64 },
     #[error("the padding after it is not empty")]
     Padding,
-    #[error("`hod/volume.json` lists it wrongly")]
+    #[error("`hod/volume.json` lists it incorrectly")]
     Listing,
-    #[error("`hod/bundle.json` puts it into a volume that there is not")]
+    #[error("`hod/bundle.json` lists it in a volume that does not exist")]
     Volume,
+    #[error("it lists {n} volumes, expected 1 to {n_max}")]
+    VolumeCount { n: u32, n_max: u32 },
     #[error("it is not the same in all volumes")]
     Differs,
-    #[error("it is listed at the offset {listed} and lies at {actual}")]
+    #[error("expected at offset {listed}, found at {actual}")]
     Offset { listed: u64, actual: u64 },
     #[error("its path is reserved, or is a directory of another member")]
     Reserved,
-    #[error("there are bytes after it, where the archive should end")]
+    #[error("there is data after it, where the archive should end")]
     Trailing,
 }
 
@@ -309,21 +309,21 @@ impl From<ContentMismatch> for MemberProblem {
 pub enum BlobProblem {
     #[error("is listed twice or out of order")]
     Order,
-    #[error("belongs to no image")]
+    #[error("does not belong to any image")]
     Unused,
-    #[error("is listed as a manifest and used as none, or the other way round")]
+    #[error("is listed as a manifest but not used as one, or the reverse")]
     Role,
-    #[error("is a manifest of {len} bytes, more than are read")]
+    #[error("is a manifest of {}, which is over the limit", format_len(*len))]
     ManifestTooLong { len: u64 },
-    #[error("is listed at the offset {listed} and lies at {actual}")]
+    #[error("is listed at offset {listed}, but found at {actual}")]
     Offset { listed: u64, actual: u64 },
-    #[error("is listed without a place, or with two")]
+    #[error("is listed without a location, or with two")]
     NoPlace,
-    #[error("is listed in volumes where it cannot be")]
+    #[error("is listed in volumes that cannot contain it")]
     Place,
-    #[error("is in the base and was at an origin that is not listed")]
+    #[error("is in the base, but its origin is not listed")]
     Origin,
-    #[error("is joined from its parts with the digest `{actual}`")]
+    #[error("has digest `{actual}` when joined from its parts")]
     Joined { actual: Digest },
 }
 
@@ -332,21 +332,21 @@ pub enum BlobProblem {
 pub enum ImageProblem {
     #[error("is listed twice or out of order")]
     Order,
-    #[error("has a tag that means two digests")]
+    #[error("has a tag with two digests")]
     TagTwice,
-    #[error("does not have its own manifest as the last of its manifests")]
+    #[error("does not list its own manifest last")]
     TopNotLast,
-    #[error("has `{media_type}`, which is not a manifest's media type")]
+    #[error("has the media type `{media_type}`, which is not that of a manifest")]
     MediaType { media_type: String },
-    #[error("needs `{digest}`, which is not in the bundle")]
+    #[error("requires `{digest}`, which is not in the bundle")]
     Absent { digest: Digest },
-    #[error("needs `{digest}` with {expected} bytes; the bundle has it with {actual}")]
+    #[error("requires `{digest}` with {expected} bytes, but the bundle has it with {actual}")]
     Length {
         digest: Digest,
         expected: u64,
         actual: u64,
     },
-    #[error("has the index `{digest}` and none of its images")]
+    #[error("has the index `{digest}`, but none of its images")]
     EmptyIndex { digest: Digest },
 }
 
@@ -397,60 +397,83 @@ impl BundleError {
             _ => None,
         }
     }
-
-    /// Whether volumes are missing, or cannot be made as they were asked for: nothing was done.
-    pub fn is_refusal(&self) -> bool {
-        match self {
-            Self::InVolume { source, .. }
-            | Self::InBundle { source, .. }
-            | Self::InStream { source, .. } => source.is_refusal(),
-            Self::VolumesMissing { .. }
-            | Self::VolumesEnd { .. }
-            | Self::VolumeTooSmall { .. }
-            | Self::NoSuchVolume { .. }
-            | Self::TooManyVolumes { .. } => true,
-            _ => false,
-        }
-    }
 }
 
-impl BundleError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
+/// What is done about content that is not as hod wrote it.
+const NOT_AS_WRITTEN: &str = "The file is not as hod wrote it. Copy it again from where it was \
+                              made, and compare the checksums of both.";
+
+impl Diagnose for BundleError {
+    fn diagnose(&self) -> Diagnosis {
         match self {
-            // Its name says that it is a volume.
+            // By its name it is a volume.
             Self::InVolume { source, .. } if matches!(**source, Self::NotABundle { .. }) => {
-                ErrorClass::Verify
+                Diagnosis {
+                    class: Verify,
+                    ..source.diagnose()
+                }
             }
             Self::InVolume { source, .. }
             | Self::InBundle { source, .. }
-            | Self::InStream { source, .. } => source.class(),
-            Self::Write { source, .. }
-            | Self::ReadBlob { source, .. }
+            | Self::InStream { source, .. } => source.diagnose(),
+            Self::Window { source, .. } => source.diagnose(),
+            Self::Signature(error) => error.diagnose(),
+            Self::Sign(error) => error.diagnose(),
+            Self::Write { source, .. } => of_output(source),
+            Self::ReadBlob { source, .. }
             | Self::ReadFile { source, .. }
-            | Self::Read { source, .. } => source.class(),
-            Self::NotABundle { .. }
-            | Self::Compressed { .. }
-            | Self::Unsupported { .. }
-            | Self::VolumeTooSmall { .. }
-            | Self::NoSuchVolume { .. }
-            | Self::OtherSibling { .. }
-            | Self::StreamedVolumes
-            | Self::VolumesMissing { .. }
-            | Self::OtherBundle { .. }
-            | Self::VolumeOrder { .. }
-            | Self::VolumesEnd { .. }
-            | Self::TooLarge => ErrorClass::Usage,
-            Self::FileChanged { .. } => ErrorClass::File,
-            Self::Sign(_) => ErrorClass::Auth,
-            Self::Stopped => ErrorClass::Stopped,
-            Self::BlobDamaged { .. }
-            | Self::BlobLength { .. }
-            | Self::Decompress { .. }
-            // hod writes no such bundle: a bit may be flipped.
-            | Self::Window { .. }
-            | Self::Empty { .. }
-            | Self::Incomplete { .. }
+            | Self::Read { source, .. } => source.diagnose(),
+            Self::BlobDamaged { .. } | Self::BlobLength { .. } => Diagnosis::new(Verify).hint(
+                "No bundle was written. Create the blob again with the tool that made it, or copy it \
+                 again.",
+            ),
+            Self::FileChanged { .. } => Diagnosis::new(File).hint(
+                "No bundle was written. Run the command again when no program writes to this file.",
+            ),
+            Self::NotABundle { path, found } => {
+                Diagnosis::new(Usage).hint(instead_of_a_bundle(path, found))
+            }
+            Self::Compressed { .. } => Diagnosis::new(Usage).hint(
+                "Decompress it with `zstd -d`, or unpack it with `hod unpack`, and use the result.",
+            ),
+            Self::Unsupported { .. } => Diagnosis::new(Usage)
+                .hint("Use the version of hod that wrote the bundle, or a later one."),
+            Self::Stopped => Diagnosis::new(ErrorClass::Stopped),
+            Self::VolumeTooSmall { needed, .. } => Diagnosis::refused(Policy).hint(format!(
+                "Each volume contains the index of the whole bundle. Use `--volume-size {needed}` \
+                 or more."
+            )),
+            Self::TooManyVolumes { .. } => Diagnosis::refused(Policy)
+                .hint("Nothing was written. Pass a larger `--volume-size`, or pack fewer images."),
+            Self::NoSuchVolume { .. } => Diagnosis::refused(NotFound).hint(
+                "Pass the same `--volume-size` and the same images as when the bundle was packed.",
+            ),
+            Self::OtherSibling { .. } => Diagnosis::new(Usage).hint(
+                "Nothing was written. Pack with the same options and images as the other volumes, or \
+                 into another directory.",
+            ),
+            Self::Empty { .. } | Self::Incomplete { .. } => Diagnosis::new(Verify).hint(
+                "Copy the file again from where it was made, and wait until the copy is finished.",
+            ),
+            Self::VolumesMissing { .. } => Diagnosis::refused(NotFound).hint(
+                "Put the missing volumes beside this one, or name their directories with \
+                 `--volume-dir`.",
+            ),
+            Self::OtherBundle { .. } => Diagnosis::new(Usage)
+                .hint("Keep the volumes of each bundle in a directory of their own."),
+            Self::VolumeOrder { .. } | Self::VolumesEnd { .. } => {
+                Diagnosis::refused(NotFound).hint(
+                    "Join the volumes in order, as `cat NAME.*.tar` does, or read them as files, \
+                     where the order does not matter.",
+                )
+            }
+            Self::StreamedVolumes => Diagnosis::new(Usage).hint(
+                "Name a `.tar` file as the output. Layers are compressed already.",
+            ),
+            Self::TooLarge => {
+                Diagnosis::new(Usage).hint("Split the list and pack several bundles.")
+            }
+            Self::Decompress { .. }
             | Self::Json { .. }
             | Self::Id { .. }
             | Self::Text { .. }
@@ -458,101 +481,39 @@ impl BundleError {
             | Self::Member { .. }
             | Self::Manifest { .. }
             | Self::Blob { .. }
-            | Self::TooManyVolumes { .. }
-            | Self::Signature(_)
-            | Self::Image { .. } => ErrorClass::Verify,
+            | Self::Image { .. } => Diagnosis::new(Verify).hint(NOT_AS_WRITTEN),
         }
     }
 }
 
-impl Hint for BundleError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::InVolume { source, .. }
-            | Self::InBundle { source, .. }
-            | Self::InStream { source, .. } => return source.hint(),
-            Self::Window { source, .. } => return source.hint(),
-            Self::Signature(error) => return error.hint(),
-            Self::Sign(error) => return error.hint(),
-            Self::Write { source, .. } if source.kind() == IoKind::NoSpace => {
-                "The disk is full: free some space on it, or choose another output. No part of the \
-                 bundle was left behind."
-            }
-            Self::Write { source, .. } if source.kind() == IoKind::TooLarge => {
-                "the file system, or `ulimit -f`, allows no file so long: name the output `.tar` and \
-                 pass `--volume-size fat32`; no part of the bundle was left behind"
-            }
-            Self::Write { source, .. }
-            | Self::ReadBlob { source, .. }
-            | Self::ReadFile { source, .. }
-            | Self::Read { source, .. } => return source.hint(),
-            Self::BlobDamaged { .. } | Self::BlobLength { .. } => {
-                "make it again with what made it, or copy it again; no bundle was written"
-            }
-            Self::FileChanged { .. } => {
-                "run the command again when nothing writes to it; no bundle was written"
-            }
-            Self::NotABundle { found, .. } if found.contains(ROOT_FILE_SYSTEM) => {
-                "An image is not in it: save the image with `docker save IMAGE`, which keeps its \
-                 layers and configuration."
-            }
-            Self::NotABundle { found, .. } if found == GZIPPED => {
-                "Decompress it first, with `gunzip` or, in front of a pipe, with `gunzip -c`."
-            }
-            Self::NotABundle { path, .. } if path.as_os_str() == hod_fsx::STDIN => {
-                "From a pipe, hod reads bundles only. Write other archives, such as those of `docker \
-                 save`, to a file and name that: `docker save IMAGE --output image.tar`, `hod push \
-                 image.tar REGISTRY`."
-            }
-            Self::NotABundle { .. } => {
-                "if it is a tar of a registry's storage, extract it and use the directory in its \
-                 place"
-            }
-            Self::Compressed { .. } => {
-                "decompress it with `zstd -d`, or unpack it with `hod unpack`, and use the result"
-            }
-            Self::Unsupported { .. } => {
-                "use the version of hod that made the bundle, or a later one"
-            }
-            Self::Stopped => return None,
-            Self::VolumeTooSmall { needed, .. } => {
-                return Some(format!(
-                    "Each volume contains the index of the whole bundle. Use `--volume-size {needed}` \
-                     or more."
-                ));
-            }
-            Self::NoSuchVolume { .. } => {
-                "give the `--volume-size` and the images with which the bundle was packed"
-            }
-            Self::OtherSibling { .. } => {
-                "pack with what the bundle was packed with, or into another directory; nothing was \
-                 written"
-            }
-            Self::Empty { .. } | Self::Incomplete { .. } => {
-                "Copy the file again from where it was made, and wait until the copy is finished."
-            }
-            Self::VolumesMissing { .. } => {
-                "put the missing volumes beside this one, or name the directories they are in with \
-                 `--volume-dir`"
-            }
-            Self::OtherBundle { .. } => {
-                "keep the volumes of one bundle in a directory of their own"
-            }
-            Self::VolumeOrder { .. } | Self::VolumesEnd { .. } => {
-                "join the volumes in order, as `cat NAME.*.tar` does, or read them as files, where \
-                 the order does not matter"
-            }
-            Self::StreamedVolumes => {
-                "name a file `.tar` as the output: layers are compressed already"
-            }
-            Self::TooManyVolumes { .. } => "use larger volumes",
-            Self::TooLarge => "split the list and pack several bundles",
-            _ if self.class() == ErrorClass::Verify => {
-                "the file is not as hod wrote it: copy it again from where it was made, and \
-                 compare its checksum there and here"
-            }
-            _ => return None,
-        };
-        Some(text.to_owned())
+/// What it means that the file of a bundle cannot be written.
+fn of_output(error: &hod_fsx::Error) -> Diagnosis {
+    let diagnosis = error.diagnose();
+    match error.kind() {
+        IoKind::NoSpace => diagnosis.hint(
+            "The disk is full. Free some space on it, or choose another output. No part of the \
+             bundle was left behind.",
+        ),
+        IoKind::TooLarge => diagnosis.hint(
+            "The file system, or `ulimit -f`, does not allow a file of this size. Name the output \
+             `.tar` and pass `--volume-size fat32`. No part of the bundle was left behind.",
+        ),
+        _ => diagnosis,
+    }
+}
+
+/// The hint for a file that is not a bundle.
+fn instead_of_a_bundle(path: &Path, found: &str) -> &'static str {
+    if found.contains(ROOT_FILE_SYSTEM) {
+        "It does not contain an image. Save the image with `docker save IMAGE`, which keeps its \
+         layers and configuration."
+    } else if found == GZIPPED {
+        "Decompress it first, with `gunzip` or, in front of a pipe, with `gunzip -c`."
+    } else if path.as_os_str() == hod_fsx::STDIN {
+        "From a pipe, hod reads only bundles. Write other archives, such as those of `docker save`, \
+         to a file and name that: `docker save IMAGE --output image.tar`, `hod push image.tar \
+         REGISTRY`."
+    } else {
+        "If it is a tar archive of a registry's storage, extract it and name the directory instead."
     }
 }

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use super::format::Origin;
 use hod_oci::{Algorithm, Digest, RepositoryName};
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::amount::format_len;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// Maximum length of a receipt in bytes, after decompression.
 pub const RECEIPT_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -60,41 +60,33 @@ struct Held {
 /// A text that is not a receipt, or a damaged one.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    #[error("it is no receipt: {found}")]
+    #[error("it is not a receipt: {found}")]
     NotAReceipt { found: &'static str },
     #[error("it is not valid JSON")]
     Json(#[source] serde_json::Error),
     /// A receipt of a later version of hod.
-    #[error("it has {what}, which this version of hod does not know")]
+    #[error("it has {what}, which this version of hod does not support")]
     Unsupported { what: String },
     /// A compact receipt that was damaged in transit.
     #[error("the compact receipt is damaged: {what}")]
     Damaged { what: &'static str },
-    #[error("it is longer than {RECEIPT_LEN_MAX} bytes")]
+    #[error("it is larger than {}", format_len(RECEIPT_LEN_MAX))]
     TooLong,
 }
 
-impl ReceiptError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        ErrorClass::Usage
-    }
-}
-
-impl Hint for ReceiptError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
+impl Diagnose for ReceiptError {
+    fn diagnose(&self) -> Diagnosis {
+        Diagnosis::new(ErrorClass::Usage).hint(match self {
             Self::NotAReceipt { .. } | Self::Json(_) => {
-                "`hod receipt REGISTRY --output have.json` writes one"
+                "`hod receipt REGISTRY --output have.json` writes a receipt."
             }
-            Self::Unsupported { .. } => "use the version of hod that wrote it, or a later one",
+            Self::Unsupported { .. } => "Use the version of hod that wrote it, or a later one.",
             Self::Damaged { .. } => {
-                "copy it again, all of it, from `hod-receipt-1:` to its end; line breaks do not \
-                 matter"
+                "Copy it again, all of it, from `hod-receipt-1:` to its end. Line breaks do not \
+                 matter."
             }
-            Self::TooLong => "`hod receipt --list` limits a receipt to the images of lists",
-        };
-        Some(text.to_owned())
+            Self::TooLong => "Limit the receipt to the images of lists with `hod receipt --list`.",
+        })
     }
 }
 
@@ -525,7 +517,7 @@ mod tests {
         let bomb = [vec![0; 8], zeros].concat();
         check(
             &format!("hod-receipt-1:{}", BASE64.encode(bomb)),
-            "longer than",
+            "larger than",
         );
         let lying = [&[1, 0, 0, 0, b'{'][..], &[255; 40]].concat();
         let packed = zstd::bulk::compress(&lying, 1).unwrap();

@@ -44,6 +44,7 @@ use super::{Exit, settings};
 use hod_bundle::ReadOptions;
 use hod_ops::{BaseMissing, NotReady, OpsError, SourcesNotReady, TargetsNotReady};
 use hod_registry::Drain;
+use hod_report::Diagnose as _;
 use session::Session;
 
 /// Prints the document of a command line that cannot be parsed.
@@ -80,7 +81,7 @@ impl<'a> Failed<'a> {
     fn new(verb: Option<&'a str>, error: &'a CommandError) -> Self {
         Self {
             verb,
-            exit: error.exit().code(),
+            exit: Exit::of(&error.diagnose()).code(),
             error: Failure::of_run(error),
             refusal: match error {
                 CommandError::Ops(OpsError::NotReady(not_ready)) => {

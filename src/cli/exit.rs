@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+use hod_ops::BatchOutcome;
+use hod_report::{Diagnose as _, Diagnosis, ErrorClass};
+use hod_transfer::TransferError;
+
 /// The exit code of `hod`. The numbers are part of the interface and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -23,6 +27,54 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The code of a failure. No other place decides it.
+    pub fn of(diagnosis: &Diagnosis) -> Self {
+        match diagnosis.class {
+            ErrorClass::Usage => Self::Usage,
+            ErrorClass::Verify => Self::NotVerified,
+            ErrorClass::Interrupted => Self::Interrupted,
+            _ if diagnosis.is_refusal() => Self::Refused,
+            ErrorClass::Auth
+            | ErrorClass::NotFound
+            | ErrorClass::Network
+            | ErrorClass::RateLimit
+            | ErrorClass::Server
+            | ErrorClass::Policy
+            | ErrorClass::Space
+            | ErrorClass::File
+            | ErrorClass::Stopped
+            | ErrorClass::Internal => Self::Failed,
+        }
+    }
+
+    /// The code of a batch, by those of its failures: that of all of them where nothing was done
+    /// for any image.
+    ///
+    /// A damaged local source takes precedence: running the command again does not repair it, while
+    /// a registry may send the right bytes the next time.
+    pub(super) fn of_batch(outcome: &BatchOutcome) -> Self {
+        let failures = || {
+            outcome
+                .images
+                .iter()
+                .filter_map(|image| image.status.error())
+        };
+        if outcome.source_damage.is_some() || failures().any(TransferError::is_damaged_source) {
+            return Self::NotVerified;
+        }
+        let exits: Vec<Self> = failures()
+            .map(|error| Self::of(&error.diagnose()))
+            .collect();
+        let are_all = |exit| exits.iter().all(|of_image| *of_image == exit);
+        match exits.len() + outcome.n_not_tried() {
+            0 if outcome.n_waiting() == 0 => Self::Done,
+            n if n < outcome.images.len() || n == 0 => Self::SomeFailed,
+            _ if are_all(Self::Refused) => Self::Refused,
+            _ if are_all(Self::NotVerified) => Self::NotVerified,
+            _ => Self::Failed,
+        }
+    }
+
     /// The number that the shell sees.
     pub fn code(self) -> u8 {
         self as u8

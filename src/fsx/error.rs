@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::not_own::NotOwn;
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::ErrorClass::{File, NotFound, Space};
+use hod_report::{Diagnose, Diagnosis};
 
 /// A failed file system operation.
 #[derive(Debug, thiserror::Error)]
@@ -148,88 +148,79 @@ fn is_refused_link(errno: i32) -> bool {
         .any(|refusal| refusal.raw_os_error() == errno)
 }
 
-impl Error {
-    /// What kind of failure it was, for programs.
-    pub fn class(&self) -> ErrorClass {
-        match self.kind() {
-            IoKind::NoSpace | IoKind::TooLarge => ErrorClass::Space,
-            IoKind::NotFound => ErrorClass::NotFound,
-            IoKind::CrossDevice
-            | IoKind::CannotLink
-            | IoKind::Busy
-            | IoKind::IsDirectory
-            | IoKind::NotOwn
-            | IoKind::Unsupported
-            | IoKind::Exists
-            | IoKind::Permission
-            | IoKind::ReadOnly
-            | IoKind::NotDirectory
-            | IoKind::Truncated
-            | IoKind::Unspecified => ErrorClass::File,
-        }
-    }
-}
-
-impl Hint for Error {
-    fn hint(&self) -> Option<String> {
+impl Diagnose for Error {
+    fn diagnose(&self) -> Diagnosis {
         let path = self.to.as_ref().unwrap_or(&self.path).display();
+        let file = |hint: String| Diagnosis::new(File).hint(hint);
+        let wrong_place = |what: &str, expected: &str| {
+            file(format!(
+                "{what} is a {}, but a {expected} is expected there. Check the path.",
+                if expected == "file" {
+                    "directory"
+                } else {
+                    "file"
+                }
+            ))
+        };
         match self.kind() {
             // The error names the path: in a batch, each blob has another one.
-            IoKind::NoSpace => Some("The disk is full: free some space on it.".to_owned()),
-            IoKind::CannotLink => Some(
-                "a hardlink stays within one file system and one mount, requires a file of the \
-                 same user, and a file has a limited number of them: pass `--link copy`, which \
-                 requires the full size again"
-                    .to_owned(),
+            IoKind::NoSpace => {
+                Diagnosis::new(Space).hint("The disk is full. Free some space on it.")
+            }
+            IoKind::TooLarge => Diagnosis::new(Space),
+            IoKind::NotFound => Diagnosis::new(NotFound),
+            IoKind::CannotLink => Diagnosis::new(File).hint(
+                "A hardlink requires one file system and one mount, a file of the same user, and a \
+                 file that does not have too many links yet. Pass `--link copy`, which requires the \
+                 full size again.",
             ),
-            IoKind::CrossDevice | IoKind::Unsupported if self.verb == REFLINK => Some(
-                "A reflink requires that both paths are on the same file system, and that it is one \
-                 with reflinks (Btrfs, XFS). Pass `--link copy`, which requires the full size again."
-                    .to_owned(),
+            IoKind::CrossDevice | IoKind::Unsupported if self.verb == REFLINK => {
+                Diagnosis::new(File).hint(
+                    "A reflink requires that both paths are on the same file system, and that it \
+                     supports reflinks (Btrfs, XFS). Pass `--link copy`, which requires the full \
+                     size again.",
+                )
+            }
+            IoKind::CrossDevice => Diagnosis::new(File).hint(
+                "The two paths are on different file systems or mounts. Put both on the same one.",
             ),
-            IoKind::CrossDevice => Some(
-                "the two paths are on different file systems or mounts: put both on the same one"
-                    .to_owned(),
-            ),
-            IoKind::NotOwn if NotOwn::of(&self.source) == Some(NotOwn::Linked) => Some(format!(
-                "The directory was perhaps copied with hardlinks (`cp -al`), so that both have the \
-                 same file. In the copy, remove `{}`, which hod makes again; or copy the directory \
+            IoKind::NotOwn if NotOwn::of(&self.source) == Some(NotOwn::Linked) => file(format!(
+                "The directory was probably copied with hardlinks (`cp -al`), so both copies share \
+                 the file. In the copy, remove `{}`, which hod creates again; or copy the directory \
                  with `cp -a`.",
                 of_state(&self.path).display()
             )),
-            IoKind::NotOwn => Some(format!(
-                "Check what `{}` is and move it away, or run hod as its owner: here it uses only real \
+            IoKind::NotOwn => file(format!(
+                "Check what `{}` is and move it away, or run hod as its owner: hod uses only real \
                  directories and files of the user who runs it.",
                 self.path.display()
             )),
-            IoKind::IsDirectory if self.verb == WRITE => Some(format!(
-                "`{path}` is a directory: name a file, as in `{}`.",
+            IoKind::IsDirectory if self.verb == WRITE => file(format!(
+                "`{path}` is a directory. Name a file, as in `{}`.",
                 self.path.join("FILE").display()
             )),
-            IoKind::IsDirectory => Some(format!(
-                "`{path}` is a directory, and a file is expected there. Check the path."
-            )),
+            IoKind::IsDirectory => wrong_place(&format!("`{path}`"), "file"),
             IoKind::Exists if self.verb == REPLACE => {
-                Some("Choose another name, or remove the file first.".to_owned())
+                Diagnosis::new(File).hint("Choose another name, or remove the file first.")
             }
-            IoKind::Permission => Some(format!(
+            IoKind::Permission => file(format!(
                 "The user who runs hod may not {} `{path}`. Check the owner and mode of it and of \
                  the directories above it (`namei -l {path}`), or choose another path.",
                 self.verb
             )),
-            IoKind::ReadOnly => Some(format!(
+            IoKind::ReadOnly => file(format!(
                 "`{path}` is on a file system that is mounted read-only. Choose a path on another \
-                 one, or have it mounted writable."
+                 one, or mount it writable."
             )),
             IoKind::Exists | IoKind::NotDirectory if matches!(self.verb, CREATE_DIR | WRITE_TO) => {
-                Some(format!(
-                    "`{path}` is a file, and a directory is expected there. Check the path."
-                ))
+                wrong_place(&format!("`{path}`"), "directory")
             }
-            IoKind::NotDirectory => Some(format!(
-                "A part of `{path}` is a file, and a directory is expected there. Check the path."
-            )),
-            _ => None,
+            IoKind::NotDirectory => wrong_place(&format!("A part of `{path}`"), "directory"),
+            IoKind::Unsupported
+            | IoKind::Exists
+            | IoKind::Truncated
+            | IoKind::Busy
+            | IoKind::Unspecified => Diagnosis::new(File),
         }
     }
 }
@@ -255,7 +246,7 @@ mod tests {
             (Errno::ISDIR, "`a/b` is a directory"),
         ] {
             let error = Error::new("open", Path::new("a/b"), errno.into());
-            let hint = error.hint().unwrap_or_default();
+            let hint = error.diagnose().hint.unwrap_or_default();
             assert!(hint.contains(expect), "{errno}: {hint}");
         }
     }
@@ -279,7 +270,7 @@ mod tests {
             let (from, to) = (Path::new("a"), Path::new("b"));
             let error = Error::with_destination(verb, from, to, errno.into());
             assert_eq!(error.kind(), expect, "{verb}: {errno}");
-            let hint = error.hint().unwrap_or_default();
+            let hint = error.diagnose().hint.unwrap_or_default();
             let names_it = hint.contains("`--link copy`");
             let takes_link_mode = expect == IoKind::CannotLink || verb == REFLINK;
             assert_eq!(names_it, takes_link_mode, "{verb}: {hint}");

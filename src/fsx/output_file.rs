@@ -232,7 +232,7 @@ mod tests {
     }
 
     use super::*;
-    use hod_report::Hint as _;
+    use hod_report::Diagnose as _;
 
     #[test]
     fn only_what_a_dead_process_left_is_removed() {
@@ -287,7 +287,7 @@ mod tests {
             assert_eq!(created.is_ok(), is_replaced, "{content:?}");
             if let Err(error) = created {
                 assert_eq!(error.kind(), crate::IoKind::Exists);
-                assert!(error.hint().unwrap().contains("another name"));
+                assert!(error.diagnose().hint.unwrap().contains("another name"));
             }
             assert_eq!(crate::read_dir_names(root.path()).unwrap(), ["result"]);
         }

@@ -44,17 +44,17 @@ pub struct DockerLayer {
 /// Why an image cannot be in a `docker save` archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoDockerImage {
-    #[error("it is an index of several platforms, and such an archive holds one")]
+    #[error("it is an index of several platforms, and such an archive holds only one")]
     Index,
-    #[error("it is no image that can be run, but {media_type}")]
+    #[error("it is not a runnable image but {media_type}")]
     Artifact { media_type: String },
-    #[error("it has no tag, and such an archive knows images by their tags only")]
+    #[error("it has no tag, and such an archive identifies images only by their tags")]
     NoTag,
     #[error("its foreign layer `{digest}` is not in the source")]
     Foreign { digest: Digest },
     #[error("its layer `{digest}` is encrypted")]
     Encrypted { digest: Digest },
-    #[error("its configuration does not say what its layers are")]
+    #[error("its configuration does not list its layers")]
     Config,
 }
 

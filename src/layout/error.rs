@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::CollectionError;
 use hod_oci::{ContentMismatch, Digest, ManifestError, ReferenceError};
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::ErrorClass::{File, NotFound, Usage, Verify};
+use hod_report::{Diagnose, Diagnosis};
 
 /// A failed operation on a layout.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum LayoutError {
     #[error("`{}` is not a `dir:` layout: it has no `manifest.json`", path.display())]
     NotALayout { path: PathBuf },
     /// A version file that is malformed or from the future.
-    #[error("`{}` says `{}`; versions up to 1.2 can be read", path.display(), text.escape_debug())]
+    #[error("`{}` says `{}`; layout versions up to 1.2 are supported", path.display(), text.escape_debug())]
     UnknownVersion { path: PathBuf, text: String },
     /// A file that is not a manifest.
     #[error("`{}` cannot be read as a manifest", path.display())]
@@ -61,9 +61,7 @@ pub enum LayoutError {
     #[error(transparent)]
     Content(#[from] ContentMismatch),
     /// A layer that unpacks to something else than its image says.
-    #[error(
-        "layer `{layer}` unpacks to `{actual}` ({len} bytes), where its image says `{expected}`"
-    )]
+    #[error("layer `{layer}` unpacks to `{actual}` ({len} bytes), but its image says `{expected}`")]
     DiffIdMismatch {
         layer: Digest,
         expected: Digest,
@@ -83,7 +81,7 @@ pub enum LayoutError {
     #[error("layout `{}` is incomplete: `{digest}` is missing", path.display())]
     Incomplete { path: PathBuf, digest: Digest },
     /// A blob of another length than the manifest says.
-    #[error("layout `{}` has {actual} of the {expected} bytes of `{digest}`", path.display())]
+    #[error("blob `{digest}` in layout `{}`: expected {expected} bytes, found {actual}", path.display())]
     WrongLength {
         path: PathBuf,
         digest: Digest,
@@ -112,9 +110,9 @@ pub enum BadNameReason {
 
 fn list_names(names: &[BadName]) -> String {
     let mut lines = vec![match names {
-        [_] => "1 layout has a name that is no image reference".to_owned(),
+        [_] => "1 layout has a name that is not an image reference".to_owned(),
         _ => format!(
-            "{} layouts have names that are no image references",
+            "{} layouts have names that are not image references",
             names.len()
         ),
     }];
@@ -148,61 +146,39 @@ impl LayoutError {
                 matches!(source, ManifestError::Json(_) | ManifestError::Shapeless)
             }
             Self::NotAFile { .. } => false,
-            _ => self.class() == ErrorClass::Verify,
+            _ => self.diagnose().class == Verify,
         }
     }
+}
 
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
+impl Diagnose for LayoutError {
+    fn diagnose(&self) -> Diagnosis {
         match self {
-            Self::File(error) => error.class(),
-            Self::Collection(error) => error.class(),
-            Self::NotALayout { .. } | Self::UnknownVersion { .. } | Self::BadNames(_) => {
-                ErrorClass::Usage
+            Self::File(error) => error.diagnose(),
+            Self::Collection(error) => error.diagnose(),
+            Self::NotALayout { .. } => Diagnosis::new(Usage).hint(
+                "Name the directory that contains the `manifest.json`, or one above it. `skopeo copy \
+                 … dir:PATH` and `hod export` write such layouts.",
+            ),
+            Self::UnknownVersion { .. } => Diagnosis::new(Usage),
+            Self::BadNames(_) => Diagnosis::new(Usage).hint(
+                "Name the directories as `skopeo sync --dest dir` does: `app:1.0` or \
+                 `app@sha256:…`, below the directories of their namespaces.",
+            ),
+            Self::Occupied { .. } | Self::Foreign { .. } => Diagnosis::refused(File)
+                .hint("It was left as it was. Choose another output, or move it away."),
+            Self::Busy { .. } => Diagnosis::new(File)
+                .hint("Wait until the other run has ended, then run the command again."),
+            Self::Corrupt { .. } => {
+                Diagnosis::new(Verify).hint("Create the layout again from the original image.")
             }
-            Self::Occupied { .. } | Self::Foreign { .. } | Self::Busy { .. } => ErrorClass::File,
             Self::BadManifest { .. }
-            | Self::Corrupt { .. }
             | Self::NotAFile { .. }
             | Self::Content(_)
             | Self::DiffIdMismatch { .. }
             | Self::LayerRead { .. }
-            | Self::WrongLength { .. } => ErrorClass::Verify,
-            Self::NoManifest { .. } | Self::Incomplete { .. } => ErrorClass::NotFound,
-        }
-    }
-}
-
-impl LayoutError {
-    /// Whether what is at the output was left as it was.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Occupied { .. } | Self::Foreign { .. })
-    }
-}
-
-impl Hint for LayoutError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::File(error) => error.hint(),
-            Self::Collection(error) => error.hint(),
-            Self::NotALayout { .. } => Some(
-                "a layout is what `skopeo copy … dir:PATH` or `hod export` writes; give the \
-                 directory with the `manifest.json` in it, or one above it"
-                    .to_owned(),
-            ),
-            Self::BadNames(_) => Some(
-                "name the directories as `skopeo sync --dest dir` does: `app:1.0` or \
-                 `app@sha256:…`, below the directories of their namespaces"
-                    .to_owned(),
-            ),
-            Self::Occupied { .. } | Self::Foreign { .. } => {
-                Some("it was left as it was: choose another output, or move it away".to_owned())
-            }
-            Self::Busy { .. } => Some("wait for the other run to end, then run again".to_owned()),
-            Self::Corrupt { .. } => {
-                Some("make the layout again from where the image came from".to_owned())
-            }
-            _ => None,
+            | Self::WrongLength { .. } => Diagnosis::new(Verify),
+            Self::NoManifest { .. } | Self::Incomplete { .. } => Diagnosis::new(NotFound),
         }
     }
 }

@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(lines.len(), 3, "{error}");
         assert_eq!(
             lines[0],
-            "2 layouts have names that are no image references"
+            "2 layouts have names that are not image references"
         );
         assert!(lines[1].ends_with("App:1`: uppercase letter in repository name"));
     }

@@ -222,7 +222,7 @@ mod tests {
                 writer.add_manifest_top(&one, None).unwrap();
                 hod_fsx::remove_file(&source).unwrap();
             },
-            &format!("has 0 of the 1 bytes of `{layer}`"),
+            "expected 1 bytes, found 0",
         );
         check(
             |writer| {
@@ -271,7 +271,7 @@ mod tests {
         let error = open().unwrap_err().to_string();
         assert!(
             error.ends_with(
-                "says `Directory Transport Version: 9.9`; versions up to 1.2 can be read"
+                "says `Directory Transport Version: 9.9`; layout versions up to 1.2 are supported"
             ),
             "{error}"
         );

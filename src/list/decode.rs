@@ -1,8 +1,7 @@
 //! The text of a list, from the encodings in which editors and shells save it.
 
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use std::char::REPLACEMENT_CHARACTER;
-
-use hod_report::Hint;
 
 /// Number of bytes at the start that show whether every other one is zero (UTF-16).
 const SAMPLE_LEN: usize = 256;
@@ -17,7 +16,7 @@ pub enum TextError {
     },
     #[error("it is UTF-16 text without a byte order mark")]
     UnmarkedUtf16,
-    #[error("line {line} is not UTF-16 text, which the byte order mark announces")]
+    #[error("line {line} is not UTF-16 text, although the byte order mark says so")]
     NotUtf16 {
         /// Counted from one.
         line: usize,
@@ -75,18 +74,17 @@ fn is_unmarked_utf16(bytes: &[u8]) -> bool {
     sample.len() >= 4 && zeros(0).max(zeros(1)) > most && zeros(0).min(zeros(1)) == 0
 }
 
-impl Hint for TextError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
+impl Diagnose for TextError {
+    fn diagnose(&self) -> Diagnosis {
+        Diagnosis::new(ErrorClass::Usage).hint(match self {
             Self::NotUtf8 { .. } => {
                 "Save the list as UTF-8. If it is GBK, `iconv -f GBK -t UTF-8 OLD > NEW` converts \
                  it."
             }
             Self::UnmarkedUtf16 | Self::NotUtf16 { .. } => {
-                "Save the list as UTF-8; in PowerShell, write it with `Out-File -Encoding utf8`."
+                "Save the list as UTF-8. In PowerShell, write it with `Out-File -Encoding utf8`."
             }
-        }
-        .to_owned())
+        })
     }
 }
 

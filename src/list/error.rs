@@ -4,7 +4,8 @@ use std::fmt::{self, Write as _};
 
 use super::problem::LineProblem;
 use super::{COMMAND_LINE, ForeignFormat, Origin};
-use hod_report::Hint;
+use hod_report::amount::format_count;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// The most bad lines that a message shows; a wrong file has thousands.
 const SHOWN_MAX: usize = 50;
@@ -77,15 +78,18 @@ struct Report<'a> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n_lines = self.problems.len();
-        let s = if n_lines == 1 { "" } else { "s" };
         let one_file = self.one_file();
         match one_file {
-            Some(COMMAND_LINE) => write!(f, "{COMMAND_LINE} has {n_lines} invalid image{s}")?,
+            Some(COMMAND_LINE) => write!(
+                f,
+                "{COMMAND_LINE} has {}",
+                format_count(n_lines, "invalid image")
+            )?,
             Some(file) => write!(f, "image list `{}` has", visible(file))?,
             None => write!(f, "{} image lists have", self.n_files)?,
         }
         if one_file != Some(COMMAND_LINE) {
-            write!(f, " {n_lines} invalid line{s}")?;
+            write!(f, " {}", format_count(n_lines, "invalid line"))?;
         }
         f.write_str("; nothing was done")?;
         for problem in self.problems.iter().take(SHOWN_MAX) {
@@ -122,12 +126,12 @@ impl Report<'_> {
             .collect();
         match fixes[..] {
             [] => {
-                "a line is `[registry/]repository[:tag][@digest]`, then optionally where it goes \
-                   (`repository[:tag]`) and `platform=os/architecture,…`; in place of the tag, `*`, \
-                   `~REGEX` or a range of versions (`>=1.2 <2`) stands for several"
+                "A line is `[registry/]repository[:tag][@digest]`, optionally followed by the \
+                 destination (`repository[:tag]`) and `platform=os/architecture,…`. In place of the \
+                 tag, `*`, `~REGEX` or a range of versions (`>=1.2 <2`) selects several tags."
                     .to_owned()
             }
-            [(_, fix)] => format!("did you mean `{}`?", visible(fix)),
+            [(_, fix)] => format!("Did you mean `{}`?", visible(fix)),
             _ => {
                 let shown: Vec<String> = fixes
                     .iter()
@@ -139,34 +143,34 @@ impl Report<'_> {
                 } else {
                     ""
                 };
-                format!("did you mean {}?{more}", joined(&shown, "and"))
+                format!("Did you mean {}?{more}", joined(&shown, "and"))
             }
         }
     }
 }
 
-impl Hint for ListError {
-    fn hint(&self) -> Option<String> {
+impl Diagnose for ListError {
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::new(ErrorClass::Usage);
         match self {
-            Self::Invalid { problems, n_files } => Some(
+            Self::Invalid { problems, n_files } => usage.hint(
                 Report {
                     problems,
                     n_files: *n_files,
                 }
                 .hint(),
             ),
-            Self::UnknownSection { known, .. } if known.is_empty() => Some(
-                "no list has sections; a line `##name` opens one, up to the next such line"
-                    .to_owned(),
+            Self::UnknownSection { known, .. } if known.is_empty() => usage.hint(
+                "No list has sections. A line `##name` starts one, which ends at the next such line.",
             ),
             Self::UnknownSection { known, unknown, .. } => {
-                Some(match comma_separated(unknown, known) {
+                usage.hint(match comma_separated(unknown, known) {
                     Some(flags) => format!("Pass `--section` once for each section: `{flags}`."),
-                    None => format!("the sections are {}", ticked(known, "and")),
+                    None => format!("The sections are {}.", ticked(known, "and")),
                 })
             }
-            Self::Foreign { format, .. } => Some(format.hint()),
-            Self::Empty { .. } => None,
+            Self::Foreign { format, .. } => usage.hint(format.hint()),
+            Self::Empty { .. } => usage,
         }
     }
 }

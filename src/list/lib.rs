@@ -83,7 +83,7 @@ pub fn parse_from(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hod_report::Hint as _;
+    use hod_report::Diagnose as _;
 
     fn source(text: &str) -> ListSource<'_> {
         ListSource {
@@ -141,8 +141,8 @@ mod tests {
             "image list `lists/a.txt` has no section `k8s`"
         );
         assert_eq!(
-            error.hint().unwrap(),
-            "the sections are `k8s-images` and `example-images-images`"
+            error.diagnose().hint.unwrap(),
+            "The sections are `k8s-images` and `example-images-images`."
         );
         let error = parse(&[source("##a\nx:1\n##b\n")], &["b".to_owned()]).unwrap_err();
         assert_eq!(
@@ -212,8 +212,8 @@ mod tests {
              line 3: `nginx@sha256:3f4a`: digest has 4 of 64 hex characters"
         );
         assert_eq!(
-            error.hint().unwrap(),
-            "did you mean `quay.io/calico/node:v3.28.0`?"
+            error.diagnose().hint.unwrap(),
+            "Did you mean `quay.io/calico/node:v3.28.0`?"
         );
     }
 
@@ -232,8 +232,8 @@ mod tests {
              b:2: `foo/BAR:X`: uppercase letter in repository name"
         );
         assert_eq!(
-            error.hint().unwrap(),
-            "did you mean `a:1` (b:1) and `foo/bar:X` (b:2)?"
+            error.diagnose().hint.unwrap(),
+            "Did you mean `a:1` (b:1) and `foo/bar:X` (b:2)?"
         );
     }
 
@@ -307,7 +307,13 @@ mod tests {
             error.to_string(),
             "`lists/a.txt` is a Compose file, which cannot be read as a list yet"
         );
-        assert!(error.hint().unwrap().contains("one image per line"));
+        assert!(
+            error
+                .diagnose()
+                .hint
+                .unwrap()
+                .contains("one image per line")
+        );
     }
 
     #[test]
@@ -321,7 +327,7 @@ mod tests {
         ] {
             let said = match parse(&[source(&format!("{line}\na:1"))], &[]) {
                 Ok(list) => list.warnings.join("\n"),
-                Err(error) => format!("{error:?} {error} {:?}", error.hint()),
+                Err(error) => format!("{error:?} {error} {:?}", error.diagnose().hint),
             };
             assert!(said.contains("***") && !said.contains("s3cret"), "{said}");
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use hod_oci::{Digest, ReferenceError, RepositoryName, Tag};
-use hod_report::Hint;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 use super::error::joined;
 
@@ -310,32 +310,30 @@ impl fmt::Display for RenameRule {
     }
 }
 
-impl Hint for RenameError {
-    fn hint(&self) -> Option<String> {
+impl Diagnose for RenameError {
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::new(ErrorClass::Usage);
         match self {
-            Self::Rule { .. } => Some(
-                "a rule looks like `quay.io/*=platform/*` and is about names as `hod ls` shows \
-                 them, without tags"
-                    .to_owned(),
+            Self::Rule { .. } => usage.hint(
+                "A rule has the form `quay.io/*=platform/*`. It applies to names as `hod ls` shows \
+                 them, without tags.",
             ),
-            Self::NotAName { .. } => None,
-            Self::Unused { fix: Some(fix), .. } => Some(format!("did you mean `{fix}`?")),
+            Self::NotAName { .. } => usage,
+            Self::Unused { fix: Some(fix), .. } => usage.hint(format!("Did you mean `{fix}`?")),
             Self::Unused { example, .. } => {
                 let example = example.as_ref().map(|name| format!(", such as `{name}`"));
-                Some(format!(
-                    "A rule is about whole names as `hod ls` shows them{}; `*` stands for any text.",
+                usage.hint(format!(
+                    "A rule applies to whole names as `hod ls` shows them{}; `*` matches any text.",
                     example.unwrap_or_default()
                 ))
             }
-            Self::Collisions(found) if found.iter().all(Collision::is_of_source) => Some(
-                "Nothing was done. The source itself has two images under one name: choose one \
-                 with a list that names it by its digest, `NAME@DIGEST NAME:TAG`"
-                    .to_owned(),
+            Self::Collisions(found) if found.iter().all(Collision::is_of_source) => usage.hint(
+                "Nothing was done. The source itself has two images under one name. Choose one with \
+                 a list that names it by its digest, `NAME@DIGEST NAME:TAG`.",
             ),
-            Self::Collisions(_) => Some(
-                "Nothing was done. Keep the hosts, or give one of the images another name with \
-                 `--rename` or in the list's second column"
-                    .to_owned(),
+            Self::Collisions(_) => usage.hint(
+                "Nothing was done. Keep the hosts in the names, or give one of the images another \
+                 name with `--rename` or in the second column of the list.",
             ),
         }
     }
@@ -480,15 +478,17 @@ mod tests {
         fn check(renames: &[&str], expect: Option<(&str, &str)>) {
             let names = [name("kubesphere/pause"), name("quay.io/coreos/etcd")];
             let found = rules(HostPart::Keep, "", renames, "").require_used(&names);
-            let found = found.err().map(|e| (e.to_string(), e.hint().unwrap()));
+            let found = found
+                .err()
+                .map(|e| (e.to_string(), e.diagnose().hint.unwrap()));
             let expect = expect.map(|(said, hint)| (said.to_owned(), hint.to_owned()));
             assert_eq!(found, expect);
         }
         check(&["kubesphere/*=ks/*", "quay.io/coreos/etcd=etcd"], None);
         check(&["kubesphere/*=ks/*", "*/pause=p/pause"], None);
         check(&[], None);
-        let hint = "A rule is about whole names as `hod ls` shows them, such as \
-                    `kubesphere/pause`; `*` stands for any text.";
+        let hint = "A rule applies to whole names as `hod ls` shows them, such as \
+                    `kubesphere/pause`; `*` matches any text.";
         let said = "rename rule `kubespere/*=ks/*` matches no image";
         check(&["kubespere/*=ks/*"], Some((said, hint)));
         check(
@@ -499,7 +499,7 @@ mod tests {
             &["kubesphere=ks"],
             Some((
                 "rename rule `kubesphere=ks` matches no image",
-                "did you mean `kubesphere/*=ks/*`?",
+                "Did you mean `kubesphere/*=ks/*`?",
             )),
         );
     }
@@ -545,14 +545,14 @@ mod tests {
                  `y:1`: `a/y:1` ({one}) and `b/y:1` ({two})"
             )
         );
-        assert!(error.hint().unwrap().contains("--rename"));
+        assert!(error.diagnose().hint.unwrap().contains("--rename"));
         // They are two images, even if their names at the source are equal.
         let alike = collisions(&[
             landing("x:1", "x", Some("1"), Some(b"1")),
             landing("x:1", "x", Some("1"), Some(b"2")),
         ]);
         assert_eq!(alike[0].images.len(), 2);
-        let hint = RenameError::Collisions(alike).hint().unwrap();
+        let hint = RenameError::Collisions(alike).diagnose().hint.unwrap();
         assert!(hint.contains("by its digest"), "{hint}");
     }
 }

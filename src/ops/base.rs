@@ -17,8 +17,8 @@ use super::{Context, OpsError};
 use hod_bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, Origin, OriginKind};
 use hod_list::RenameRules;
 use hod_oci::{Descriptor, Digest, RepositoryName};
-use hod_report::Hint;
 use hod_report::amount::{format_count, format_len};
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use hod_store::{Holding, Store};
 use hod_transfer::{Destination, Plan, Presence, RegistrySink, Source, TransferError};
 
@@ -149,21 +149,20 @@ impl fmt::Display for BaseMissing {
     }
 }
 
-impl Hint for BaseMissing {
-    fn hint(&self) -> Option<String> {
-        let text = match &self.target {
+impl Diagnose for BaseMissing {
+    fn diagnose(&self) -> Diagnosis {
+        Diagnosis::refused(ErrorClass::NotFound).hint(match &self.target {
             Some(_) => {
-                "Push or unpack the earlier bundle first. If it is not here, ask whoever delivered \
-                 this bundle for it, or for one that is packed with `--since` a receipt of this \
-                 target (`hod receipt`) or without `--since`."
+                "Push or unpack the earlier bundle first. If you do not have it, ask whoever \
+                 delivered this bundle for it, or for one that is packed with `--since` a receipt of \
+                 this target (`hod receipt`) or without `--since`."
             }
             None => {
                 "Merge it with the earlier bundles (`hod bundle merge`), or unpack them into one \
-                 store, the earlier ones first. If an earlier one is not here, ask whoever delivered \
-                 this bundle for it."
+                 store, the earlier ones first. If you do not have an earlier one, ask whoever \
+                 delivered this bundle for it."
             }
-        };
-        Some(text.to_owned())
+        })
     }
 }
 

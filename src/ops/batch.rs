@@ -23,6 +23,7 @@ use super::{Context, OpsError};
 use hod_oci::{Digest, Platform, sum_len};
 use hod_report::Event;
 use hod_report::amount::format_count;
+use hod_report::chain;
 use hod_transfer::{
     Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolution, Resolved, Sink,
     Source, Transfer, TransferError, Wanted, join_referrers, resolve_all,
@@ -54,21 +55,6 @@ pub(super) enum TargetState {
     WithoutReferrers,
     /// All of it.
     Unchanged,
-}
-
-/// An error and its causes on one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// The image at which an all-or-nothing verb broke off.
@@ -413,7 +399,7 @@ impl Batch {
         if !self.must_stop()
             && let Ended::Untold(error) = source.end().await
         {
-            let text = error_chain(&error);
+            let text = chain(&error);
             cx.warn(&text);
             self.source_damage = Some(text);
         }

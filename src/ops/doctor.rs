@@ -1,6 +1,5 @@
 //! `doctor`: how a registry would be reached, and whether it can be.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -11,8 +10,8 @@ use hod_registry::{
     CertificateFacts, Client, FoundLogin, Greeting, Harbor, LoginCheck, Project, ProjectKind,
     ReadPlan, RegistryError, RegistryKind, Repo, Route, Security, Wants,
 };
-use hod_report::Hint as _;
 use hod_report::amount::format_count;
+use hod_report::{Diagnose as _, chain};
 
 /// Whom to examine.
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl Observations {
             check,
             status: ObservationStatus::Failed,
             text: chain(error),
-            hint: error.hint(),
+            hint: error.diagnose().hint,
         });
     }
 }
@@ -362,7 +361,7 @@ async fn add_project(
                 check: "project",
                 status: ObservationStatus::Failed,
                 text: format!("`{shown}` does not exist"),
-                hint: Some("`hod push --create-projects` creates missing projects".to_owned()),
+                hint: Some("`hod push --create-projects` creates missing projects.".to_owned()),
             });
             return false;
         }
@@ -459,10 +458,10 @@ async fn add_login(
                 text: format!("the login is refused: {said}"),
                 hint: Some(match greeting.kind {
                     RegistryKind::Harbor => format!(
-                        "log in with `hod login {registry}`; Harbor also answers like this while \
-                         its database is down"
+                        "Log in with `hod login {registry}`. Harbor also answers like this while \
+                         its database is down."
                     ),
-                    _ => format!("log in with `hod login {registry}`"),
+                    _ => format!("Log in with `hod login {registry}`."),
                 }),
             });
             false
@@ -472,15 +471,4 @@ async fn add_login(
             false
         }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &RegistryError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! Why a whole batch was refused, or broke off.
 
-mod hint;
+mod diagnosis;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +14,8 @@ use hod_layout::LayoutError;
 use hod_list::{ListError, RenameError};
 use hod_oci::Registry;
 use hod_registry::{KeepError, RegistryError};
-use hod_report::ErrorClass;
 use hod_report::amount::format_count;
-use hod_report::{Hint, sentence};
+use hod_report::{Diagnose as _, ErrorClass};
 use hod_server::ServerError;
 use hod_store::StoreError;
 use hod_template::TemplateError;
@@ -46,7 +45,7 @@ pub enum OpsError {
     },
     #[error("`{}` cannot be read as a receipt", path.display())]
     Receipt { path: PathBuf, source: ReceiptError },
-    #[error("`{}` and `{}` are receipts, which hold no images to compare", old.display(), new.display())]
+    #[error("`{}` and `{}` are both receipts, and there are no images to compare", old.display(), new.display())]
     TwoReceipts { old: PathBuf, new: PathBuf },
     #[error("`{text}` is not a digest or digest prefix")]
     BadDigest { text: String },
@@ -85,12 +84,12 @@ pub enum OpsError {
         address: std::net::SocketAddr,
         source: std::io::Error,
     },
-    #[error("other machines could push to `{address}` without {lacking}; nothing is served")]
+    #[error("`{address}` is not served: other machines could push to it without {lacking}")]
     Exposed {
         address: std::net::SocketAddr,
         lacking: &'static str,
     },
-    #[error("`{}` is a file, which is served read-only", path.display())]
+    #[error("`{}` is a file, which can be served only read-only", path.display())]
     ReadOnlyBundle { path: PathBuf },
     #[error("`{}` cannot be written to", path.display())]
     NotWritable { path: PathBuf, source: StoreError },
@@ -115,7 +114,7 @@ pub enum OpsError {
     #[error("`{}` not found", path.display())]
     NoSource { path: PathBuf },
     /// Stdin where a source is read more than once, or in any order.
-    #[error("a bundle from stdin (`-`) is read once, and that is not enough here")]
+    #[error("a bundle on stdin (`-`) can be read only once, which is not enough for this command")]
     Piped,
     /// A source of a kind that the verb cannot use.
     #[error("cannot {verb} from `{}`, which is {}", path.display(), kind.as_str())]
@@ -145,7 +144,7 @@ pub enum OpsError {
         found: Vec<String>,
     },
     /// A target that names its image, and several that are to be copied.
-    #[error("`{target}:{image}` names one image, and {n_images} are to be copied")]
+    #[error("`{target}:{image}` names one image, but {n_images} are to be copied")]
     OneName {
         target: String,
         image: String,
@@ -174,7 +173,7 @@ pub enum OpsError {
     #[error("`{registry}` refused this login: {said}")]
     LoginRefused { registry: Registry, said: String },
     /// None of the images of registries could be read.
-    #[error("nothing of `{}` could be read{undone}", word.display())]
+    #[error("failed to read any image of `{}`{undone}", word.display())]
     NothingRead {
         word: PathBuf,
         /// What was therefore not done, after a semicolon, if it is not plain.
@@ -189,17 +188,17 @@ pub enum OpsError {
     #[error(transparent)]
     TargetsNotReady(TargetsNotReady),
     /// What is read once cannot go to several targets.
-    #[error("`{}` is {}, which is read once, from front to back", path.display(), kind.as_str())]
+    #[error("`{}` is {}, which can be read only once, from start to end", path.display(), kind.as_str())]
     OneTarget { path: PathBuf, kind: SourceKind },
     #[error(transparent)]
     SourcesNotReady(Box<SourcesNotReady>),
     /// A new pair of keys would replace an existing one.
     #[error("`{}` already exists; nothing was written", path.display())]
     KeyExists { path: PathBuf },
-    #[error("failed to make a key")]
+    #[error("failed to create a key")]
     Key(#[source] KeyError),
     /// Bundles that cannot be merged, since they differ in common content.
-    #[error("the bundles differ in {}; nothing was written\n{}", format_count(conflicts.len(), "thing"), indent(conflicts))]
+    #[error("the bundles have {}; nothing was written\n{}", format_count(conflicts.len(), "conflict"), indent(conflicts))]
     Conflicts { conflicts: Vec<String> },
     /// Blobs that a bundle left out, and that are not where they must be.
     #[error(transparent)]
@@ -223,7 +222,7 @@ pub enum OpsError {
     #[error("some images that are not selected could not be removed from `{}`", path.display())]
     NotRemoved { path: PathBuf, source: StoreError },
     /// A text of the bundle that comes from the command line.
-    #[error("the {field} of the bundle is empty, too long or has control characters")]
+    #[error("the {field} of the bundle is empty, too long or contains control characters")]
     BundleText { field: &'static str },
 }
 
@@ -292,66 +291,6 @@ fn indent(lines: &[String]) -> String {
 }
 
 impl OpsError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Store(error) => error.class(),
-            Self::Bundle(error) => error.class(),
-            Self::Layout(error) => error.class(),
-            Self::Registry(error) => error.class(),
-            Self::NoCatalog { source, .. } => source.class(),
-            Self::NothingRead { source, .. } => source.class(),
-            Self::Receipt { source, .. } => source.class(),
-            Self::TwoReceipts { .. } | Self::BadDigest { .. } | Self::AmbiguousDigest { .. } => {
-                ErrorClass::Usage
-            }
-            Self::Transfer(error) => error.class(),
-            Self::Batch(failure) => failure.error.class(),
-            Self::File(error) | Self::Server(ServerError::File(error)) => error.class(),
-            Self::Output(error) => error.class(),
-            Self::Conflicts { .. } | Self::Exposed { .. } | Self::WouldLose { .. } => {
-                ErrorClass::Policy
-            }
-            Self::NoSource { .. }
-            | Self::NoImages { .. }
-            | Self::NoSuchDigest { .. }
-            | Self::NoSuchImage { .. }
-            | Self::BaseMissing(_)
-            | Self::Missing { .. }
-            | Self::NoneFound { .. } => ErrorClass::NotFound,
-            Self::List(_)
-            | Self::Rename(_)
-            | Self::UnknownSource { .. }
-            | Self::ListWithoutStore { .. }
-            | Self::OneTarget { .. }
-            | Self::Compression { .. }
-            | Self::NotADirectory { .. }
-            | Self::Piped
-            | Self::WrongSource { .. }
-            | Self::OtherKind { .. }
-            | Self::AmbiguousImage { .. }
-            | Self::OneName { .. }
-            | Self::RemoteSource { .. }
-            | Self::ReadOnlyBundle { .. }
-            | Self::KeyExists { .. }
-            | Self::OutputIsSource { .. }
-            | Self::OutputsExist { .. }
-            | Self::OtherImages { .. }
-            | Self::BundleText { .. }
-            | Self::Template(_)
-            | Self::Carry(_)
-            | Self::Server(_) => ErrorClass::Usage,
-            Self::LoginRefused { .. } | Self::NotLoggedIn { .. } => ErrorClass::Auth,
-            Self::Keep(error) => error.class(),
-            Self::NotReady(error) => error.class(),
-            Self::TargetsNotReady(error) => error.class(),
-            Self::Bind { .. } => ErrorClass::Network,
-            Self::NotWritable { source, .. } | Self::NotRemoved { source, .. } => source.class(),
-            Self::SourcesNotReady(error) => error.class(),
-            Self::Key(_) => ErrorClass::Internal,
-        }
-    }
-
     /// The image that an all-or-nothing verb failed at.
     pub fn failed_image(&self) -> Option<&str> {
         match self {
@@ -360,166 +299,13 @@ impl OpsError {
         }
     }
 
-    /// Whether it was refused before anything was done, for reasons outside the command line.
-    pub fn is_refusal(&self) -> bool {
-        match self {
-            Self::Output(_)
-            | Self::Missing { .. }
-            | Self::NoneFound { .. }
-            | Self::NoImages { .. }
-            | Self::NoSuchImage { .. }
-            | Self::BaseMissing(_)
-            | Self::Conflicts { .. }
-            | Self::OutputsExist { .. }
-            | Self::OtherImages { .. }
-            | Self::WouldLose { .. }
-            | Self::KeyExists { .. }
-            | Self::NoSuchDigest { .. }
-            | Self::Exposed { .. }
-            | Self::NoCatalog { .. }
-            | Self::NothingRead { .. }
-            | Self::NotReady(_)
-            | Self::TargetsNotReady(_)
-            | Self::SourcesNotReady(_) => true,
-            Self::Store(error) => error.class() == ErrorClass::Policy,
-            Self::Bundle(error) => error.is_refusal(),
-            Self::Layout(error) => error.is_refusal(),
-            Self::Transfer(error) => error.is_refusal(),
-            Self::Batch(failure) => failure.error.is_refusal(),
-            Self::File(error) => error.kind() == hod_fsx::IoKind::CrossDevice,
-            _ => false,
-        }
-    }
-
-    /// Whether the command line or a list is to blame.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::List(_)
-                | Self::Rename(_)
-                | Self::Server(_)
-                | Self::UnknownSource { .. }
-                | Self::ListWithoutStore { .. }
-                | Self::Compression { .. }
-                | Self::NotADirectory { .. }
-                | Self::NoSource { .. }
-                | Self::Piped
-                | Self::WrongSource { .. }
-                | Self::OtherKind { .. }
-                | Self::AmbiguousImage { .. }
-                | Self::OneName { .. }
-                | Self::RemoteSource { .. }
-                | Self::ReadOnlyBundle { .. }
-                | Self::OutputIsSource { .. }
-                | Self::BundleText { .. }
-                | Self::Receipt { .. }
-                | Self::TwoReceipts { .. }
-                | Self::BadDigest { .. }
-                | Self::AmbiguousDigest { .. }
-                | Self::Template(_)
-                | Self::Carry(_)
-        )
-    }
-
     /// Whether content on this machine is not what its digest says, or contradicts itself.
     pub fn is_damaged_source(&self) -> bool {
         match self {
             Self::Transfer(error) => error.is_damaged_source(),
             Self::Batch(failure) => failure.error.is_damaged_source(),
             Self::Registry(_) => false,
-            error => error.class() == ErrorClass::Verify,
-        }
-    }
-
-    /// The hint for a server that did not start.
-    fn advice_to_a_server(&self) -> &'static str {
-        match self {
-            Self::Exposed { .. } => {
-                "Use `--tls-cert`, `--tls-key` and `--htpasswd`, or leave out `--writable`. \
-                 `--insecure` lets everybody push who can reach the port."
-            }
-            Self::ReadOnlyBundle { .. } => {
-                "Leave out `--writable`, or unpack it with `hod unpack` and serve the store."
-            }
-            Self::NotWritable { .. } => {
-                "Leave out `--writable` to serve it read-only, which writes nothing."
-            }
-            _ => "another program may have the port; `--listen 127.0.0.1:0` takes a free one",
-        }
-    }
-
-    /// The hint for a path in an argument that cannot be used.
-    fn path_hint(&self) -> Option<String> {
-        match self {
-            Self::Compression { compression, .. } => Some(format!(
-                "Decompress it first{}.",
-                match *compression {
-                    "gzip" => " with `gunzip`",
-                    "xz" => " with `xz -d`",
-                    "bzip2" => " with `bzip2 -d`",
-                    "lz4" => " with `lz4 -d`",
-                    _ => "",
-                }
-            )),
-            Self::NotADirectory { path, kind } => {
-                let shown = path.display();
-                Some(match kind {
-                    FileKind::Bundle => format!(
-                        "It is a bundle. `hod unpack {shown} --output STORE` makes a store of it; \
-                         `hod push` and `hod ls` read it as it is."
-                    ),
-                    FileKind::Other => "Name the directory of the store.".to_owned(),
-                    FileKind::Pipe => {
-                        "A store cannot be read from stdin or written to stdout. Name a directory; \
-                         one that is called `-` is `./-`."
-                            .to_owned()
-                    }
-                })
-            }
-            Self::UnknownSource {
-                tree: Some(tree), ..
-            } => Some(format!(
-                "The registry tree is at `{}`: name that.",
-                tree.display()
-            )),
-            Self::UnknownSource { .. } => Some(
-                "a store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` \
-                 that `hod pack` wrote, a `dir:` layout has a `manifest.json`, an OCI layout an \
-                 `index.json`, and so have the archives that other tools write"
-                    .to_owned(),
-            ),
-            Self::ListWithoutStore { path } => Some(format!(
-                "If `{0}` is an image list, name the store that has the images with `--store DIR`; \
-                 `hod copy {0} bundle:FILE` packs what the registries have.",
-                path.display()
-            )),
-            Self::OutputsExist { .. } => {
-                Some("Choose another output, or remove it first; `hod pack` and `hod bundle merge` replace it with \
-                      `--force`.".to_owned())
-            }
-            Self::OtherImages { .. } => Some(
-                "Pass `--add` to keep them, `--replace` to remove them, or choose a new output."
-                    .to_owned(),
-            ),
-            Self::WouldLose { .. } => Some(
-                "They would be lost for good. Pass `--add` to keep them, select into another \
-                 directory, or pull them into the store first."
-                    .to_owned(),
-            ),
-            Self::NotRemoved { source, .. } => Some(format!(
-                "The selected images are complete; running the command again removes the rest.{}",
-                source
-                    .hint()
-                    .map(|hint| format!("\n{}", sentence(&hint)))
-                    .unwrap_or_default()
-            )),
-            Self::BundleText { field: "version" } => {
-                Some("Give another one with `--bundle-version VERSION`.".to_owned())
-            }
-            Self::BundleText { .. } => Some(
-                "By default it is that of the file. Name the bundle with `--name NAME`.".to_owned(),
-            ),
-            _ => None,
+            error => error.diagnose().class == ErrorClass::Verify,
         }
     }
 }

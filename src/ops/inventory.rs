@@ -21,7 +21,7 @@ use hod_list::RenameRules;
 use hod_oci::{
     Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
 };
-use hod_report::ErrorClass;
+use hod_report::{Diagnose as _, ErrorClass};
 use hod_transfer::{Destination, Location, ReferrerMode, Resolved, Source, platform_of};
 
 /// The longest configuration that is read, in bytes.
@@ -163,7 +163,7 @@ impl Inventory {
         }
         for report in batch.reports() {
             if let ImageStatus::Failed { text, error, .. } = &report.status {
-                inventory.n_unverified += usize::from(error.class() == ErrorClass::Verify);
+                inventory.n_unverified += usize::from(error.diagnose().class == ErrorClass::Verify);
                 inventory.damaged.push(DamagedImage {
                     image: report.image.clone(),
                     error: text.clone(),

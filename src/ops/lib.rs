@@ -33,8 +33,8 @@ mod written;
 
 pub use base::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
-    BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage, RunMode, Target,
-    TargetName, WouldMove,
+    BatchFailure, BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage, RunMode,
+    Target, TargetName, WouldMove,
 };
 pub use catalog::{Catalog, image_names};
 pub use context::Context;

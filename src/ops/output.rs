@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use hod_fsx::LinkMode;
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::ErrorClass::{File, Space};
 use hod_report::amount::{format_bytes, format_len};
+use hod_report::{Diagnose, Diagnosis};
 
 /// An output that was refused before anything was written.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum OutputError {
         path: PathBuf,
         source: hod_fsx::Error,
     },
-    #[error("not enough room on the disk of `{}`: {} needed, {} free", path.display(), format_len(*needed), format_len(*available))]
+    #[error("not enough space on the disk of `{}`: {} required, {} free", path.display(), format_len(*needed), format_len(*available))]
     NoSpace {
         path: PathBuf,
         needed: u64,
@@ -43,13 +43,13 @@ pub enum OutputError {
         fewer: Fewer,
     },
     /// Outputs on one disk that fit one by one.
-    #[error("not enough room on the disk that {} share: {} needed, {} free", joined(paths), format_len(*needed), format_len(*available))]
+    #[error("not enough space on the disk that {} share: {} required, {} free", joined(paths), format_len(*needed), format_len(*available))]
     NoSpaceForAll {
         paths: Vec<PathBuf>,
         needed: u64,
         available: u64,
     },
-    #[error("the file system of `{}` cannot hold a file of {} bytes: the limit is {}", path.display(), format_bytes(*len), format_bytes(*max))]
+    #[error("the file system of `{}` cannot hold a file of {} bytes: the limit is {} bytes", path.display(), format_bytes(*len), format_bytes(*max))]
     FileTooLong { path: PathBuf, len: u64, max: u64 },
     /// Hardlinks were asked for between two file systems.
     #[error("`{}` is on another file system than the source, and hardlinks stay within one", path.display())]
@@ -95,95 +95,78 @@ fn linked(mode: LinkMode) -> &'static str {
     }
 }
 
-impl OutputError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
+impl Diagnose for OutputError {
+    fn diagnose(&self) -> Diagnosis {
         match self {
-            Self::NoSpace { .. } | Self::NoSpaceForAll { .. } | Self::FileTooLong { .. } => {
-                ErrorClass::Space
+            Self::Exists { .. } => {
+                Diagnosis::refused(File).hint("Choose another name, or remove it first.")
             }
-            Self::NotWritable { source, .. } => source.class(),
-            Self::Exists { .. }
-            | Self::IsStore { .. }
-            | Self::IsLayout { .. }
-            | Self::CrossDevice { .. }
-            | Self::CannotLink { .. } => ErrorClass::Usage,
+            Self::IsStore { path } => Diagnosis::refused(File).hint(format!(
+                "Choose another output. `hod select` and `hod unpack` write into stores; `hod ls {}` \
+                 lists the images of this one.",
+                path.display()
+            )),
+            Self::IsLayout { .. } => Diagnosis::refused(File).hint(
+                "Choose another directory. `hod copy SRC oci:PATH` and `hod export --format oci` add \
+                 images to an OCI layout.",
+            ),
+            Self::NotWritable { source, .. } => {
+                let Diagnosis { class, hint, .. } = source.diagnose();
+                let hint = hint.as_deref().unwrap_or("Choose another path.");
+                Diagnosis::refused(class).hint(format!("Nothing was changed. {hint}"))
+            }
+            Self::NoSpace { fewer, .. } => Diagnosis::refused(Space).hint(match fewer {
+                Fewer::List => {
+                    "Nothing was written. Free some space, choose another disk, or choose fewer \
+                     images with `--section` or a shorter list."
+                }
+                Fewer::ListOfStore => {
+                    "Nothing was written. Free some space, choose another disk, or pack fewer images \
+                     with a list: `hod pack LIST --store DIR`."
+                }
+                Fewer::Only => {
+                    "Nothing was written. Free some space, choose another disk, or choose fewer \
+                     images with `--only LIST`."
+                }
+                Fewer::Never => "Nothing was written. Free some space or choose another disk.",
+            }),
+            Self::NoSpaceForAll { .. } => Diagnosis::refused(Space).hint(
+                "Nothing was written. Free some space, or put one of them on another disk.",
+            ),
+            Self::FileTooLong { .. } => Diagnosis::refused(Space).hint(
+                "Nothing was written. `--volume-size fat32` divides the bundle into files that fit.",
+            ),
+            Self::CrossDevice {
+                needed, available, ..
+            } => copies(
+                "Put the output on the file system of the source, or pass `--link copy`",
+                (*needed, *available),
+            ),
+            Self::CannotLink {
+                mode: LinkMode::Reflink,
+                needed,
+                available,
+                ..
+            } => copies(
+                "Reflinks require one file system that supports them (Btrfs, XFS). Pass `--link copy`",
+                (*needed, *available),
+            ),
+            Self::CannotLink {
+                needed, available, ..
+            } => copies(
+                "Hardlinks require one file system, one mount, and files that the user who runs hod \
+                 owns. Pass `--link copy`",
+                (*needed, *available),
+            ),
         }
     }
 }
 
-impl Hint for OutputError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Exists { .. } => "Choose another name, or remove it first.".to_owned(),
-            Self::IsStore { path } => format!(
-                "Choose another output. `hod select` and `hod unpack` write into stores; `hod ls {}` \
-                 lists what this one has.",
-                path.display()
-            ),
-            Self::IsLayout { .. } => {
-                "Choose another directory. `hod copy SRC oci:PATH` and `hod export --format oci` add images to \
-                 an OCI layout.".to_owned()
-            }
-            Self::NotWritable { source, .. } => {
-                let hint = source.hint();
-                let hint = hint.unwrap_or_else(|| "Choose another path.".to_owned());
-                format!("Nothing was changed. {hint}")
-            }
-            Self::NoSpace { fewer, .. } => format!(
-                "Nothing was written. Free some space{}.",
-                match fewer {
-                    Fewer::List => {
-                        ", choose another disk, or carry fewer images with `--section` or a \
-                         shorter list"
-                    }
-                    Fewer::ListOfStore => {
-                        ", choose another disk, or pack fewer images with a list: `hod pack LIST \
-                         --store DIR`"
-                    }
-                    Fewer::Only => {
-                        ", choose another disk, or carry fewer images with `--only LIST`"
-                    }
-                    Fewer::Never => " or choose another disk",
-                }
-            ),
-            Self::NoSpaceForAll { .. } => {
-                "Nothing was written. Free some space, or put one of them on another disk."
-                    .to_owned()
-            }
-            Self::FileTooLong { .. } => {
-                "nothing was written; `--volume-size fat32` divides the bundle into files that it \
-                 holds"
-                    .to_owned()
-            }
-            Self::CrossDevice {
-                needed, available, ..
-            } => format!(
-                "put the output on the file system of the source, or pass `--link copy`, which \
-                 needs {} there ({} free); nothing was written",
-                format_len(*needed),
-                format_len(*available),
-            ),
-            Self::CannotLink {
-                mode,
-                needed,
-                available,
-                ..
-            } => format!(
-                "{} Pass `--link copy`, which needs {} there ({} free). Nothing was written.",
-                match mode {
-                    LinkMode::Reflink => {
-                        "Reflinks require that both are on one file system, and that it has \
-                         reflinks (Btrfs, XFS)."
-                    }
-                    LinkMode::Hard | LinkMode::Copy => {
-                        "Hardlinks require that both are on one file system and one mount, and that \
-                         the user who runs hod owns the files."
-                    }
-                },
-                format_len(*needed),
-                format_len(*available),
-            ),
-        })
-    }
+/// A refusal to make links, with what copies would require.
+fn copies(advice: &str, (needed, available): (u64, u64)) -> Diagnosis {
+    Diagnosis::refused(File).hint(format!(
+        "Nothing was written. {advice}, which requires {} there ({} free).",
+        format_len(needed),
+        format_len(available)
+    ))
 }

@@ -10,7 +10,6 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use self::closure::{Closure, about, closure};
-use super::batch::error_chain;
 use super::input::{Input, Look, Registries, no_catalog, tags};
 use super::inventory::{Detail, Inventory};
 use super::preflight::{Undone, check_source};
@@ -19,8 +18,8 @@ use hod_bundle::{Origin, OriginKind, Receipt};
 use hod_list::{ImageList, ListEntry, ListLine, RenameRules};
 use hod_oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
 use hod_registry::{Client, ContentCheck, ManifestRef, ReferrerFinder, RegistryError, Repo};
-use hod_report::Hint;
 use hod_report::amount::format_count;
+use hod_report::{Diagnose as _, chain};
 use hod_store::Holding;
 use hod_transfer::{Locate, ReferrerMode};
 
@@ -91,7 +90,7 @@ impl Found {
     fn leave_out(&mut self, image: String, error: RegistryError) {
         self.unread.push(DamagedImage {
             image,
-            error: error_chain(&error),
+            error: chain(&error),
             reason: error.reason(),
         });
         self.first_error.get_or_insert(error);
@@ -107,7 +106,10 @@ impl Found {
             n_digests: receipt.n_digests(),
             absent: self.absent,
             unread: self.unread,
-            hint: self.first_error.as_ref().and_then(Hint::hint),
+            hint: self
+                .first_error
+                .as_ref()
+                .and_then(|error| error.diagnose().hint),
             receipt,
         }
     }
@@ -292,7 +294,7 @@ async fn of_images(
             // A pattern without matches.
             Locate::Unreadable(error) => found.unread.push(DamagedImage {
                 image: image.name,
-                error: error_chain(&error),
+                error: chain(&error),
                 reason: None,
             }),
             Locate::Stored { .. } | Locate::Layout(_) => {}
@@ -411,7 +413,7 @@ async fn claim_blobs(
             Ok(evidence) => evidence.of_len(len),
             Err(error) => {
                 reason = error.reason();
-                error_chain(&error)
+                chain(&error)
             }
         };
         found.unread.push(DamagedImage {

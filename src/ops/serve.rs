@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::{Catalog, Context, OpsError, base};
 use hod_bundle::ReadOptions;
 use hod_fsx::Durability;
-use hod_report::ErrorClass;
+use hod_report::{Diagnose as _, ErrorClass};
 use hod_server::{Access, AccessLog, Content, Front, Hosts, Logins, ServedBundle, Serving, Tls};
 use hod_store::{Store, StoreError};
 
@@ -199,7 +199,7 @@ fn open(path: &Path, access: Access, reading: &ReadOptions) -> Result<(Content, 
     };
     match Store::create(path) {
         Ok(store) => Ok((Content::Store(store), made)),
-        Err(source) if made == Made::Before && source.class() == ErrorClass::File => {
+        Err(source) if made == Made::Before && source.diagnose().class == ErrorClass::File => {
             Err(OpsError::NotWritable {
                 path: path.to_owned(),
                 source,

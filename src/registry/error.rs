@@ -1,9 +1,8 @@
 //! What goes wrong with a registry, and what to do about it.
 
-mod advice;
+pub(crate) mod advice;
 pub(crate) mod body;
 pub(crate) mod certificates;
-mod class;
 mod connection;
 pub(crate) mod harbor;
 pub(crate) mod helper;
@@ -16,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use self::advice::uploaded;
 use crate::{CertificatesError, HelperError, LoginState, RefusalContext, RequestLine, SafeUrl};
 use hod_oci::{Digest, ManifestError, Registry};
 use hod_report::without_ids;
@@ -25,7 +25,7 @@ pub use body::ErrorBody;
 use body::StatusText;
 pub(crate) use body::in_words;
 pub use connection::{ConnectionError, TlsFailure, UsedProxy};
-pub(crate) use quoted::{element, presentable};
+pub(crate) use quoted::element;
 
 /// Maximum number of bytes read of an error's body.
 pub(crate) const ERROR_LEN_MAX: u64 = 64 * 1024;
@@ -65,7 +65,7 @@ pub enum RegistryError {
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
     /// The rate limit of the registry lasts longer than hod waits.
-    #[error("`{host}` allows no more until {}", httpdate::fmt_http_date(*until))]
+    #[error("`{host}` does not allow more requests until {}", httpdate::fmt_http_date(*until))]
     Closed {
         host: String,
         until: SystemTime,
@@ -129,21 +129,21 @@ pub enum RegistryError {
         actual: u64,
     },
     /// Another number of bytes than the manifest says.
-    #[error("{request}: {actual} bytes, or more, where the manifest says {expected}")]
+    #[error("{request}: expected {expected} bytes, found {actual} or more")]
     Length {
         request: Box<RequestLine>,
         expected: u64,
         actual: u64,
     },
     /// The same, and the bytes have the right digest.
-    #[error("{request}: the blob has {actual} bytes, where the manifest says {expected}")]
+    #[error("{request}: the blob is {actual} bytes, but the manifest says {expected}")]
     WrongClaim {
         request: Box<RequestLine>,
         expected: u64,
         actual: u64,
     },
     /// Other bytes than the digest names.
-    #[error("{request}: expected `{expected}`, got `{actual}`")]
+    #[error("{request}: expected `{expected}`, found `{actual}`")]
     DigestMismatch {
         request: Box<RequestLine>,
         expected: Digest,
@@ -175,7 +175,7 @@ pub enum RegistryError {
         found: String,
     },
     /// A success status although the content cannot be found afterwards.
-    #[error("{request}: the registry answered {status} and does not have `{digest}`")]
+    #[error("{request}: the registry answered {status}, but does not have `{digest}`")]
     NotStored {
         request: Box<RequestLine>,
         status: u16,
@@ -188,7 +188,7 @@ pub enum RegistryError {
     #[error("{request}: redirected too often")]
     Redirects { request: Box<RequestLine> },
     /// A host that no URL can have.
-    #[error("`{registry}` is no host that can be contacted")]
+    #[error("`{registry}` is not a valid host name")]
     Host { registry: Registry },
     /// The token server's answer has no token.
     #[error("{request}: {}", no_token(said.as_deref()))]
@@ -198,17 +198,17 @@ pub enum RegistryError {
         said: Option<String>,
     },
     /// The token server knows passwords only.
-    #[error("{request}: {status}: the token server takes no identity tokens")]
+    #[error("{request}: {status}: the token server does not accept identity tokens")]
     IdentityToken {
         request: Box<RequestLine>,
         status: u16,
     },
     /// The registry names no usable token server.
-    #[error("`{registry}` sends clients to `{realm}` for a token, which is no URL")]
+    #[error("`{registry}` sends clients to `{realm}` for a token, which is not a URL")]
     Realm { registry: Registry, realm: String },
     /// Harbor returned an anonymous token for a login that it accepted before, as it does while its
     /// database is down.
-    #[error("`{registry}` no longer knows `{username}`, whose login it accepted before")]
+    #[error("`{registry}` no longer accepts the login of `{username}`, which it accepted before")]
     LoginForgotten {
         registry: Registry,
         username: String,
@@ -219,10 +219,10 @@ pub enum RegistryError {
     #[error("`{registry}` sends clients to `{realm}` for a token, which is not encrypted")]
     PlainRealm { registry: Registry, realm: SafeUrl },
     /// An upload broke off whose data cannot be sent twice.
-    #[error("the upload broke off, and its data can be read only once")]
+    #[error("the upload was interrupted, and its data can be read only once")]
     ReadOnce { source: Box<RegistryError> },
     /// The data to be uploaded could not be read.
-    #[error("{request}: the data to upload could not be read")]
+    #[error("{request}: failed to read the data to upload")]
     UploadSource {
         request: Box<RequestLine>,
         source: io::Error,
@@ -248,7 +248,7 @@ pub enum RegistryError {
     #[error("`{url}` is not fetched: {problem}")]
     ForeignUrl { url: String, problem: &'static str },
     /// No HTTP client could be set up.
-    #[error("cannot set up connections")]
+    #[error("failed to set up connections")]
     Setup { source: Arc<reqwest::Error> },
     /// The client's name cannot be sent in a header.
     #[error("`{text}` cannot be sent as the name of this program")]
@@ -483,10 +483,7 @@ impl RegistryError {
     pub fn damaged_upload(&self) -> Option<&Digest> {
         match self {
             Self::DamagedUpload { actual, .. } => Some(actual),
-            Self::UploadSource { source, .. } => source
-                .get_ref()
-                .and_then(|source| source.downcast_ref::<Self>())
-                .and_then(Self::damaged_upload),
+            Self::UploadSource { source, .. } => uploaded(source)?.damaged_upload(),
             Self::ReadOnce { source } => source.damaged_upload(),
             _ => None,
         }
@@ -547,10 +544,9 @@ impl RegistryError {
             {
                 Failure::Garbled
             }
-            Self::UploadSource { source, .. } => source
-                .get_ref()
-                .and_then(|source| source.downcast_ref::<Self>())
-                .map_or(Failure::Lasting, Self::failure),
+            Self::UploadSource { source, .. } => {
+                uploaded(source).map_or(Failure::Lasting, Self::failure)
+            }
             _ => Failure::Lasting,
         }
     }
@@ -588,7 +584,7 @@ impl RegistryError {
 mod tests {
     use super::*;
     use crate::{LoginState, Purpose, Refuser, Subject};
-    use hod_report::Hint as _;
+    use hod_report::Diagnose as _;
 
     fn status(method: &str, path: &str, (status, body): (u16, &str)) -> RegistryError {
         let url = format!("https://harbor.corp{path}").parse().unwrap();
@@ -651,7 +647,7 @@ mod tests {
         #[track_caller]
         fn check(method: &str, code: u16, expect: &str) {
             let error = status(method, "/v2/offline/nginx/manifests/1", (code, ""));
-            let hint = error.hint().unwrap_or_default();
+            let hint = error.diagnose().hint.unwrap_or_default();
             assert!(hint.contains(expect), "{code}: {hint}");
         }
         check(
@@ -659,12 +655,12 @@ mod tests {
             401,
             "`offline` does not exist, or `robot$ci` may not push",
         );
-        assert_eq!(status("GET", "/v2/", (400, "")).hint(), None);
+        assert_eq!(status("GET", "/v2/", (400, "")).diagnose().hint, None);
         let body = "Client sent an HTTP request to an HTTPS server.\n";
-        let hint = status("GET", "/v2/", (400, body)).hint();
+        let hint = status("GET", "/v2/", (400, body)).diagnose().hint;
         assert_eq!(
             hint.unwrap(),
-            "`harbor.corp` speaks TLS: leave out `--plain-http harbor.corp`"
+            "`harbor.corp` uses TLS. Leave out `--plain-http harbor.corp`."
         );
     }
 

@@ -1,16 +1,20 @@
 //! What happens, as values: mechanisms and engine report facts, the face renders them.
 
 pub mod amount;
+mod chain;
 mod class;
-mod hint;
+mod diagnosis;
+mod quoted;
 mod reason;
 pub mod redact;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
+pub use chain::chain;
 pub use class::ErrorClass;
-pub use hint::{Hint, sentence};
+pub use diagnosis::{Changes, Diagnose, Diagnosis};
+pub use quoted::{presentable, presentable_within};
 pub use reason::without_ids;
 
 use hod_oci::Digest;

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use hod_report::{Event, Reporter};
+use hod_report::{Event, Reporter, chain};
 
 pub use outage::{HostState, Outages};
 
@@ -245,18 +245,6 @@ pub fn with_jitter(delay: Duration) -> Duration {
 fn jitter() -> u32 {
     let per_mille = RandomState::new().hash_one(()) % 501;
     u32::try_from(per_mille).expect("at most 500") + 750
-}
-
-/// Returns an error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use futures_util::Stream;
 use hod_bundle::{Bundle, BundleError};
 use hod_fsx::FileRange;
 use hod_oci::{ContentMismatch, Digest, Manifest, RepositoryName, Tag, Verifier};
-use hod_report::{Event, Reporter};
+use hod_report::{Diagnose, Diagnosis, ErrorClass, Event, Reporter};
 use hod_store::Store;
 
 use super::error::ApiError;
@@ -224,10 +224,16 @@ struct Watch {
 
 /// A config or layer of a bundle that does not have its digest.
 #[derive(Debug, thiserror::Error)]
-#[error("blob `{expected}` is damaged in the bundle: its bytes have the digest `{actual}`")]
+#[error("blob `{expected}` is damaged in the bundle: its content has digest `{actual}`")]
 struct Damaged {
     expected: Digest,
     actual: Digest,
+}
+
+impl Diagnose for Damaged {
+    fn diagnose(&self) -> Diagnosis {
+        Diagnosis::new(ErrorClass::Verify)
+    }
 }
 
 impl ServedBlob {

@@ -1,7 +1,5 @@
 //! Answers that say no: the spec's error codes as JSON (distribution-spec 1.1, "Error Codes").
 
-use std::io;
-
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
@@ -9,6 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use hod_bundle::BundleError;
+use hod_report::{Diagnose, ErrorClass, chain};
 use hod_store::StoreError;
 
 /// A code of the spec, or of distribution where the spec has none.
@@ -185,30 +184,15 @@ impl From<BundleError> for ApiError {
 
 impl ApiError {
     /// Stored content could not be read or written.
-    pub(super) fn failed(error: &dyn std::error::Error) -> Self {
-        let mut cause = error.to_string();
-        let mut is_full = false;
-        let mut source = error.source();
-        while let Some(error) = source {
-            cause.push_str(": ");
-            cause.push_str(&error.to_string());
-            let io = error.downcast_ref::<io::Error>();
-            is_full |= io.is_some_and(|io| {
-                matches!(
-                    io.kind(),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-                )
-            });
-            source = error.source();
-        }
-        let told = if is_full {
+    pub(super) fn failed(error: &impl Diagnose) -> Self {
+        let told = if error.diagnose().class == ErrorClass::Space {
             Self::new(Code::NoSpace, "no space left on the registry's disk")
         } else {
             let message = "the storage of the registry failed; see its log";
             Self::new(Code::Unknown, message)
         };
         Self {
-            cause: Some(cause),
+            cause: Some(chain(error)),
             ..told
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hod_report::Hint;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// Why a server cannot be started as requested.
 #[derive(Debug, thiserror::Error)]
@@ -29,17 +29,21 @@ pub enum ServerError {
     },
 }
 
-impl Hint for ServerError {
-    fn hint(&self) -> Option<String> {
+impl Diagnose for ServerError {
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::new(ErrorClass::Usage);
         match self {
-            Self::File(error) => error.hint(),
-            Self::NoCertificate { .. } | Self::NoKey { .. } | Self::Pair { .. } => Some(
-                "Give `--tls-cert` the server's certificate, followed by those of its issuers, and \
-                 `--tls-key` its private key without a password."
-                    .to_owned(),
+            // A flag names it.
+            Self::File(error) => Diagnosis {
+                hint: error.diagnose().hint,
+                ..usage
+            },
+            Self::NoCertificate { .. } | Self::NoKey { .. } | Self::Pair { .. } => usage.hint(
+                "Pass the server's certificate, followed by those of its issuers, with \
+                 `--tls-cert`, and its private key, without a password, with `--tls-key`.",
             ),
             Self::NoLogins { .. } | Self::BadLogin { .. } => {
-                Some("Add a user with `htpasswd -B FILE USER`.".to_owned())
+                usage.hint("Add a user with `htpasswd -B FILE USER`.")
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use hod_oci::{ContentMismatch, Digest, DigestError, ManifestError, RepositoryName};
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::ErrorClass::{Internal, NotFound, Policy, Usage, Verify};
+use hod_report::{Diagnose, Diagnosis};
 
 /// A failed operation on a store.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ pub enum StoreError {
         source: ManifestError,
     },
     /// An image was to be published before all of it was there.
-    #[error("`{repository}` cannot be published: blob `{digest}` is not in the store")]
+    #[error("`{repository}` cannot be published: blob `{digest}` not found in the store")]
     MissingBlob {
         repository: RepositoryName,
         digest: Digest,
@@ -85,76 +85,55 @@ impl StoreError {
             _ => error.into(),
         }
     }
-
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::NotAStore { .. } | Self::InsideTree { .. } => ErrorClass::Usage,
-            Self::InUse { .. }
-            | Self::Indirect { .. }
-            | Self::IndirectFile { .. }
-            | Self::SameDirectory { .. }
-            | Self::Changed { .. } => ErrorClass::Policy,
-            Self::ReadOnly { .. } => ErrorClass::Internal,
-            Self::File(error) => error.class(),
-            Self::NotPutBack { source, .. } => source.class(),
-            Self::BadLink { .. }
-            | Self::Content(_)
-            | Self::Corrupt { .. }
-            | Self::BadManifest { .. } => ErrorClass::Verify,
-            Self::MissingBlob { .. } => ErrorClass::NotFound,
-        }
-    }
 }
 
-impl Hint for StoreError {
-    fn hint(&self) -> Option<String> {
+impl Diagnose for StoreError {
+    fn diagnose(&self) -> Diagnosis {
         match self {
-            Self::NotAStore { .. } => Some(
-                "give the directory that `hod pull` wrote, or the `rootdirectory` of a registry"
-                    .to_owned(),
+            Self::NotAStore { .. } => Diagnosis::new(Usage).hint(
+                "Name the directory that `hod pull` wrote, or the `rootdirectory` of a registry.",
             ),
             Self::InsideTree { .. } => {
-                Some("give the directory that has `docker/registry/v2` in it".to_owned())
+                Diagnosis::new(Usage).hint("Name the directory that contains `docker/registry/v2`.")
             }
-            Self::InUse { .. } => Some("wait until that process has ended".to_owned()),
-            Self::Indirect { .. } | Self::IndirectFile { .. } => Some(
-                "In a store or tree, nothing is written or removed through a symbolic link; one at \
-                 the store itself, or above it, is followed. Put what it leads to there, or choose \
-                 another store."
-                    .to_owned(),
+            Self::ReadOnly { .. } => Diagnosis::new(Internal),
+            Self::InUse { .. } => {
+                Diagnosis::refused(Policy).hint("Wait until that process has ended.")
+            }
+            Self::Indirect { .. } | Self::IndirectFile { .. } => Diagnosis::refused(Policy).hint(
+                "Inside a store or tree, hod does not write or remove anything through a symbolic \
+                 link; a link at the store itself, or above it, is followed. Put the target of the \
+                 link there, or choose another store.",
             ),
-            Self::SameDirectory { .. } => Some(
-                "nothing is removed from the store itself: choose a new directory".to_owned(),
+            Self::SameDirectory { .. } => Diagnosis::refused(Policy)
+                .hint("Choose a new directory: hod removes nothing from the store itself."),
+            Self::Changed { .. } => Diagnosis::new(Policy).hint(
+                "Stop the other program that writes to the store or the tree, then run the command \
+                 again.",
             ),
-            Self::Changed { .. } => Some(
-                "no other program may write to the store or the tree: stop it, then run the \
-                 command again"
-                    .to_owned(),
-            ),
-            Self::NotPutBack { path, kept, .. } => Some(format!(
-                "move `{}` to `{}` before anything else",
+            Self::NotPutBack { path, kept, source } => source.diagnose().hint(format!(
+                "Before anything else, move `{}` to `{}`.",
                 kept.display(),
                 path.display()
             )),
-            Self::ReadOnly { .. } => None,
-            Self::File(error) => error.hint(),
-            Self::BadLink { path, .. } | Self::Corrupt { path, .. } => Some(format!(
-                "`hod verify` lists all that is damaged; remove `{}` and pull its image again",
-                path.display()
-            )),
-            Self::Content(_) => Some(
-                "nothing of this blob was kept; running the same command again is safe".to_owned(),
-            ),
-            Self::MissingBlob { .. } => {
-                Some("pull the image again: what is there already is not fetched twice".to_owned())
+            Self::File(error) => error.diagnose(),
+            Self::BadLink { path, .. } | Self::Corrupt { path, .. } => {
+                Diagnosis::new(Verify).hint(format!(
+                    "Remove `{}` and pull its image again. `hod verify` lists everything that is \
+                     damaged.",
+                    path.display()
+                ))
             }
-            Self::BadManifest { source, .. } => match source {
-                ManifestError::Schema1 => Some(
-                    "push the image again from a current Docker, which writes schema 2".to_owned(),
-                ),
-                _ => None,
-            },
+            Self::Content(_) => Diagnosis::new(Verify)
+                .hint("Nothing of this blob was kept. Running the same command again is safe."),
+            Self::BadManifest {
+                source: ManifestError::Schema1,
+                ..
+            } => Diagnosis::new(Verify)
+                .hint("Push the image again with a current Docker, which writes schema 2."),
+            Self::BadManifest { .. } => Diagnosis::new(Verify),
+            Self::MissingBlob { .. } => Diagnosis::new(NotFound)
+                .hint("Pull the image again. Blobs that are present are not fetched twice."),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use hod_report::Hint;
 use hod_report::amount::format_len;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// The first bytes of a gzip member.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
@@ -84,7 +84,7 @@ pub(super) fn decoder_of<'a>(
 
 /// A zstd stream that can only be decompressed with more memory than it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("its zstd window is too large: it may have {} at most", format_len(1 << self.log_max))]
+#[error("its zstd window is too large: at most {} is supported", format_len(1 << self.log_max))]
 pub struct WindowTooLarge {
     /// The logarithm of the largest accepted window.
     pub log_max: u32,
@@ -97,11 +97,13 @@ impl WindowTooLarge {
     }
 }
 
-impl Hint for WindowTooLarge {
-    fn hint(&self) -> Option<String> {
-        let advice = "It was compressed with `zstd --long` or `--ultra`. Compress it again without \
-                      them: `zstd -dc --long=31 OLD.tar.zst | zstd -o NEW.tar.zst`.";
-        Some(advice.to_owned())
+impl Diagnose for WindowTooLarge {
+    fn diagnose(&self) -> Diagnosis {
+        // hod writes no such stream: a bit may be flipped.
+        Diagnosis::new(ErrorClass::Verify).hint(
+            "It was compressed with `zstd --long` or `--ultra`. Compress it again without them: \
+             `zstd -dc --long=31 OLD.tar.zst | zstd -o NEW.tar.zst`.",
+        )
     }
 }
 

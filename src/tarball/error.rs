@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::input::{Fault, Mode, Problem};
 use super::{EntryPathError, WindowTooLarge};
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::ErrorClass::{Policy, Verify};
+use hod_report::amount::format_len;
+use hod_report::{Diagnose, Diagnosis};
 
 /// An archive that cannot be read, or only in part.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +16,10 @@ pub enum ArchiveError {
     #[error(transparent)]
     File(#[from] hod_fsx::Error),
     /// The bytes where a header is expected are not a header.
-    #[error("`{}` is not a tar, or is damaged: what is at byte {offset} is not a header", path.display())]
+    #[error("`{}` is not a tar archive, or is damaged: no valid header at byte {offset}", path.display())]
     BadHeader { path: PathBuf, offset: u64 },
     /// It ends before it says that it does.
-    #[error("`{}` is cut off after {len} bytes, behind `{}`", path.display(), last.escape_debug())]
+    #[error("`{}` is truncated: it ends after {len} bytes, at or after `{}`", path.display(), last.escape_debug())]
     Truncated {
         path: PathBuf,
         len: u64,
@@ -26,19 +27,19 @@ pub enum ArchiveError {
         last: String,
     },
     /// It goes on after it says that it ends.
-    #[error("`{}` is damaged: something follows the end of the tar, at byte {offset}", path.display())]
+    #[error("`{}` is damaged: there is data after the end of the archive, at byte {offset}", path.display())]
     Trailing { path: PathBuf, offset: u64 },
     /// A compressed archive whose stream is damaged.
     #[error("`{}` cannot be decompressed", path.display())]
     Decompress { path: PathBuf, source: io::Error },
     /// A member whose path leads elsewhere.
-    #[error("`{}` has a member that is not safe", path.display())]
+    #[error("`{}` has a member with an unsafe path", path.display())]
     UnsafePath {
         path: PathBuf,
         source: EntryPathError,
     },
     /// A member of a kind that has no place in any archive of images.
-    #[error("`{}` has `{}`, which is a {kind}", path.display(), member.escape_debug())]
+    #[error("`{}` contains `{}`, which is a {kind}", path.display(), member.escape_debug())]
     Kind {
         path: PathBuf,
         member: String,
@@ -46,13 +47,13 @@ pub enum ArchiveError {
         kind: &'static str,
     },
     /// Two members of one name, of which readers would take one or the other.
-    #[error("`{}` has `{}` twice", path.display(), member.escape_debug())]
+    #[error("`{}` contains `{}` twice", path.display(), member.escape_debug())]
     Duplicate { path: PathBuf, member: String },
     /// More members than any archive of images needs.
-    #[error("`{}` has more than {n_max} members", path.display())]
+    #[error("`{}` contains more than {n_max} members", path.display())]
     TooMany { path: PathBuf, n_max: usize },
     /// A member that is to be held in memory and is too long for that.
-    #[error("`{}` has {len} bytes in `{}`; at most {len_max} are read there", path.display(), member.escape_debug())]
+    #[error("`{}` in `{}` is {}; at most {} is read", member.escape_debug(), path.display(), format_len(*len), format_len(*len_max))]
     TooLong {
         path: PathBuf,
         member: String,
@@ -84,44 +85,25 @@ impl From<Fault> for ArchiveError {
     }
 }
 
-impl ArchiveError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
+impl Diagnose for ArchiveError {
+    fn diagnose(&self) -> Diagnosis {
+        let damaged = || {
+            Diagnosis::new(Verify).hint(
+                "Copy the archive again, and compare its length or checksum with the original.",
+            )
+        };
         match self {
-            Self::File(error) => error.class(),
-            // A window that is too large may be a bit that is flipped.
-            Self::BadHeader { .. }
-            | Self::Truncated { .. }
-            | Self::Trailing { .. }
-            | Self::Decompress { .. } => ErrorClass::Verify,
-            Self::UnsafePath { .. }
-            | Self::Kind { .. }
-            | Self::Duplicate { .. }
-            | Self::TooMany { .. }
-            | Self::TooLong { .. } => ErrorClass::Policy,
-        }
-    }
-}
-
-impl Hint for ArchiveError {
-    fn hint(&self) -> Option<String> {
-        if let Self::Decompress { source, .. } = self
-            && let Some(error) = WindowTooLarge::of(source)
-        {
-            return error.hint();
-        }
-        match self {
-            Self::File(error) => error.hint(),
-            Self::BadHeader { .. }
-            | Self::Truncated { .. }
-            | Self::Trailing { .. }
-            | Self::Decompress { .. } => {
-                Some("copy the archive again, and compare its length or checksum".to_owned())
-            }
+            Self::File(error) => error.diagnose(),
+            Self::Decompress { source, .. } => match WindowTooLarge::of(source) {
+                Some(error) => error.diagnose(),
+                None => damaged(),
+            },
+            Self::BadHeader { .. } | Self::Truncated { .. } | Self::Trailing { .. } => damaged(),
             Self::UnsafePath { .. } | Self::Kind { .. } | Self::Duplicate { .. } => {
-                Some("no tool for images writes such an archive; nothing of it was used".to_owned())
+                Diagnosis::new(Policy)
+                    .hint("No image tool writes such an archive. Nothing of it was used.")
             }
-            _ => None,
+            Self::TooMany { .. } | Self::TooLong { .. } => Diagnosis::new(Policy),
         }
     }
 }

@@ -8,11 +8,10 @@ mod quoting;
 
 pub use facts::{BundleKind, Facts, FileFacts, ImageFacts, ToolFacts};
 
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use std::collections::BTreeSet;
 
 use minijinja::{Environment, UndefinedBehavior};
-
-use hod_report::Hint;
 
 /// One of hod's own templates: its name, which is the path in the bundle, and its text.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -48,7 +47,7 @@ pub struct Rendered {
 
 /// A template that does not fit the facts, or that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("template `{name}`{} does not work", at_line(*line))]
+#[error("template `{name}`{} cannot be rendered", at_line(*line))]
 pub struct TemplateError {
     pub name: String,
     pub line: Option<usize>,
@@ -60,12 +59,11 @@ fn at_line(line: Option<usize>) -> String {
         .unwrap_or_default()
 }
 
-impl Hint for TemplateError {
-    fn hint(&self) -> Option<String> {
-        Some(
-            "nothing was written. Templates are Jinja's; what `--set KEY=VALUE` gives is `set.KEY` \
-             there, and `set.KEY|default(\"x\")` does without it"
-                .to_owned(),
+impl Diagnose for TemplateError {
+    fn diagnose(&self) -> Diagnosis {
+        Diagnosis::new(ErrorClass::Usage).hint(
+            "Nothing was written. Templates use the syntax of Jinja. The value of `--set KEY=VALUE` \
+             is `set.KEY`; `set.KEY|default(\"x\")` makes it optional.",
         )
     }
 }

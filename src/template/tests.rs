@@ -134,9 +134,9 @@ fn what_nobody_set_is_an_error_with_its_line() {
         let said = error.to_string();
         assert_eq!(
             said,
-            format!("template `x.txt`, line {line}, does not work")
+            format!("template `x.txt`, line {line}, cannot be rendered")
         );
-        assert!(error.hint().unwrap().contains("--set"));
+        assert!(error.diagnose().hint.unwrap().contains("--set"));
     }
     check("a\n{{ nothing }}\n", 2);
     check("a\nb\n{{ set.nothing }}\n", 3);

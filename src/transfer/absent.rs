@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::error::VERIFY;
 use hod_oci::{Descriptor, Digest, Manifest, Platform};
-use hod_report::Hint;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// The annotation with which `BuildKit` marks an attestation in an index.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
@@ -58,7 +59,7 @@ impl fmt::Display for AbsentChild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} (`{}`) is listed in the index and was not found in {}",
+            "{} (`{}`) is listed in the index, but was not found in {}",
             self.role, self.digest, self.holder
         )?;
         if self.present.is_empty() {
@@ -68,42 +69,39 @@ impl fmt::Display for AbsentChild {
     }
 }
 
-impl Hint for AbsentChild {
-    fn hint(&self) -> Option<String> {
-        let from_docker = match self.holder {
-            Holder::Archive => {
-                "; for an archive of one platform, save it with `docker save --platform`"
-            }
-            _ => "",
-        };
+impl Diagnose for AbsentChild {
+    fn diagnose(&self) -> Diagnosis {
+        let missing = Diagnosis::new(ErrorClass::NotFound);
         let there = self.present.first();
-        Some(match (self.wish, there, &self.holder) {
+        let found = match (self.wish, there, &self.holder) {
             (Wish::Platform, _, Holder::Repository(_)) => {
-                "The registry has lost it, or never had it: push the image there again from where \
-                 it was built, or choose other platforms with `--platform`."
-                    .to_owned()
-            }
-            (Wish::Platform, Some(there), _) => {
-                format!("`--platform {there}` carries the platform that is there{from_docker}.")
-            }
-            (Wish::Whole, Some(there), _) => format!(
-                "`--index rewrite` carries what is there under a new digest, and `--platform \
-                 {there}` that platform alone{from_docker}."
-            ),
-            (Wish::Whole, None, Holder::Repository(_)) => {
-                "`--index rewrite` carries what is there under a new digest, and `--platform \
-                 OS/ARCH` one platform alone."
-                    .to_owned()
+                return missing.hint(
+                    "The registry has lost it, or never had it. Push the image there again from \
+                     where it was built, or choose other platforms with `--platform`.",
+                );
             }
             (_, None, Holder::Archive) => {
-                "The archive is incomplete: save it again, with `docker save --platform` for one \
-                 platform."
-                    .to_owned()
+                return missing.hint(
+                    "The archive is incomplete. Save it again, with `docker save --platform` for one \
+                     platform.",
+                );
             }
-            (_, None, Holder::Source) => {
-                "`hod verify` names everything that is damaged or missing there".to_owned()
+            (_, None, Holder::Source) => return missing.hint(VERIFY),
+            (Wish::Platform, Some(there), _) => missing.hint(format!(
+                "`--platform {there}` transfers the platform that is present."
+            )),
+            (Wish::Whole, there, _) => missing.hint(format!(
+                "`--index rewrite` transfers what is present under a new digest, and `--platform {}` \
+                 one platform alone.",
+                there.map_or("OS/ARCH", String::as_str)
+            )),
+        };
+        match self.holder {
+            Holder::Archive => {
+                found.and("For an archive of one platform, save it with `docker save --platform`.")
             }
-        })
+            Holder::Repository(_) | Holder::Source => found,
+        }
     }
 }
 

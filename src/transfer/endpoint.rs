@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::ChosenImage;
 use hod_oci::{Reference, ReferenceError, Registry, RepositoryName};
-use hod_report::Hint;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// A source or target of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ const DOCKER: &str = "docker:";
 /// Why a text is not an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    #[error("nothing after `{transport}:`")]
+    #[error("nothing follows `{transport}:`")]
     Empty { transport: &'static str },
     #[error("`{text}` is not a registry or an image")]
     Docker {
@@ -130,7 +130,7 @@ pub enum EndpointError {
         #[source]
         source: ReferenceError,
     },
-    #[error("`{image}`, after the path in `{text}`, is not the tag or the name of an image")]
+    #[error("`{image}`, after the path in `{text}`, is not a tag or the name of an image")]
     Image {
         text: String,
         image: String,
@@ -143,26 +143,24 @@ pub enum EndpointError {
     Unknown { text: String },
 }
 
-impl Hint for EndpointError {
-    fn hint(&self) -> Option<String> {
-        let transports = || {
-            let words = TRANSPORTS.iter().map(|(word, _)| format!("`{word}:PATH`"));
-            words.collect::<Vec<_>>().join(", ")
-        };
+impl Diagnose for EndpointError {
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::new(ErrorClass::Usage);
         match self {
-            Self::Empty { transport } => Some(format!("write `{transport}:PATH`")),
-            Self::Slashes { .. } => Some(format!("write `{DOCKER}//HOST/REPOSITORY:TAG`")),
-            Self::Docker { .. } => None,
-            Self::Image { .. } => Some(
-                "one image is chosen by its tag or its whole name: `oci:PATH:1.27`, \
-                 `oci:PATH:nginx:1.27`"
-                    .to_owned(),
+            Self::Empty { transport } => usage.hint(format!("Write `{transport}:PATH`.")),
+            Self::Slashes { .. } => usage.hint(format!("Write `{DOCKER}//HOST/REPOSITORY:TAG`.")),
+            Self::Docker { .. } => usage,
+            Self::Image { .. } => usage.hint(
+                "Name one image by its tag or its whole name: `oci:PATH:1.27`, `oci:PATH:nginx:1.27`.",
             ),
-            Self::Unknown { .. } => Some(format!(
-                "name a file or directory that exists, a registry (`HOST[/PREFIX]`), an image \
-                 (`REPOSITORY:TAG`), or say what is meant: {}",
-                transports()
-            )),
+            Self::Unknown { .. } => {
+                let words = TRANSPORTS.iter().map(|(word, _)| format!("`{word}:PATH`"));
+                usage.hint(format!(
+                    "Name a file or directory that exists, a registry (`HOST[/PREFIX]`), or an image \
+                     (`REPOSITORY:TAG`), or say what it is: {}.",
+                    words.collect::<Vec<_>>().join(", ")
+                ))
+            }
         }
     }
 }

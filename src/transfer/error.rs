@@ -1,6 +1,8 @@
 //! What can go wrong on the way.
 
-mod class;
+mod diagnosis;
+
+pub(crate) use diagnosis::VERIFY;
 
 use std::sync::Arc;
 
@@ -12,13 +14,10 @@ use hod_fsx::IoKind;
 use hod_layout::{CollectionError, LayoutError, NoDockerImage};
 use hod_oci::{ContentMismatch, Digest, ManifestError, Registry, Tag};
 use hod_registry::RegistryError;
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::amount::format_len;
+use hod_report::{Diagnose as _, Diagnosis};
 use hod_retry::Failure;
 use hod_store::StoreError;
-
-/// An alternative where referrers fail.
-const WITHOUT_REFERRERS: &str = "`--no-referrers` carries the image without its referrers";
 
 /// A failed transfer of an image or of one of its parts.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +50,7 @@ pub enum TransferError {
     ChildAbsent(Box<AbsentChild>),
     #[error("blob `{digest}` not found")]
     BlobAbsent { digest: Digest },
-    #[error("blob `{digest}` has {actual} bytes where {claim} says {expected}")]
+    #[error("blob `{digest}` is {actual} bytes, but {claim} says {expected}")]
     BlobLength {
         digest: Digest,
         claim: SizeClaim,
@@ -60,7 +59,7 @@ pub enum TransferError {
     },
     /// Manifests of one image contradict each other.
     #[error(
-        "blob `{digest}` has {} bytes by manifest `{}`, and {} by manifest `{}`",
+        "blob `{digest}` is {} bytes according to manifest `{}`, and {} according to manifest `{}`",
         first.1, first.0, second.1, second.0
     )]
     SizesDiffer {
@@ -69,7 +68,7 @@ pub enum TransferError {
         second: Box<(Digest, u64)>,
     },
     /// The blob does not have the size that the manifest of a waiting image states.
-    #[error("blob `{digest}` does not have the {expected} bytes that manifest `{manifest}` says")]
+    #[error("blob `{digest}` is not {expected} bytes, as manifest `{manifest}` says")]
     WrongSize {
         manifest: Digest,
         digest: Digest,
@@ -92,7 +91,9 @@ pub enum TransferError {
     #[error("image has no platform {wanted}; it has {offered}")]
     NoPlatform { wanted: String, offered: String },
     /// Most registries refuse an index whose children they do not have.
-    #[error("the registry refuses an index that lists manifests which are not carried: {lacking}")]
+    #[error(
+        "the registry refuses an index whose manifests are not all transferred; left out: {lacking}"
+    )]
     PartialIndex {
         lacking: String,
         source: Box<RegistryError>,
@@ -100,17 +101,17 @@ pub enum TransferError {
     #[error("the image is for {platform} only, not for {missing}")]
     OtherPlatform { platform: String, missing: String },
     #[error(
-        "`{digest}` is an index, and carrying {platforms} alone would make that digest unservable"
+        "`{digest}` is an index, and with {platforms} alone it could not be served under that digest"
     )]
     PinnedIndex { digest: Digest, platforms: String },
     /// The index has other platforms or attestations than when the list was locked.
     #[error(
-        "the index of what is carried has digest `{actual}`, and the list says `index=rewrite@{expected}`"
+        "the rewritten index has digest `{actual}`, but the list says `index=rewrite@{expected}`"
     )]
     Rewritten { expected: Digest, actual: Digest },
     #[error("indexes are nested more than {depth_max} deep")]
     TooDeep { depth_max: usize },
-    #[error("image has more than {n_max} manifests, or more than {len_max} bytes of them")]
+    #[error("the image has more than {n_max} manifests, or its manifests are larger than {}", format_len(*len_max as u64))]
     TooMany { n_max: usize, len_max: u64 },
     /// A failed look-up must not make an image appear unsigned.
     #[error("failed to list the referrers of `{digest}` (signatures, attestations, SBOMs)")]
@@ -118,45 +119,43 @@ pub enum TransferError {
         digest: Digest,
         source: Box<TransferError>,
     },
-    #[error("more than {n_max} manifests, or {len_max} bytes of them, are about the image")]
+    #[error("the image has more than {n_max} referrers, or their manifests are larger than {}", format_len(*len_max as u64))]
     TooManyReferrers { n_max: usize, len_max: u64 },
     /// Somebody's image has the name.
     #[error(
-        "tag `{tag}` of `{repository}` should name an index of referrers and names something else"
+        "tag `{tag}` of `{repository}` is the place of an index of referrers, but names something else"
     )]
     ReferrersTag { repository: String, tag: Tag },
     /// Replacing it would take somebody's signatures away.
     #[error(
-        "tag `{tag}` of `{repository}` holds other signatures or attestations than those that are carried, and was left as it is"
+        "tag `{tag}` of `{repository}` has other signatures or attestations than the source, and was left as it was"
     )]
     ReferrerDiffers { repository: String, tag: Tag },
     /// A format that has no place for an image.
-    #[error("a `docker save` archive cannot hold it")]
+    #[error("a `docker save` archive cannot hold the image")]
     NoDockerImage(#[from] NoDockerImage),
     /// Identity is the digest, and one name can have only one image.
-    #[error("`{name}` is `{digest}` here, and `{other}` for another image of this run")]
+    #[error("`{name}` would name two images, `{digest}` and `{other}`")]
     NameTaken {
         name: String,
         digest: Digest,
         other: Digest,
     },
     /// A bundle says of each digest whether it is a manifest.
-    #[error("its blob `{digest}` is the manifest of an image in the same bundle")]
+    #[error("its blob `{digest}` is the manifest of another image in the same bundle")]
     ManifestAsBlob { digest: Digest },
-    #[error("index cannot be rewritten")]
+    #[error("failed to rewrite the index")]
     Rewrite,
     #[error(
-        "blob `{digest}` cannot be sent again, since a compressed bundle, or one from a pipe, is read only once"
+        "blob `{digest}` cannot be sent again: a bundle that is compressed, or comes from a pipe, is read only once"
     )]
     ReadOnce { digest: Digest },
     /// A blob that was left out of a bundle, and that its target had when it was asked.
-    #[error(
-        "blob `{digest}` is not in the bundle, and the target, which had it, does not give it now"
-    )]
+    #[error("blob `{digest}` is not in the bundle, and the target no longer has it")]
     BaseLost { digest: Digest },
     /// A blob that was left out of a bundle, and that its target has in another repository only.
     #[error(
-        "blob `{digest}` is not in the bundle, and the registry does not mount it into `{repository}` from `{}`", from.as_deref().unwrap_or("-")
+        "blob `{digest}` is not in the bundle, and the registry did not mount it into `{repository}` from `{}`", from.as_deref().unwrap_or("-")
     )]
     NotMounted {
         digest: Digest,
@@ -166,7 +165,7 @@ pub enum TransferError {
     },
     /// The target has different content under a digest, whatever is pushed.
     #[error(
-        "`{repository}` has {} of blob `{digest}`, expected {expected} bytes, even after it was sent again", found(*actual)
+        "blob `{digest}` in `{repository}` is damaged: expected {expected} bytes, found {}, even after it was sent again", found(*actual)
     )]
     TargetDamaged {
         repository: String,
@@ -176,7 +175,7 @@ pub enum TransferError {
     },
     /// Bytes of the source that are not what they should be; none of them was published.
     #[error(
-        "{} is damaged: the bytes of blob `{digest}` have digest `{actual}`",
+        "{} is damaged: the content of blob `{digest}` has digest `{actual}`",
         any_of(paths)
     )]
     DamagedSource {
@@ -190,33 +189,11 @@ pub enum TransferError {
     #[error("{text}")]
     TargetFailed {
         text: String,
-        class: ErrorClass,
-        meaning: TargetFailure,
-        hint: Option<String>,
+        diagnosis: Diagnosis,
+        is_damaged_source: bool,
     },
-    #[error("stopped, since another image failed")]
+    #[error("stopped because another image failed")]
     Stopped,
-}
-
-/// What the failure of a target as a whole means for its images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetFailure {
-    /// Nothing was changed.
-    Refused,
-    /// What is on this machine is damaged.
-    Damage,
-    Other,
-}
-
-impl TargetFailure {
-    /// The meaning of an error that is a refusal, or is the damage of a local source.
-    pub fn of((is_refusal, is_damage): (bool, bool)) -> Self {
-        match (is_refusal, is_damage) {
-            (true, _) => Self::Refused,
-            (false, true) => Self::Damage,
-            (false, false) => Self::Other,
-        }
-    }
 }
 
 /// One of these files, of which it is not known which.
@@ -267,9 +244,8 @@ impl TransferError {
     pub(super) fn of_shared(error: Arc<Self>) -> Self {
         Arc::try_unwrap(error).unwrap_or_else(|shared| Self::TargetFailed {
             text: shared.to_string(),
-            class: shared.class(),
-            meaning: TargetFailure::of((shared.is_refusal(), shared.is_damaged_source())),
-            hint: shared.hint(),
+            diagnosis: shared.diagnose(),
+            is_damaged_source: shared.is_damaged_source(),
         })
     }
 
@@ -375,17 +351,16 @@ impl TransferError {
 fn where_damaged(holder: BlobHolder) -> &'static str {
     match holder {
         BlobHolder::Store => {
-            "Remove that file, then pull or unpack its image again, which fetches only \
-             what is missing; `hod verify` names everything that is damaged."
+            "Remove that file, then pull or unpack its image again, which fetches only what is \
+             missing. `hod verify` lists everything that is damaged."
         }
         BlobHolder::Bundle => {
-            "Copy the bundle, or this volume of it, again from where it was made, and \
-             compare its checksum there and here; `hod verify` names everything that is \
-             damaged."
+            "Copy the bundle, or this volume of it, again from where it was made, and compare the \
+             checksums of both. `hod verify` lists everything that is damaged."
         }
         BlobHolder::Other => {
-            "Copy it again from where it is whole, or make it again with what made it; \
-             `hod verify` names everything that is damaged."
+            "Copy it again from an undamaged original, or create it again with the tool that wrote \
+             it. `hod verify` lists everything that is damaged."
         }
     }
 }
@@ -394,112 +369,12 @@ fn where_damaged(holder: BlobHolder) -> &'static str {
 fn where_absent(registry: Option<&Registry>, similar: &[Tag]) -> String {
     if !similar.is_empty() {
         let tags: Vec<String> = similar.iter().map(|tag| format!("`{tag}`")).collect();
-        return format!("check the tag; tags that exist: {}", tags.join(", "));
+        return format!("Check the tag. These tags exist: {}.", tags.join(", "));
     }
     if registry.is_some_and(Registry::is_docker_hub) {
-        return "check the name and the tag; names without a registry come from docker.io, unless \
-                `--source REGISTRY` names another"
+        return "Check the name and the tag. Names without a registry come from docker.io, unless \
+                `--source REGISTRY` names another one."
             .to_owned();
     }
-    "check the name and the tag".to_owned()
-}
-
-impl Hint for TransferError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Registry(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Bundle(error) => error.hint(),
-            Self::Stream(error) => error.hint(),
-            Self::Layout(error) => error.hint(),
-            Self::File(error) => error.hint(),
-            Self::TargetFailed { hint, .. } => hint.clone(),
-            Self::Referrers { source, .. } => Some(match source.hint() {
-                Some(hint) if !hint.contains(WITHOUT_REFERRERS) => {
-                    format!("{hint}; {WITHOUT_REFERRERS}")
-                }
-                _ => WITHOUT_REFERRERS.to_owned(),
-            }),
-            Self::ReferrerDiffers { .. } => Some(format!(
-                "sign again at the registry after the tag was deleted there; {WITHOUT_REFERRERS}"
-            )),
-            Self::TooManyReferrers { .. } => Some(WITHOUT_REFERRERS.to_owned()),
-            Self::ReferrersTag { .. } => Some(format!(
-                "delete that tag at the registry if it is not needed; {WITHOUT_REFERRERS}"
-            )),
-            Self::NoPlatform { .. } => Some(
-                "choose with `--platform`, or `platform=` on the image's line; `all` carries \
-                 every platform"
-                    .to_owned(),
-            ),
-            Self::PartialIndex { .. } => Some(
-                "`--index rewrite` pushes an index of what is carried, and `--platform \
-                 OS/ARCH` one platform in its place; to push all of it, pull again with \
-                 `--platform all`."
-                    .to_owned(),
-            ),
-            Self::OtherPlatform { .. } => Some(
-                "Leave out `--strict-platform` to carry the image as it is, or write the platform that \
-                 is meant on its line: `platform=OS/ARCH`."
-                    .to_owned(),
-            ),
-            Self::PinnedIndex { .. } => Some(
-                "carry every platform with `--platform all`, keep the index with `--index keep`, \
-                 or pin the platform's own digest"
-                    .to_owned(),
-            ),
-            Self::Rewritten { .. } => Some(
-                "The registry lacks a part of the index that it had when the list was written, or \
-                 has one that it lacked then. To take what it has now, pull the original list \
-                 with `--lock` again."
-                    .to_owned(),
-            ),
-            Self::DamagedSource { holder, .. } => Some(where_damaged(*holder).to_owned()),
-            Self::TargetDamaged { .. } => Some(
-                "the registry's storage is damaged: delete the blob there together with the images \
-                 that need it, run the registry's garbage collection, then push again"
-                    .to_owned(),
-            ),
-            Self::BaseLost { .. } => {
-                Some("push the earlier bundle that has it again, then this one".to_owned())
-            }
-            Self::NotMounted { .. } => Some(
-                "check that the login may pull from the one repository and push to the other, or \
-                 push a bundle that carries the blob"
-                    .to_owned(),
-            ),
-            Self::NoDockerImage(NoDockerImage::Index) => Some(
-                "choose one platform of it with `--platform OS/ARCH`, or write an `oci-archive`"
-                    .to_owned(),
-            ),
-            Self::NoDockerImage(NoDockerImage::Foreign { .. }) => Some(
-                "pull the image with `--foreign-layers` and export that, or write an \
-                 `oci-archive`, which need not hold the layer"
-                    .to_owned(),
-            ),
-            Self::NoDockerImage(_) => Some(
-                "an `oci-archive` holds it; leave it out with `--only` otherwise".to_owned(),
-            ),
-            Self::NameTaken { .. } => Some(
-                "export them in two runs, each with a list of its own (`--only LIST`)".to_owned(),
-            ),
-            Self::ImageAbsent { registry, similar } => {
-                Some(where_absent(registry.as_ref(), similar))
-            }
-            Self::ReadOnce { .. } => {
-                Some("run the same command again, which sends only what is missing, or push from the uncompressed `.tar` as a file".to_owned())
-            }
-            Self::SizesDiffer { .. } | Self::WrongSize { .. } => Some(
-                "the manifest is wrong: no registry and no copy can put it right, so have the image \
-                 built or pushed again by its publisher"
-                    .to_owned(),
-            ),
-            Self::Unmatched(unmatched) => unmatched.hint(),
-            Self::ChildAbsent(absent) => absent.hint(),
-            Self::BlobLength { .. } | Self::BlobAbsent { .. } => {
-                Some("`hod verify` names everything that is damaged or missing there".to_owned())
-            }
-            _ => None,
-        }
-    }
+    "Check the name and the tag.".to_owned()
 }

@@ -51,7 +51,7 @@ pub use chosen::ChosenImage;
 pub use config::{config_of, platform_of, read_config};
 pub use content::Content;
 pub use endpoint::{Endpoint, EndpointError, FILE_EXTENSIONS, Stated, TRANSPORTS, Transport};
-pub use error::{TargetFailure, TransferError};
+pub use error::TransferError;
 pub use hod_oci::ReferrerMode;
 pub use kind::SourceKind;
 pub use listed::{Found, Listed, Placed, Sought};

@@ -255,9 +255,9 @@ fn a_missing_base_is_refused_before_anything_is_written() {
       2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
       ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
 
-    hint: Push or unpack the earlier bundle first. If it is not here, ask whoever delivered this bundle
-          for it, or for one that is packed with `--since` a receipt of this target (`hod receipt`) or
-          without `--since`.
+    hint: Push or unpack the earlier bundle first. If you do not have it, ask whoever delivered this
+          bundle for it, or for one that is packed with `--since` a receipt of this target
+          (`hod receipt`) or without `--since`.
     ");
     let output = env.run_line("unpack d2.tar --output new");
     assert!(!exists(&env.path("new")), "nothing is made");
@@ -270,9 +270,9 @@ fn a_missing_base_is_refused_before_anything_is_written() {
       2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
       ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
 
-    hint: Push or unpack the earlier bundle first. If it is not here, ask whoever delivered this bundle
-          for it, or for one that is packed with `--since` a receipt of this target (`hod receipt`) or
-          without `--since`.
+    hint: Push or unpack the earlier bundle first. If you do not have it, ask whoever delivered this
+          bundle for it, or for one that is packed with `--since` a receipt of this target
+          (`hod receipt`) or without `--since`.
     ");
     // For programs, too, and whoever refuses.
     let registry = TestRegistry::start();
@@ -404,7 +404,7 @@ fn a_base_that_is_not_mounted_fails_the_image_that_needs_it() {
             "{}",
             output.stderr
         );
-        assert!(output.stderr.contains("does not mount it into"));
+        assert!(output.stderr.contains("did not mount it into"));
         let pushed = whole_images(registry.store().path());
         assert!(pushed.contains_key("acme/api:2") && !pushed.contains_key("acme/new:1"));
         registry.heal();

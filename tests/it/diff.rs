@@ -117,7 +117,7 @@ fn a_receipt_stands_for_what_its_target_has() {
     }
     let refused = env.run_line("diff have have").exits(2);
     assert!(
-        refused.stderr.contains("are receipts"),
+        refused.stderr.contains("are both receipts"),
         "{}",
         refused.stderr
     );

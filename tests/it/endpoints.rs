@@ -97,7 +97,7 @@ fn a_target_names_the_one_image_that_it_gets() {
         assert_eq!(names.flatten().collect::<Vec<_>>(), [expect], "{target}");
     }
     let refused = env.run(["copy", "store", "oci:two:9.9"]).exits(2).stderr;
-    let expect = "`two:9.9` names one image, and 3 are to be copied";
+    let expect = "`two:9.9` names one image, but 3 are to be copied";
     assert!(refused.contains(expect), "{refused}");
     assert!(!hod_fsx::try_stat(&env.path("two")).is_ok_and(|stat| stat.is_some()));
 }
@@ -211,7 +211,7 @@ fn a_second_image_is_not_a_target() {
     ] {
         let [first, second, _] = words;
         let refused = env.run(["copy", first, second, host]).exits(2).stderr;
-        let expect = format!("`{second}` is an image, and not a target");
+        let expect = format!("`{second}` is an image, not a target");
         assert!(refused.contains(&expect), "{refused}");
     }
     assert!(target.seen().is_empty());
@@ -249,7 +249,7 @@ fn a_registry_for_names_is_refused_where_there_are_none() {
             let line = format!("{line} --source {host}/mirror");
             let refused = env.run_line(&line).exits(2).stderr;
             assert!(
-                refused.contains("Leave `--source` out"),
+                refused.contains("Leave out `--source`"),
                 "{line}: {refused}"
             );
         }
@@ -348,7 +348,7 @@ fn sections_of_a_list_that_is_a_source_are_chosen() {
     let line = format!("copy {}/team {} --section a", from.host(), target.host());
     let refused = env.run_line(&line).exits(2).stderr;
     assert!(
-        refused.contains("there is no list with a section `a`"),
+        refused.contains("`--section a` requires a list"),
         "{refused}"
     );
     assert_eq!(names(target.store().path()), "library/app:2");
@@ -391,7 +391,8 @@ fn images_stand_among_lists_and_a_registry_alone() {
     }
     let (refused, _) = pull(&format!("{host}/team app:1"));
     let refused = refused.exits(2).stderr;
-    let expect = format!("`{host}/team` is a registry, and there are other arguments");
+    let expect =
+        format!("`{host}/team` is a registry, which cannot be named together with other arguments");
     assert!(refused.contains(&expect), "{refused}");
 }
 

@@ -166,7 +166,7 @@ fn want_of_room_is_told_after_the_forecast() {
     assert_eq!(forecast["n_images"], 3);
     assert!(forecast["free_bytes"].as_u64() < forecast["bytes"].as_u64());
     assert!(
-        output.stderr.contains("not enough room"),
+        output.stderr.contains("not enough space"),
         "{}",
         output.stderr
     );

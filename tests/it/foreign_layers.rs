@@ -79,8 +79,8 @@ fn the_urls_are_asked_when_the_registry_lacks_the_layer() {
         (vec![format!("http://{host}/file")], &named, false, "302"),
         (vec![format!("http://{host}/loop")], &named, false, "redirected too often"),
         (vec![format!("http://{host}/other")], &named, false, "sha256"),
-        (vec![format!("http://{host}/short")], &named, false, "where the manifest says"),
-        (vec![format!("http://{host}/endless")], &named, false, "where the manifest says"),
+        (vec![format!("http://{host}/short")], &named, false, "expected "),
+        (vec![format!("http://{host}/endless")], &named, false, "expected "),
     ];
     for (urls, options, is_carried, said) in table {
         let (env, registry) = (TestEnv::new(), TestRegistry::start());

@@ -226,7 +226,7 @@ fn a_copy_by_hardlinks_says_what_to_do() {
     for dir in ["copy", "out"] {
         let line = format!("select all.txt --store store --output {dir} --add");
         let output = env.run_line(&line).exits(1);
-        let hint = format!("In the copy, remove `{dir}/.hod`");
+        let hint = format!("copy, remove `{dir}/.hod`");
         assert!(output.stderr.contains(&hint), "{}", output.stderr);
         assert!(output.stderr.contains("`cp -al`"), "{}", output.stderr);
     }

@@ -145,7 +145,7 @@ fn a_spent_budget_says_when_to_run_again() {
         "nobody waits for hours"
     );
     assert!(
-        output.stderr.contains("allows no more until"),
+        output.stderr.contains("does not allow more requests until"),
         "{}",
         output.stderr
     );

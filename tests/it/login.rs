@@ -343,7 +343,7 @@ fn what_is_given_for_this_run_counts_first() {
         .collect::<Vec<_>>()
         .join(" ");
     assert!(said.contains(hint), "{said}");
-    assert!(!said.contains("log in again"), "{said}");
+    assert!(!said.contains("og in again"), "{said}");
     let output = check(&stdin, "nonsense", &[], 2);
     assert!(output.stderr.contains("user:password"), "{}", output.stderr);
     let output = check(&line, "", &[user], 2);
@@ -443,8 +443,9 @@ fn a_bad_entry_of_the_host_itself_is_named() {
     let config = json!({"auths": {host: {"auth": "hunter2!"}}}).to_string();
     hod_fsx::write_file(&path, config.as_bytes()).unwrap();
     let output = env.run_line(&pull_line(host)).exits(5);
-    let expect =
-        format!("No login for `{host}`: `auth` of `{host}` in the credentials is not base64");
+    let expect = format!(
+        "The login for `{host}` cannot be used: `auth` of `{host}` in the credentials is not base64"
+    );
     let stderr = output.stderr.replace("\n      ", " ");
     assert!(stderr.contains(&expect), "{stderr}");
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
@@ -500,7 +501,7 @@ fn what_is_missing_is_named() {
     check(
         "login harbor.test --username u --password-stdin",
         "\n",
-        "there is no password on stdin",
+        "no password found on stdin",
     );
     check(
         "login https://harbor.test --username u --password-stdin",

@@ -120,12 +120,12 @@ fn bundles_that_differ_are_merged_as_preferred_or_not_at_all() {
     exit code: 5
     --- stdout
     --- stderr
-    error: the bundles differ in 2 things; nothing was written
+    error: the bundles have 2 conflicts; nothing was written
       image acme/app:1 is sha256:7dd4092a4a91c4383b620479da6f9839b2f45ff0320e80088f44132ac55c2880 and sha256:ae2b09f1165d7de297388f66724ea508bb68fb871d91db29eb69683149a8adcb
       file conf/site is sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb and sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
 
-    hint: Take those of the newest with `--prefer last`, with the bundles in the order of their age, or
-          of the oldest with `--prefer first`.
+    hint: List the bundles from the oldest to the newest, and pass `--prefer last` to take the content
+          of the newest, or `--prefer first` to take that of the oldest.
     ");
     for (prefer, image, file) in [("first", &first, "a"), ("last", &last, "b")] {
         let line = format!("bundle merge --force a.tar b.tar --output c.tar --prefer {prefer}");

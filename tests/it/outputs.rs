@@ -203,7 +203,7 @@ fn what_cannot_be_written_is_refused_before_any_work() {
         let said = env.run_line(line).exits(2).stderr;
         assert!(said.contains("error: "), "{line}: {said}");
         if line.ends_with(" dir") {
-            let expect = "hint: `dir` is a directory: name a file, as in `dir/FILE`.";
+            let expect = "hint: `dir` is a directory. Name a file, as in `dir/FILE`.";
             assert!(said.contains(expect), "{line}: {said}");
         }
     }

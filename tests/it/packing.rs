@@ -184,7 +184,7 @@ fn a_lost_volume_is_made_again() {
     --- stderr
     error: volume 99 not found: the bundle has 10 volumes
 
-    hint: Give the `--volume-size` and the images with which the bundle was packed.
+    hint: Pass the same `--volume-size` and the same images as when the bundle was packed.
     ");
     // Of other content it would be no volume of that bundle.
     hod_fsx::remove_file(&env.path("a/b.002.tar")).unwrap();
@@ -194,7 +194,7 @@ fn a_lost_volume_is_made_again() {
         ("--name other", "the name or version"),
     ] {
         let output = env.run_line(&format!("{line} --only-volume 2 {flags}"));
-        let output = output.exits(1);
+        let output = output.exits(2);
         assert!(output.stderr.contains(what), "{}", output.stderr);
         assert!(output.stderr.contains("hint: "), "{}", output.stderr);
         assert!(volumes(&env, "a") == before);

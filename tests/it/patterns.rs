@@ -144,7 +144,7 @@ fn a_pattern_that_matches_nothing_fails_alone_and_is_tried_again() {
         "app/web:>=9: no tag matches; the repository has 8 tags",
         "for the same reason: app/api:~1\\.9",
         "no/such:*: repository not found",
-        "the newest tags are `1.9.0`, `1.10-alpine`, `v1.10.0`, `2.0.0-rc.1`, `2.0.0`",
+        "The newest tags are `1.9.0`, `1.10-alpine`, `v1.10.0`, `2.0.0-rc.1`, `2.0.0`",
     ] {
         let said: Vec<&str> = failed.stderr.split_whitespace().collect();
         assert!(

@@ -239,7 +239,7 @@ fn missing_volumes_of_a_pipe_are_named() {
     }
     let (output, _) = feed(env, "verify -", &site.volumes[1..].concat());
     let said = "expected volume 1, found volume 2";
-    let output = output.exits(1);
+    let output = output.exits(5);
     assert!(output.stderr.contains(said), "{}", output.stderr);
 }
 
@@ -372,7 +372,7 @@ fn verbs_that_cannot_read_once_refuse_a_pipe() {
     env.write("some.txt", "app/large:1");
     let (output, _) = feed(&env, "serve -", b"");
     let output = output.exits(2);
-    let expect = "a bundle from stdin (`-`) is read once, and that is not enough here\n\nhint: ";
+    let expect = "a bundle on stdin (`-`) can be read only once, which is not enough for this command\n\nhint: ";
     assert!(output.stderr.contains(expect), "{}", output.stderr);
     assert_eq!(hod_fsx::read_dir_names(&env.work()).unwrap(), ["some.txt"]);
     for line in [
@@ -391,7 +391,7 @@ fn verbs_that_cannot_read_once_refuse_a_pipe() {
             ),
         ] {
             let (output, _) = feed(&env, line, bytes);
-            let output = output.exits(1);
+            let output = output.exits(2);
             let expect = format!("`<stdin>` is not a hod bundle: {what}");
             assert!(output.stderr.contains(&expect), "{line}: {}", output.stderr);
         }

@@ -220,7 +220,7 @@ error: 2 of 3 images are not in `store`; nothing was done
   team/app:2
   other/app:1
 
-hint: Check the names and tags: `hod ls` shows what is there.
+hint: Check the names and tags: `hod ls` lists the images that exist.
 "
     );
     assert!(registry.seen().is_empty());

@@ -341,7 +341,7 @@ fn what_cannot_be_looked_up_is_not_taken_for_unsigned() {
         let said = "failed to list the referrers of `sha256:";
         assert!(output.stderr.contains(said), "{what}: {}", output.stderr);
         assert!(
-            output.stderr.contains("`--no-referrers` carries"),
+            output.stderr.contains("`--no-referrers` transfers"),
             "{}",
             output.stderr
         );

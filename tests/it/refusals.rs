@@ -150,7 +150,7 @@ fn a_token_server_that_is_none_is_named() {
         &[
             "404 404 page not found",
             "no usable token server",
-            "correct the realm",
+            "Correct the realm",
         ],
     );
     check(
@@ -200,7 +200,7 @@ fn an_image_that_is_not_found_is_told_with_the_tags_that_exist() {
     let found = format!("redis:5.0.13-alpine: image not found on `{host}`");
     assert_says(
         &output,
-        &[&found, "tags that exist: `5.0.13`, `5.0.14-alpine`, `7`"],
+        &[&found, "These tags exist: `5.0.13`, `5.0.14-alpine`, `7`."],
     );
     // The digest stands in each line once.
     let digest = format!("sha256:{}", "1".repeat(64));
@@ -272,7 +272,7 @@ fn a_registry_in_the_place_of_the_source_is_told() {
     let output = env.run_line("push harbor.corp:8443 mine").exits(2);
     assert_says(
         &output,
-        &["The source comes first: `hod push mine harbor.corp:8443`"],
+        &["Name the source first: `hod push mine harbor.corp:8443`"],
     );
     let output = env
         .run_line("pull list.txt --store s --source https://harbor.corp:8443")

@@ -219,7 +219,7 @@ fn what_cannot_be_written_is_known_before_anything_is_done() {
     assert_eq!(
         output.stderr,
         "error: report `report.txt` must be named `.json` or `.xml`\n\n\
-         hint: The name says what to write: JSON, or JUnit's XML, which CI systems show.\n"
+         hint: The name says what to write: JSON, or JUnit XML, which CI systems show.\n"
     );
     for flag in ["--report", "--retry-list", "--digest-file"] {
         let line = format!("{} {flag} list.txt/r.json", pull_line(&source, "list.txt"));

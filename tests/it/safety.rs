@@ -174,7 +174,7 @@ fn a_blob_that_is_a_directory_is_named() {
     let said = env.run_line("unpack good.tar --output out").exits(1).stderr;
     assert!(said.contains(relative.to_str().unwrap()), "{said}");
     assert!(
-        said.contains("is a directory, and a file is expected there"),
+        said.contains("is a directory, but a file is expected there"),
         "{said}"
     );
 }

@@ -37,7 +37,7 @@ fn a_private_ca_is_trusted_where_it_is_named() {
     let push = format!("push mine {host} --retries 0");
     // An address of this machine is without TLS unless something says otherwise.
     let output = env.run_line(&push).exits(5);
-    assert!(output.stderr.contains("speaks TLS"), "{}", output.stderr);
+    assert!(output.stderr.contains("uses TLS"), "{}", output.stderr);
     let ca = env.write("corp.pem", &authority.certificate);
     let ca = format!("--ca {}", ca.display());
     env.run_line(&format!("{push} {ca}")).success();
@@ -131,7 +131,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     write_certs(&env, host, &[ca]);
     let output = env.run_line(&push).exits(5);
     assert!(
-        output.stderr.contains("asks for a client certificate"),
+        output.stderr.contains("requires a client certificate"),
         "{}",
         output.stderr
     );
@@ -148,7 +148,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     pair(&stranger);
     let output = env.run_line(&push).exits(5);
     assert!(
-        output.stderr.contains("asks for a client certificate"),
+        output.stderr.contains("requires a client certificate"),
         "{}",
         output.stderr
     );

@@ -68,9 +68,11 @@ pub(crate) fn check(manifest: &BundleManifest) -> Result<(), BundleError> {
 fn check_places(manifest: &BundleManifest) -> Result<(), BundleError> {
     let volumes = 1..=manifest.n_volumes;
     if !(1..=N_VOLUMES_MAX).contains(&manifest.n_volumes) {
-        return Err(BundleError::TooManyVolumes {
+        let problem = MemberProblem::VolumeCount {
+            n: manifest.n_volumes,
             n_max: N_VOLUMES_MAX,
-        });
+        };
+        return Err(BundleError::member("hod/bundle.json", problem));
     }
     for file in &manifest.files {
         if file.volume.is_some_and(|volume| !volumes.contains(&volume)) {

@@ -4,7 +4,7 @@ use crate::error::{BundleError, MemberProblem};
 use crate::format::volume::{Content, Member, Volume};
 use crate::hashing::BUFFER_LEN;
 use hod_oci::{ContentMismatch, Digest, Verifier};
-use hod_report::ErrorClass;
+use hod_report::{Diagnose as _, ErrorClass};
 use hod_tarball::{END, EntryPath, Fault, Input, MemberKind, Problem, RawMember, WindowTooLarge};
 
 impl From<Fault> for BundleError {
@@ -72,7 +72,7 @@ pub(crate) fn expect_volume_end(input: &mut Input<'_>, volume: &Volume) -> Resul
     }
     match input.next_header().map_err(BundleError::from) {
         Ok(Some(found)) => Err(unexpected_member(members, members.len(), &found)),
-        Err(error) if error.class() != ErrorClass::Verify => Err(error),
+        Err(error) if error.diagnose().class != ErrorClass::Verify => Err(error),
         Ok(None) | Err(_) => Err(BundleError::member(last, MemberProblem::Trailing)),
     }
 }

@@ -13,7 +13,7 @@ use crate::format::volume::{Content, Member};
 use crate::format::{BundleBlob, BundleManifest};
 use crate::sign::Trust;
 use hod_oci::Verifier;
-use hod_report::ErrorClass;
+use hod_report::{Diagnose as _, ErrorClass};
 use hod_tarball::{Input, Mode};
 
 /// Receives the content of a bundle in order.
@@ -158,7 +158,7 @@ impl StreamReader<'_, '_> {
             BundleError::Image { .. } | BundleError::Manifest { .. } => false,
             // The input at this point is not a volume.
             BundleError::NotABundle { .. } => true,
-            error => error.class() == ErrorClass::Verify,
+            error => error.diagnose().class == ErrorClass::Verify,
         };
         if count == 1 && matches!(error, BundleError::Member { .. }) {
             return BundleError::InBundle {

@@ -16,7 +16,7 @@ use crate::format::{BundleBlob, BundleImage, BundleManifest, Delta};
 use crate::hashing::BUFFER_LEN;
 use crate::sign::Signed;
 use hod_oci::{Digest, DigestHasher};
-use hod_report::ErrorClass;
+use hod_report::{Diagnose as _, ErrorClass, chain};
 
 /// The result of verifying a bundle.
 #[derive(Debug, Clone, Default)]
@@ -103,26 +103,14 @@ fn as_outcome(
     verified: Result<BundleVerifyOutcome, BundleError>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
     match verified {
-        Err(error) if error.class() == ErrorClass::Verify && !error.is_signature() => {
+        Err(error) if error.diagnose().class == ErrorClass::Verify && !error.is_signature() => {
             Ok(BundleVerifyOutcome {
-                problems: vec![text(&error)],
+                problems: vec![chain(&error)],
                 ..BundleVerifyOutcome::default()
             })
         }
         result => result,
     }
-}
-
-/// The error with its causes, on one line.
-pub(crate) fn text(error: &BundleError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 fn outcome(manifest: &BundleManifest, signed: Signed) -> BundleVerifyOutcome {
@@ -223,10 +211,10 @@ fn verify_raw(
         (outcome.n_blobs, outcome.len) = here.fold((0, 0), |(n, len), b| (n + 1, len + b.size));
     }
     for error in errors {
-        if error.class() != ErrorClass::Verify {
+        if error.diagnose().class != ErrorClass::Verify {
             return Err(error);
         }
-        let problem = text(&error);
+        let problem = chain(&error);
         if !outcome.problems.contains(&problem) {
             outcome.problems.push(problem);
         }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::key_id::KeyId;
 use hod_oci::Digest;
-use hod_report::Hint;
+use hod_report::ErrorClass::{Auth, Internal, Usage, Verify};
+use hod_report::{Diagnose, Diagnosis};
 
 /// Why a key cannot be used. Contains nothing of a secret key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,39 +15,43 @@ pub enum KeyError {
     #[error("it is not a minisign secret key: {problem}")]
     Secret { problem: &'static str },
     /// Anybody can sign for such a key.
-    #[error("key `{id}` is weak: it accepts signatures that its owner did not make")]
+    #[error("key `{id}` is weak: anyone can make signatures that it accepts")]
     Weak { id: KeyId },
-    #[error("the secret key is encrypted with a password, and none was given")]
+    #[error("the secret key is encrypted, and no password was given")]
     PasswordNeeded,
-    #[error("the password does not fit the secret key, or the key is damaged")]
+    #[error("the password of the secret key is wrong, or the key is damaged")]
     PasswordWrong,
     #[error("the secret key is damaged")]
     Damaged,
     /// More than minisign itself asks for.
-    #[error("to open the secret key takes more memory or time than is spent on it")]
+    #[error("opening the secret key requires more memory or time than hod allows")]
     TooCostly,
-    #[error("this machine has no randomness to give")]
+    #[error("the system does not provide random numbers")]
     NoRandomness,
 }
 
-impl Hint for KeyError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Public { .. } => {
-                "a public key is the file `hod.pub` that `hod keygen` wrote, or the last line of \
-                 it, which begins with `RW`"
+impl Diagnose for KeyError {
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::new(Usage);
+        match self {
+            Self::Public { .. } => usage.hint(
+                "A public key is the file `hod.pub` that `hod keygen` wrote, or its last line, which \
+                 starts with `RW`.",
+            ),
+            Self::Secret { .. } => usage.hint(
+                "A secret key is the file `hod.key` that `hod keygen` wrote, or one that `minisign \
+                 -G` wrote.",
+            ),
+            Self::PasswordNeeded => usage.hint(
+                "Pass `--sign-password-stdin` with the password on stdin, or set \
+                 `HOD_SIGN_PASSWORD`.",
+            ),
+            Self::Weak { .. } | Self::Damaged => {
+                usage.hint("Create a new pair of keys with `hod keygen`.")
             }
-            Self::Secret { .. } => {
-                "a secret key is the file `hod.key` that `hod keygen` wrote, or one of `minisign -G`"
-            }
-            Self::PasswordNeeded => {
-                "pass `--sign-password-stdin` with the password on stdin, or set \
-                 `HOD_SIGN_PASSWORD`"
-            }
-            Self::Weak { .. } | Self::Damaged => "make a new pair of keys with `hod keygen`",
-            Self::PasswordWrong | Self::TooCostly | Self::NoRandomness => return None,
-        };
-        Some(text.to_owned())
+            Self::PasswordWrong | Self::TooCostly => usage,
+            Self::NoRandomness => Diagnosis::new(Internal),
+        }
     }
 }
 
@@ -65,26 +70,27 @@ pub enum SignError {
     #[error("signing helper `{program}` did not answer with 64 bytes in base64")]
     HelperAnswer { program: String },
     /// A helper, or faulty hardware, made a wrong signature.
-    #[error("the signature that was made does not verify with the public key `{key}`")]
+    #[error("the new signature does not verify with the public key `{key}`")]
     Wrong { key: KeyId },
 }
 
-impl Hint for SignError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::HelperName { .. } => {
-                "with `--sign helper:NAME` the program `hod-sign-NAME` is run; a path must be \
-                 absolute"
-            }
-            Self::HelperKey { .. } | Self::HelperAnswer { .. } => {
-                "`hod-sign-NAME public-key` prints a public key in minisign's form, and \
-                 `hod-sign-NAME sign` the Ed25519 signature of what is on stdin, in base64"
-            }
-            Self::HelperAbsent { .. } | Self::HelperFailed { .. } | Self::Wrong { .. } => {
-                return None;
-            }
-        };
-        Some(text.to_owned())
+impl Diagnose for SignError {
+    fn diagnose(&self) -> Diagnosis {
+        match self {
+            Self::HelperName { .. } => Diagnosis::new(Usage).hint(
+                "`--sign helper:NAME` runs the program `hod-sign-NAME`. A path must be absolute.",
+            ),
+            Self::HelperAbsent { .. } => Diagnosis::new(Usage).hint(
+                "Install the helper in a directory of PATH, or name it by its absolute path, \
+                 `--sign helper:/PATH`.",
+            ),
+            Self::HelperKey { .. } | Self::HelperAnswer { .. } => Diagnosis::new(Auth).hint(
+                "`hod-sign-NAME public-key` must print a public key in the form of minisign, and \
+                 `hod-sign-NAME sign` the Ed25519 signature of its stdin, in base64.",
+            ),
+            Self::HelperFailed { .. } => Diagnosis::new(Auth),
+            Self::Wrong { .. } => Diagnosis::new(Verify),
+        }
     }
 }
 
@@ -92,7 +98,7 @@ impl Hint for SignError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     #[error(
-        "`{}` is not signed, and only bundles that are signed by {} are trusted",
+        "`{}` is not signed; only bundles signed by {} are trusted",
         path.display(),
         list(trusted)
     )]
@@ -104,7 +110,7 @@ pub enum SignatureError {
     UnknownKey { key: KeyId, trusted: Vec<KeyId> },
     #[error("`hod/bundle.json` is not what key `{key}` signed")]
     Altered { key: KeyId },
-    #[error("the bundle has the signature of another bundle, `{signed}`, by key `{key}`")]
+    #[error("the bundle has the signature of another bundle, `{signed}`, made by key `{key}`")]
     OtherBundle { key: KeyId, signed: Digest },
     /// The second signature, which holds the first one and the comment together.
     #[error("the trusted comment of `hod/bundle.json.minisig` is not what key `{key}` signed")]
@@ -113,15 +119,15 @@ pub enum SignatureError {
     Legacy,
     #[error("`hod/bundle.json.minisig` is not a signature as hod writes it: {problem}")]
     Format { problem: &'static str },
-    #[error("`hod/bundle.json` says that key `{listed}` signed it, and the signature is missing")]
+    #[error("`hod/bundle.json` says that key `{listed}` signed it, but the signature is missing")]
     Missing { listed: KeyId },
-    #[error("`hod/bundle.json` says that {}, and the signature is by key `{key}`", says(*listed))]
+    #[error("`hod/bundle.json` says that {}, but the signature is by key `{key}`", says(*listed))]
     Disagrees { listed: Option<KeyId>, key: KeyId },
 }
 
-impl Hint for SignatureError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
+impl Diagnose for SignatureError {
+    fn diagnose(&self) -> Diagnosis {
+        Diagnosis::new(Verify).hint(match self {
             Self::Unsigned { .. } => {
                 "Nothing of it was used. Ask the maker of the bundle for a signed one (`hod pack \
                  --sign KEY`). To use it unsigned, leave out `--verify-key`, unset \
@@ -129,8 +135,7 @@ impl Hint for SignatureError {
             }
             Self::UnknownKey { .. } => {
                 "Nothing of it was used. If this key is the right one, get its public key from the \
-                 maker of the bundle, through another channel than the bundle, and pass \
-                 `--verify-key FILE`."
+                 maker of the bundle, not together with the bundle, and pass `--verify-key FILE`."
             }
             Self::Legacy => {
                 "Nothing of it was used. Ask the maker of the bundle to sign it with `hod pack --sign \
@@ -142,18 +147,17 @@ impl Hint for SignatureError {
             | Self::Format { .. }
             | Self::Missing { .. }
             | Self::Disagrees { .. } => {
-                "Nothing of it was used. It was changed after it was signed: get it again from where it \
-                 was made."
+                "Nothing of it was used. It was changed after it was signed. Get it again from where \
+                 it was made."
             }
-        };
-        Some(text.to_owned())
+        })
     }
 }
 
 fn list(keys: &[KeyId]) -> String {
     let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
     match keys.as_slice() {
-        [] => "no key".to_owned(),
+        [] => "no keys".to_owned(),
         [key] => format!("key {key}"),
         [keys @ .., last] => format!("keys {} and {last}", keys.join(", ")),
     }

@@ -15,9 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::error::{KeyError, SignError};
 use super::public_key::PublicKey;
-
-/// Maximum number of characters of a helper's message that are shown.
-const MESSAGE_LEN_MAX: usize = 300;
+use hod_report::presentable;
 
 /// A program that signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +33,7 @@ impl SignHelper {
             format!("hod-sign-{name}")
         } else {
             return Err(SignError::HelperName {
-                helper: presentable(name.as_bytes()).unwrap_or_default(),
+                helper: presentable(name).unwrap_or_default(),
             });
         };
         Ok(Self { program })
@@ -79,22 +77,11 @@ impl SignHelper {
         if output.is_success {
             return Ok(output.stdout);
         }
-        let said = presentable(&output.stderr);
+        let said = presentable(&String::from_utf8_lossy(&output.stderr));
         Err(failed(
             said.unwrap_or_else(|| "it does not say why".to_owned()),
         ))
     }
-}
-
-/// Returns the text as one line without control characters; `None` if nothing is left.
-fn presentable(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let words: Vec<&str> = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let line: String = words.join(" ").chars().take(MESSAGE_LEN_MAX).collect();
-    (!line.is_empty()).then_some(line)
 }
 
 #[cfg(test)]

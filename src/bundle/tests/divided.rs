@@ -9,6 +9,7 @@ use crate::{
     ReadOptions, Trust, VerifyOptions, read_stream, verify, volume_path,
 };
 use hod_oci::Digest;
+use hod_report::chain;
 
 /// Sizes of volumes that cut the sample's largest blob, of 700,000 bytes, and that do not.
 const SIZES: [u64; 5] = [120_000, 200_704, 355_000, 720_000, 900_000];
@@ -161,7 +162,7 @@ fn joined_volumes_are_read_in_one_pass() {
         let n_volumes = u32::try_from(count).unwrap();
         let rest: Vec<u32> = (2..=n_volumes).collect();
         let rest = hod_report::amount::format_missing(&rest, n_volumes);
-        assert_eq!(missing, format!("bundle `-` is not complete: {rest}"));
+        assert_eq!(missing, format!("bundle `-` is incomplete: {rest}"));
         let last = hod_fsx::read(divided.paths.last().unwrap(), u64::MAX / 2).unwrap();
         let order = format!("expected volume 1, found volume {count}");
         assert_eq!(error(&last), order);
@@ -284,7 +285,7 @@ fn a_copy_that_is_too_short_is_one_problem_wherever_it_ends() {
             "{len}"
         );
         let error = Bundle::open(&divided.paths[0], &ReadOptions::default()).unwrap_err();
-        assert!(verify::text(&error).contains(&expected), "{error}");
+        assert!(chain(&error).contains(&expected), "{error}");
     }
 }
 

@@ -11,12 +11,12 @@ use tar::{EntryType, Header};
 use super::sample::{Builder, Sample, noise};
 use crate::format::paths::{BUNDLE_PATH, VOLUME_PATH};
 use crate::format::volume::Member;
-use crate::read::verify::text;
 use crate::{
     BlobCheck, Bundle, BundleBlob, BundleError, BundleManifest, BundleVerifyOutcome, Compression,
     ReadOptions, StreamSink, Trust, VerifyOptions, read_stream, verify,
 };
 use hod_oci::Digest;
+use hod_report::chain;
 use hod_tarball::{Comment, Entry, EntryKind, padded};
 
 const README: &str = "README.txt";
@@ -155,10 +155,10 @@ impl Good {
         let in_place = Bundle::open(&path, &ReadOptions::default())
             .and_then(|bundle| bundle.check_all_but_blobs());
         // Content is not read in place until it is asked for.
-        let in_place = in_place.map_or_else(|error| text(&error), |()| String::new());
+        let in_place = in_place.map_or_else(|error| chain(&error), |()| String::new());
         let problems = match check(&path) {
             Ok(outcome) => outcome.problems.join("\n"),
-            Err(error) => text(&error),
+            Err(error) => chain(&error),
         };
         assert_ne!(problems, "", "verified");
         let compressed = zstd::encode_all(bytes, 1).unwrap();
@@ -227,7 +227,7 @@ fn stream(bytes: &[u8]) -> String {
         BlobCheck::Reader,
         &mut Victim,
     );
-    text(&error.unwrap_err())
+    chain(&error.unwrap_err())
 }
 
 /// An entry with an arbitrary path, valid or not.

@@ -8,12 +8,12 @@ use super::sample::{Blobs, Builder, Sample, noise};
 use crate::Trust;
 use crate::format::paths::{BUNDLE_PATH, VOLUME_PATH};
 use crate::format::volume::{Content, Member, Volume};
-use crate::read::verify::text;
 use crate::{
     BlobCheck, Bundle, BundleError, BundleManifest, Compression, ReadOptions, VerifyOptions,
     read_stream, verify,
 };
 use hod_oci::Digest;
+use hod_report::chain;
 
 /// Three volumes and one blob that is in all of them.
 fn cut() -> Written {
@@ -85,7 +85,7 @@ impl Written {
             &mut Blobs::default(),
         );
         let text =
-            |result: Result<(), BundleError>| result.err().map_or(String::new(), |e| text(&e));
+            |result: Result<(), BundleError>| result.err().map_or(String::new(), |e| chain(&e));
         [
             text(placed),
             said_of(&self.paths[0]),
@@ -151,7 +151,7 @@ fn said_of(path: &Path) -> String {
     };
     match verify(path, &options) {
         Ok(outcome) => outcome.problems.join("\n"),
-        Err(error) => text(&error),
+        Err(error) => chain(&error),
     }
 }
 
@@ -254,7 +254,7 @@ fn a_volume_that_is_cut_anywhere_is_refused() {
                     BlobCheck::Sink,
                     &mut blobs,
                 );
-                let error = text(&read.unwrap_err());
+                let error = chain(&read.unwrap_err());
                 // A stream that ends between two volumes lacks all that follow.
                 let number = match (at, len) {
                     (1, 0) => "volumes 2 and 3 of 3 are missing".to_owned(),
@@ -294,7 +294,8 @@ fn lists_that_lie_about_volumes_and_parts_are_refused() {
     };
     let of = |n: usize| placed(parts[n].volume, written.part(n));
     // Two parts in one volume, which overlap; parts in another order; in a volume too many.
-    let place = format!("blob `{digest}` of the bundle is listed in volumes where it cannot be");
+    let place =
+        format!("blob `{digest}` of the bundle is listed in volumes that cannot contain it");
     for (part, volume) in [(1, 1), (0, 2), (2, 2), (2, 9)] {
         let to = placed(volume, written.part(part));
         written.refused(&written.forge(|text| json(text, &of(part), &to)), &place);
@@ -335,7 +336,7 @@ fn lists_that_lie_about_volumes_and_parts_are_refused() {
         );
         let said = written.say(&written.forge(|text| json(text, &of(part), &to)));
         let expect = format!(
-            "is listed at the offset {} and lies at {offset}",
+            "is listed at offset {}, but found at {offset}",
             offset + 512
         );
         assert!(said[1].contains(&expect), "{part}: {said:?}");
@@ -345,10 +346,7 @@ fn lists_that_lie_about_volumes_and_parts_are_refused() {
     let wrong = Digest::of(b"another");
     let middle = &parts[1].digest;
     let forged = written.forge(|text| text.replace(middle.as_str(), wrong.as_str()));
-    let expect = format!(
-        "`{}`: its content has the digest `{middle}`",
-        written.part(1).path
-    );
+    let expect = format!("`{}`: expected digest `{middle}`", written.part(1).path);
     written.refused(&forged, &expect);
     // All parts are as listed, and are not the blob.
     let member = written.part(1);
@@ -360,7 +358,7 @@ fn lists_that_lie_about_volumes_and_parts_are_refused() {
     let mut forged = written.forge(|text| text.replace(middle.as_str(), listed.as_str()));
     forged[1][range].copy_from_slice(&changed);
     let [_, verified, piped] = written.say(&forged);
-    let joined = format!("blob `{digest}` of the bundle is joined from its parts with the digest");
+    let joined = format!("blob `{digest}` of the bundle has digest");
     assert!(verified.contains(&joined), "{verified}");
     assert!(piped.contains(&format!("instead of `{digest}`")), "{piped}");
     // More volumes than there are, and fewer.
@@ -415,7 +413,7 @@ fn volumes_that_are_not_what_they_are_called_are_refused() {
     }
     // One pass wants nothing behind the last.
     let [_, _, piped] = written.say(&[first.clone(), second.clone(), [&third[..], first].concat()]);
-    assert!(piped.contains("there are bytes after it"), "{piped}");
+    assert!(piped.contains("there is data after it"), "{piped}");
 }
 
 /// A plan: the lengths of the layers of each image, and how large volumes may be.

@@ -268,7 +268,7 @@ mod tests {
         VerifyOptions, read_stream, verify,
     };
     use hod_oci::DigestHasher;
-    use hod_report::ErrorClass;
+    use hod_report::{Diagnose as _, ErrorClass};
 
     const ZSTD: Compression = Compression::Zstd { level: 3 };
 
@@ -431,7 +431,7 @@ mod tests {
             .position(|(_, range)| range.len == 700_000);
         sample.blobs[last.unwrap()].1.offset += 1;
         let (written, bytes) = write_to_end(&sample);
-        assert_eq!(written.unwrap_err().class(), ErrorClass::Verify);
+        assert_eq!(written.unwrap_err().diagnose().class, ErrorClass::Verify);
         let mut blobs = Blobs::default();
         let (path, trust) = (Path::new("-"), Trust::default());
         assert!(read_stream(&bytes[..], path, &trust, BlobCheck::Sink, &mut blobs).is_err());
@@ -477,7 +477,7 @@ mod tests {
                     text.starts_with(&format!("blob `{digest}` is damaged")),
                     "{text}"
                 );
-                assert_eq!(error.class(), ErrorClass::Verify);
+                assert_eq!(error.diagnose().class, ErrorClass::Verify);
                 let names = hod_fsx::read_dir_names(sample.dir.path()).unwrap();
                 assert_eq!(names, ["blobs"]);
             }
@@ -520,11 +520,11 @@ mod tests {
         }
         check(
             |plan| plan.name = String::new(),
-            "bundle has a name that is empty",
+            "the name of the bundle is empty",
         );
         check(
             |plan| plan.name = "\u{1b}[2J".into(),
-            "bundle has a name that is",
+            "the name of the bundle is empty",
         );
         check(
             |plan| plan.images.push(plan.images[0].clone()),
@@ -536,11 +536,11 @@ mod tests {
         );
         check(
             |plan| plan.files.push(plan.files[0].clone()),
-            "it is there twice",
+            "it occurs twice",
         );
         check(
             |plan| plan.images[0].manifests.clear(),
-            "as the last of its manifests",
+            "does not list its own manifest last",
         );
         check(|plan| drop(plan.blobs.pop()), "which is not in the bundle");
         check(
@@ -553,7 +553,7 @@ mod tests {
                     is_manifest,
                 });
             },
-            "belongs to no image",
+            "does not belong to any image",
         );
         check(
             |plan| {
@@ -563,7 +563,7 @@ mod tests {
                 other.tag = twin.tag.clone();
                 plan.images = vec![twin, other];
             },
-            "has a tag that means two digests",
+            "has a tag with two digests",
         );
         for path in ["hod/bundle.json", "docker/x", "hod", "README.txt/x"] {
             let path: crate::EntryPath = path.parse().unwrap();

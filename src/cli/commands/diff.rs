@@ -46,9 +46,21 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     let options = DiffOptions { old, new, list };
     let found = hod_ops::diff(&cx, &options).await?;
     session.progress.finish();
+    let sides = [&found.old, &found.new];
+    let of_side = |side: &&'_ DiffSide| [&side.damaged[..], &side.absent].concat();
+    let not_compared: Vec<DamagedImage> = sides.iter().flat_map(of_side).collect();
+    let exit = if sides.iter().any(|side| side.is_unverified()) {
+        Exit::NotVerified
+    } else if !not_compared.is_empty() {
+        Exit::SomeFailed
+    } else if args.exit_code && !found.is_same() {
+        Exit::Failed
+    } else {
+        Exit::Done
+    };
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => session.document(&found)?,
+        ResultFormat::Json => session.document_of(&found, exit, None)?,
         ResultFormat::Text => {
             let table = table(&found);
             if !table.is_empty() {
@@ -57,21 +69,10 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
         }
     }
     printer.message(&summary(&found));
-    let sides = [&found.old, &found.new];
-    let of_side = |side: &&'_ DiffSide| [&side.damaged[..], &side.absent].concat();
-    let not_compared: Vec<DamagedImage> = sides.iter().flat_map(of_side).collect();
     for image in &not_compared {
         printer.warning(&format!("{}: {}", image.image, image.error));
     }
-    Ok(if sides.iter().any(|side| side.is_unverified()) {
-        Exit::NotVerified
-    } else if !not_compared.is_empty() {
-        Exit::SomeFailed
-    } else if args.exit_code && !found.is_same() {
-        Exit::Failed
-    } else {
-        Exit::Done
-    })
+    Ok(exit)
 }
 
 /// An argument: a receipt, or images.

@@ -6,7 +6,6 @@ use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::cli::ui::{Align, ResultFormat, Table};
 use hod_ops::{DoctorOptions, ObservationStatus};
 use hod_registry::Purpose;
-use hod_report::sentence;
 
 pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, CommandError> {
     let (registry, repository) = super::login::registry_name(&args.registry)?;
@@ -27,9 +26,14 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     let cx = session.remote(settings::retry_policy(&args.reach));
     let found = hod_ops::doctor(&cx, &options).await?;
     session.progress.finish();
+    let exit = if found.usable {
+        Exit::Done
+    } else {
+        Exit::Failed
+    };
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => session.document(&found)?,
+        ResultFormat::Json => session.document_of(&found, exit, None)?,
         ResultFormat::Text => {
             let mut table = Table::new([
                 ("CHECK", Align::Left),
@@ -54,13 +58,13 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     }
     for finding in &found.findings {
         if let Some(hint) = &finding.hint {
-            printer.message(&format!("{}: {}", finding.check, sentence(hint)));
+            printer.message(&format!("{}: {}", finding.check, hint));
         }
     }
     let registry = &found.registry;
     if !found.usable {
         printer.message(&format!("`{registry}` cannot be used with these settings"));
-        return Ok(Exit::Failed);
+        return Ok(exit);
     }
     printer.message(&match found.pushable {
         Some(false) => {
@@ -71,5 +75,5 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
         }
         Some(true) | None => format!("`{registry}` can be used"),
     });
-    Ok(Exit::Done)
+    Ok(exit)
 }

@@ -13,9 +13,14 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     let look = reading.look(session, &args.source).await?;
     let found = hod_ops::images(&cx, &look, args.by.into()).await?;
     session.progress.finish();
+    let exit = match found.damaged.len() {
+        0 => Exit::Done,
+        n if found.images.is_empty() && n == found.n_unverified => Exit::NotVerified,
+        _ => Exit::SomeFailed,
+    };
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => session.document(&found)?,
+        ResultFormat::Json => session.document_of(&found, exit, None)?,
         ResultFormat::Text => {
             let form = if printer.is_read_by_a_person() {
                 Form::Short
@@ -50,11 +55,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     for damaged in &found.damaged {
         printer.warning(&format!("{}: {}", damaged.image, damaged.error));
     }
-    Ok(match found.damaged.len() {
-        0 => Exit::Done,
-        n if found.images.is_empty() && n == found.n_unverified => Exit::NotVerified,
-        _ => Exit::SomeFailed,
-    })
+    Ok(exit)
 }
 
 /// How much of each cell is shown.

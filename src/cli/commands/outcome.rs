@@ -17,7 +17,7 @@ use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_list::ImageList;
 use hod_oci::Registry;
 use hod_ops::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RunMode, Target};
-use hod_report::ErrorClass;
+use hod_report::Diagnose as _;
 use hod_report::amount::format_volumes;
 
 /// The words for a verb in messages.
@@ -86,7 +86,9 @@ pub(super) async fn finish(
         }
         Err(error) => {
             if let Err(other) = written {
-                session.printer.error(&other, other.advice().as_deref());
+                session
+                    .printer
+                    .error(&other, other.diagnose().hint.as_deref());
             }
             Err(error)
         }
@@ -111,8 +113,8 @@ pub(super) async fn write(
     asked.results.write(&Run {
         found,
         exit: match found {
-            Ok(found) => exit_of(found),
-            Err(error) => error.exit(),
+            Ok(found) => Exit::of_batch(found),
+            Err(error) => Exit::of(&error.diagnose()),
         },
         list: asked.list,
         names,
@@ -134,41 +136,7 @@ pub(super) fn print_failures(
         let failed = BatchFailed { wording, outcome };
         session.printer.error(&failed, advice.as_deref());
     }
-    exit_of(outcome)
-}
-
-/// Determines the exit code of a batch.
-///
-/// The run was refused if nothing was done for any image for a reason known before the start; the
-/// same applies to content that did not verify. A damaged local source takes precedence: running
-/// the command again does not repair it, while a registry may send the right bytes the next time.
-fn exit_of(outcome: &BatchOutcome) -> Exit {
-    let is_damaged = |image: &ImageReport| match &image.status {
-        ImageStatus::Failed { error, .. } => error.is_damaged_source(),
-        _ => false,
-    };
-    if outcome.source_damage.is_some() || outcome.images.iter().any(is_damaged) {
-        return Exit::NotVerified;
-    }
-    let is_unverified = |image: &&ImageReport| match &image.status {
-        ImageStatus::Failed { error, .. } => error.class() == ErrorClass::Verify,
-        _ => false,
-    };
-    let is_refusal = |image: &ImageReport| match &image.status {
-        ImageStatus::Failed { error, .. } => error.is_refusal(),
-        status => matches!(status, ImageStatus::NotTried),
-    };
-    let n_missed = outcome.n_failed() + outcome.n_not_tried();
-    let n_unverified = outcome.images.iter().filter(is_unverified).count();
-    match n_missed {
-        _ if n_unverified > 0 && n_unverified + outcome.n_not_tried() == outcome.images.len() => {
-            Exit::NotVerified
-        }
-        1.. if outcome.images.iter().all(is_refusal) => Exit::Refused,
-        0 if outcome.n_waiting() == 0 => Exit::Done,
-        _ if n_missed == outcome.images.len() => Exit::Failed,
-        _ => Exit::SomeFailed,
-    }
+    Exit::of_batch(outcome)
 }
 
 /// Prints the outcome of a batch: images on stdout, the summary and failures on stderr.
@@ -180,19 +148,25 @@ fn print(
     session.progress.finish();
     let printer = session.printer;
     let totals = session.progress.totals();
+    let exit = Exit::of_batch(outcome);
+    let advice = (exit != Exit::Done).then(|| advice(wording.mode, outcome));
+    let advice = advice.flatten();
     match printer.format() {
-        ResultFormat::Json => session.document(&Document {
-            verb: wording.verb,
-            outcome,
-            moved_bytes: totals.fresh_len(),
-            kept_bytes: totals.kept_len,
-            moved_blobs: totals.moved_blobs,
-            replaced_blobs: totals.replaced_blobs,
-            linked_bytes: totals.linked_len,
-            mounted_bytes: totals.mounted_len,
-            present_bytes: totals.present_len,
-            seconds: totals.elapsed.as_secs_f64(),
-        })?,
+        ResultFormat::Json => {
+            let document = Document {
+                verb: wording.verb,
+                outcome,
+                moved_bytes: totals.fresh_len(),
+                kept_bytes: totals.kept_len,
+                moved_blobs: totals.moved_blobs,
+                replaced_blobs: totals.replaced_blobs,
+                linked_bytes: totals.linked_len,
+                mounted_bytes: totals.mounted_len,
+                present_bytes: totals.present_len,
+                seconds: totals.elapsed.as_secs_f64(),
+            };
+            session.document_of(&document, exit, advice.as_deref())?;
+        }
         ResultFormat::Text => print_images(session, wording.mode, outcome)?,
     }
     for bundle in &outcome.bundles {
@@ -209,12 +183,11 @@ fn print(
         if let Some(next) = next_volumes(&outcome.next_volumes) {
             printer.message(&format!("next: {next}"));
         }
-        return Ok(exit_of(outcome));
+        return Ok(exit);
     }
     if n_failed + outcome.n_waiting() > 0 {
-        let advice = advice(wording.mode, outcome);
         printer.error(&BatchFailed { wording, outcome }, advice.as_deref());
-        return Ok(exit_of(outcome));
+        return Ok(exit);
     }
     let is_unchanged = |image: &&ImageReport| matches!(image.status, ImageStatus::Unchanged);
     let n_unchanged = outcome.images.iter().filter(is_unchanged).count();
@@ -256,7 +229,7 @@ fn print(
         ),
     };
     printer.message(&what);
-    Ok(exit_of(outcome))
+    Ok(exit)
 }
 
 /// A line an image: its name at the destination, its digest, and the digest it replaced.
@@ -418,9 +391,9 @@ fn advice(mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
     let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);
     hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
-    let may_pass = |image: &ImageReport| match &image.status {
-        ImageStatus::Failed { error, .. } => !error.is_for_good(),
-        _ => false,
+    let may_pass = |image: &ImageReport| {
+        let error = image.status.error();
+        error.is_some_and(|error| !error.is_for_good())
     };
     let is_done = |image: &ImageReport| matches!(image.status, ImageStatus::Done);
     let kept = match mode {
@@ -437,7 +410,7 @@ fn advice(mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
         RunMode::Real => "",
         RunMode::DryRun => "This was a dry run: nothing was changed.",
     };
-    let is_refused = mode == RunMode::Real && exit_of(outcome) == Exit::Refused;
+    let is_refused = mode == RunMode::Real && Exit::of_batch(outcome) == Exit::Refused;
     if !is_refused && !kept.is_empty() {
         hints.push(kept.to_owned());
     }

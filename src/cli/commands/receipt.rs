@@ -8,7 +8,6 @@ use crate::cli::ui::{ResultFormat, format_count};
 use hod_fsx::ResultFile;
 use hod_ops::{Holder, PlatformOptions, ReceiptOptions, RegistryHolder};
 use hod_registry::{Purpose, RegistriesConf};
-use hod_report::sentence;
 use hod_transfer::Endpoint;
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
@@ -21,6 +20,11 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     let cx = session.remote(settings::retry_policy(&args.look.registry));
     let found = hod_ops::receipt(&cx, &options).await?;
     session.progress.finish();
+    let exit = if found.unread.is_empty() {
+        Exit::Done
+    } else {
+        Exit::SomeFailed
+    };
     let printer = session.printer;
     let bytes = if args.compact {
         found.receipt.to_compact().into_bytes()
@@ -33,7 +37,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     } else {
         ResultFile::create(&args.output)?.write(&bytes)?;
         if printer.format() == ResultFormat::Json {
-            session.document(&found)?;
+            session.document_of(&found, exit, found.hint.as_deref())?;
         }
     }
     for image in &found.absent {
@@ -57,8 +61,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     }
     if let Some(hint) = &found.hint {
         printer.note(&format!(
-            "{} `hod pack --since` also takes an earlier bundle instead of a receipt.",
-            sentence(hint)
+            "{hint} `hod pack --since` also takes an earlier bundle instead of a receipt.",
         ));
     }
     printer.message(&format!(
@@ -71,11 +74,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
         },
         args.holder.display(),
     ));
-    Ok(if found.unread.is_empty() {
-        Exit::Done
-    } else {
-        Exit::SomeFailed
-    })
+    Ok(exit)
 }
 
 /// The holder of the images. A registry is asked with the login of a target.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::ui::{OutputError, Printer, ProgressReporter};
 use hod_bundle::ReadOptions;
@@ -77,8 +78,21 @@ impl Session<'_> {
 
     /// Prints the result document, if JSON is wanted, with the warnings of the run.
     pub(super) fn document(&self, result: &impl Serialize) -> Result<(), OutputError> {
+        self.document_of(result, Exit::Done, None)
+    }
+
+    /// As [`Session::document`], for a run that ends with `exit`, which the document has unless all
+    /// is done.
+    pub(super) fn document_of(
+        &self,
+        result: &impl Serialize,
+        exit: Exit,
+        hint: Option<&str>,
+    ) -> Result<(), OutputError> {
         self.printer.document(&Document {
             result,
+            exit: (exit != Exit::Done).then(|| exit.code()),
+            hint,
             warnings: self.progress.warnings(),
         })
     }
@@ -119,6 +133,10 @@ impl Session<'_> {
 struct Document<'a, T> {
     #[serde(flatten)]
     result: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

@@ -1,10 +1,13 @@
 //! `hod verify`
 
+use std::path::Path;
+
 use super::input::Reading;
 use super::{CommandError, Exit, Session, outcome, settings};
 use crate::cli::args::VerifyArgs;
 use crate::cli::ui::{ResultFormat, format_count, format_duration, format_len};
-use hod_ops::{Depth, Extent, VerifyOptions};
+use hod_ops::{Depth, Extent, VerifyOptions, VerifyOutcome};
+use hod_report::Diagnose as _;
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandError> {
     let cx = session.remote(settings::retry_policy(&args.look.registry));
@@ -24,9 +27,30 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     };
     let found = hod_ops::verify(&cx, &options).await?;
     session.progress.finish();
+    let checked = match found.unhashed_bytes {
+        Some(len) => format!(
+            "{} found with the right length, not hashed",
+            format_len(len)
+        ),
+        None => format!("{} hashed", format_len(found.bytes)),
+    };
+    let what = format!(
+        "{}, {}, {checked} in {}",
+        format_count(found.n_images, "image"),
+        format_count(found.n_blobs, "blob"),
+        format_duration(session.progress.totals().elapsed),
+    );
+    let error = failure(&args.source, &found, &what);
+    let diagnosis = error.as_ref().map(CommandError::diagnose);
+    let exit = match &diagnosis {
+        Some(diagnosis) => Exit::of(diagnosis),
+        None if found.unread.is_empty() => Exit::Done,
+        None => Exit::SomeFailed,
+    };
+    let hint = diagnosis.and_then(|diagnosis| diagnosis.hint);
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => session.document(&found)?,
+        ResultFormat::Json => session.document_of(&found, exit, hint.as_deref())?,
         ResultFormat::Text => {
             let mut stdout = printer.stdout();
             for problem in &found.problems {
@@ -44,19 +68,6 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     if let Some(delta) = &found.delta {
         printer.note(&format!("`{}` {delta}", args.source.display()));
     }
-    let checked = match found.unhashed_bytes {
-        Some(len) => format!(
-            "{} found with the right length, not hashed",
-            format_len(len)
-        ),
-        None => format!("{} hashed", format_len(found.bytes)),
-    };
-    let what = format!(
-        "{}, {}, {checked} in {}",
-        format_count(found.n_images, "image"),
-        format_count(found.n_blobs, "blob"),
-        format_duration(session.progress.totals().elapsed),
-    );
     let source = args.source.display();
     let texts: Vec<String> = found.unread.iter().map(|of| of.error.clone()).collect();
     let unread = found.unread.iter().zip(&texts);
@@ -64,39 +75,39 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     for group in outcome::by_reason(unread) {
         printer.warning(&format!("not checked: {group}"));
     }
-    if found.problems.is_empty() && found.unread.is_empty() {
-        printer.message(&format!("verified `{source}`: {what}"));
-        return Ok(Exit::Done);
+    match error {
+        Some(error) => printer.error(&error, hint.as_deref()),
+        None if found.unread.is_empty() => {
+            printer.message(&format!("verified `{source}`: {what}"));
+        }
+        None => {
+            let n = format_count(found.unread.len(), "image or blob");
+            printer.message(&format!("verified `{source}` except {n}: {what}"));
+        }
     }
+    Ok(exit)
+}
+
+/// The error that problems mean, if any were found; `what` says what was verified.
+fn failure(source: &Path, found: &VerifyOutcome, what: &str) -> Option<CommandError> {
+    let (path, what) = (source.to_owned(), what.to_owned());
     if found.problems.is_empty() {
-        let n = format_count(found.unread.len(), "image or blob");
-        printer.message(&format!("verified `{source}` except {n}: {what}"));
-        return Ok(Exit::SomeFailed);
+        return None;
     }
     if let Some(missing) = found.only_missing() {
-        let error = CommandError::Incomplete {
-            path: args.source.clone(),
-            missing,
-        };
-        printer.error(&error, error.advice().as_deref());
-        return Ok(Exit::Refused);
+        return Some(CommandError::Incomplete { path, missing });
     }
     if found.problems.len() == found.n_absent {
-        let error = CommandError::ImagesAbsent {
-            path: args.source.clone(),
+        return Some(CommandError::ImagesAbsent {
+            path,
             n_absent: found.n_absent,
             what,
-        };
-        printer.error(&error, error.advice().as_deref());
-        return Ok(Exit::NotVerified);
+        });
     }
-    let n_problems = format_count(found.problems.len(), "problem");
-    let error = CommandError::Damaged {
-        path: args.source.clone(),
+    Some(CommandError::Damaged {
+        path,
         kind: found.kind,
-        n_problems,
+        n_problems: format_count(found.problems.len(), "problem"),
         what,
-    };
-    printer.error(&error, error.advice().as_deref());
-    Ok(Exit::NotVerified)
+    })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hod_bundle::volume_path;
 use hod_oci::{Reference, Registry, RepositoryName};
-use hod_report::Hint as _;
+use hod_report::{Diagnose as _, Diagnosis};
 use hod_transfer::{EndpointError, FILE_EXTENSIONS, Transport};
 
 /// Places of images that hod does not read.
@@ -46,13 +46,17 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     ))
 }
 
-/// The hint for a word that names nothing: what it may have been meant as, or what it may be.
-pub(super) fn endpoint_hint(error: &EndpointError) -> Option<String> {
-    let meant = match error {
+/// What it means that a word does not name anything: what was probably intended, or what it may be.
+pub(super) fn diagnose_endpoint(error: &EndpointError) -> Diagnosis {
+    let intended = match error {
         EndpointError::Unknown { text } => source_hint(Path::new(text)),
         _ => None,
     };
-    meant.or_else(|| error.hint())
+    let found = error.diagnose();
+    Diagnosis {
+        hint: intended.or(found.hint),
+        ..found
+    }
 }
 
 /// The hint for a path that exists with the name of an image behind it.
@@ -60,7 +64,7 @@ fn chosen_hint(text: &str) -> Option<String> {
     let (path, image) = text.split_once(':')?;
     let is_there = !image.is_empty() && hod_fsx::try_stat(Path::new(path)).ok()?.is_some();
     is_there
-        .then(|| format!("`--only LIST` chooses images of `{path}`: name it without `:{image}`."))
+        .then(|| format!("`--only LIST` chooses images of `{path}`. Name it without `:{image}`."))
 }
 
 /// The hint for a bundle that does not exist, where volumes of that name do.
@@ -142,7 +146,7 @@ fn transport_hint(text: &str) -> Option<String> {
         ));
     }
     Transport::split(text).map(|_| {
-        format!("hod recognises what a path holds: write `{rest}`, without `{transport}:`.")
+        format!("Write `{rest}`, without `{transport}:`: hod recognises what a path holds.")
     })
 }
 
@@ -227,8 +231,8 @@ mod tests {
         check("v.001.tar.bak", None);
         check("./harbor.corp", None);
         check("store", None);
-        check("dir:layouts/a", Some("write `layouts/a`"));
-        check("docker-archive:a.tar", Some("write `a.tar`"));
+        check("dir:layouts/a", Some("Write `layouts/a`"));
+        check("docker-archive:a.tar", Some("Write `a.tar`"));
         check(
             "docker-daemon:nginx:1",
             Some("`docker save --output FILE nginx:1`"),
@@ -245,7 +249,7 @@ mod tests {
             ("images.txt", None),
             ("nosuchlist", None),
             ("./nginx", None),
-            ("oci:layout", Some("write `layout`")),
+            ("oci:layout", Some("Write `layout`")),
         ] {
             let hint = list_hint(Path::new(path));
             match expect {

@@ -1,8 +1,8 @@
 //! Why a word cannot be a target of `hod copy`.
 
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use std::path::PathBuf;
 
-use hod_report::Hint;
 use hod_transfer::TRANSPORTS;
 
 /// A target that is refused before anything is read.
@@ -16,7 +16,7 @@ pub(crate) enum TargetError {
     /// Nothing, or something in which there are no images.
     #[error("`{text}` is not a registry, a store or a layout")]
     Unclear { text: String },
-    #[error("`{text}` is an image, and not a target")]
+    #[error("`{text}` is an image, not a target")]
     Image { text: String },
     #[error("`{}` is {kind}, to which no images can be added", path.display())]
     Finished {
@@ -26,30 +26,27 @@ pub(crate) enum TargetError {
     },
 }
 
-impl Hint for TargetError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Twice { .. } => return None,
-            Self::Inside { .. } => "Choose paths of which neither is inside the other.".to_owned(),
+impl Diagnose for TargetError {
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::new(ErrorClass::Usage);
+        match self {
+            Self::Twice { .. } => usage,
+            Self::Inside { .. } => usage.hint("Choose paths of which neither is inside the other."),
             Self::Unclear { text } => {
-                let transports = TRANSPORTS.iter();
-                let words: Vec<String> = transports
-                    .map(|(word, _)| format!("`{word}:{text}`"))
-                    .collect();
-                format!(
+                let words = TRANSPORTS.iter().map(|(word, _)| format!("`{word}:{text}`"));
+                usage.hint(format!(
                     "To create it, say what it is: {}. A registry whose name is one word is \
                      `docker://{text}`.",
-                    words.join(", ")
-                )
+                    words.collect::<Vec<_>>().join(", ")
+                ))
             }
-            Self::Image { .. } => {
-                "A target is a registry and, if need be, a prefix, `HOST/PREFIX`: images keep their \
-                 names below it, also the registry in front of a name, unless `--strip-host` or \
-                 `--rename` says otherwise. To copy several images, write \
-                 them into a list, one a line, and copy that."
-                    .to_owned()
-            }
-            Self::Finished { .. } => "Choose another name, or remove it first.".to_owned(),
-        })
+            Self::Image { .. } => usage.hint(
+                "A target is a registry, with a prefix if needed: `HOST/PREFIX`. Images keep their \
+                 names below it, including the registry in front of a name, unless `--strip-host` or \
+                 `--rename` changes them. To copy several images, write them into a list, one per \
+                 line, and copy that.",
+            ),
+            Self::Finished { .. } => usage.hint("Choose another name, or remove it first."),
+        }
     }
 }

@@ -11,9 +11,8 @@ use crate::cli::ui::visible_json;
 use hod_list::ListLine;
 use hod_oci::Digest;
 use hod_ops::{ImageReport, ImageStatus, TargetName};
-use hod_report::ErrorClass;
 use hod_report::amount::format_volumes;
-use hod_report::{Hint as _, sentence};
+use hod_report::{Diagnose as _, Diagnosis, ErrorClass, chain};
 
 /// The report of a run.
 #[derive(Debug, Serialize)]
@@ -96,20 +95,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn of_run(error: &CommandError) -> Self {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !message.ends_with(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            source = cause.source();
-        }
+        let Diagnosis { class, hint, .. } = error.diagnose();
         Self {
-            class: error.class(),
-            message,
-            hint: error.advice().map(|hint| sentence(&hint)),
+            class,
+            message: chain(error),
+            hint,
         }
     }
 }
@@ -201,11 +191,13 @@ impl ReportedImage {
                 };
                 (Status::Waiting, Some(failure))
             }
-            ImageStatus::Failed { error, text } => {
+            ImageStatus::Failed {
+                text, class, hint, ..
+            } => {
                 let failure = Failure {
-                    class: error.class(),
+                    class: *class,
                     message: text.clone(),
-                    hint: error.hint().map(|hint| sentence(&hint)),
+                    hint: hint.clone(),
                 };
                 (Status::Failed, Some(failure))
             }

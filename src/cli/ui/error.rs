@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use super::colour::{Colour, Label};
 use super::text::{hang, indented, visible, wrap};
-use hod_report::sentence;
 
 /// Maximum width of a hint.
 const HINT_WIDTH: usize = 100;
@@ -27,8 +26,7 @@ pub(super) fn render(error: &dyn Error, hint: Option<&str>, colour: Colour) -> S
     }
     if let Some(hint) = hint.filter(|hint| !hint.trim().is_empty()) {
         let indent = "hint: ".len();
-        let hint = sentence(hint);
-        let lines = wrap(&visible(&hint), HINT_WIDTH - indent).join("\n");
+        let lines = wrap(&visible(hint), HINT_WIDTH - indent).join("\n");
         let label = colour.paint(Label::Advice, "hint:");
         write!(text, "\n\n{label} {}", hang(&lines, indent)).expect("a string takes all text");
     }
@@ -80,7 +78,7 @@ mod tests {
             "cannot select 42 images into `/mnt/usb/site-a`",
             Some(link.into()),
         );
-        let hint = "hardlinks stay within one filesystem and `/mnt/usb` is another. Put the output \
+        let hint = "Hardlinks stay within one filesystem and `/mnt/usb` is another. Put the output \
                     below `/data`, or pass `--link copy` (needs 18.4 GiB; `/mnt/usb` has 11.0 GiB \
                     free). `/mnt/usb/site-a` was left as it was.";
         assert_snapshot!(render_error(&error, Some(hint)), @r"
@@ -113,7 +111,7 @@ mod tests {
              line 31: `Y`: worse",
             None,
         );
-        assert_snapshot!(render_error(&error, Some("did you mean `x`?\nor `y`?")), @r"
+        assert_snapshot!(render_error(&error, Some("Did you mean `x`?\nor `y`?")), @r"
         error: image list `a.txt` has 2 invalid lines; nothing was pulled
           line 17: `X`: bad
           line 31: `Y`: worse
@@ -137,7 +135,7 @@ mod tests {
     #[test]
     fn colour_is_on_labels_only() {
         let error = failure("it failed", None);
-        let text = render(&error, Some("try it"), Colour::Ansi);
+        let text = render(&error, Some("Try it."), Colour::Ansi);
         assert_eq!(
             text,
             "\u{1b}[1;31merror:\u{1b}[0m it failed\n\n\u{1b}[1;36mhint:\u{1b}[0m Try it."

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hod_oci::{Algorithm, Digest, ManifestError, ReferenceError};
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::ErrorClass::{Policy, Usage, Verify};
+use hod_report::amount::format_len;
+use hod_report::{Diagnose, Diagnosis};
 use hod_tarball::{ArchiveError, WindowTooLarge};
 
 /// An OCI layout or an archive that cannot be used.
@@ -40,7 +41,7 @@ pub enum CollectionError {
         problem: String,
     },
     /// A compressed layer that unpacks to something else than its image says.
-    #[error("layer `{}` in `{}` unpacks to `{actual}`, and its image has `{expected}`", member.escape_debug(), path.display())]
+    #[error("layer `{}` in `{}` unpacks to `{actual}`, but its image says `{expected}`", member.escape_debug(), path.display())]
     DiffId {
         path: PathBuf,
         member: String,
@@ -55,7 +56,7 @@ pub enum CollectionError {
         source: Arc<io::Error>,
     },
     /// A compressed layer that unpacks to more than any image has.
-    #[error("layer `{}` in `{}` is a decompression bomb and was not unpacked to its end", member.escape_debug(), path.display())]
+    #[error("layer `{}` in `{}` is a decompression bomb; unpacking was stopped", member.escape_debug(), path.display())]
     Bomb { path: PathBuf, member: String },
     /// A compressed layer in a compressed archive that is named by a digest of another kind.
     #[error("layer `{}` in `{}` has a diff id by {}, which cannot be verified in a compressed archive", member.escape_debug(), path.display(), algorithm.as_str())]
@@ -65,7 +66,7 @@ pub enum CollectionError {
         algorithm: Algorithm,
     },
     /// A name that is not a valid reference.
-    #[error("`{}` in `{}` names an image `{}`", member.escape_debug(), path.display(), name.escape_debug())]
+    #[error("`{}` in `{}` has the invalid image name `{}`", member.escape_debug(), path.display(), name.escape_debug())]
     Name {
         path: PathBuf,
         member: String,
@@ -87,7 +88,7 @@ pub enum CollectionError {
         source: ManifestError,
     },
     /// A file that is referred to and not found.
-    #[error("`{}` in `{}` names `{}`, which is not found", member.escape_debug(), path.display(), name.escape_debug())]
+    #[error("`{}` in `{}` refers to `{}`, which was not found", member.escape_debug(), path.display(), name.escape_debug())]
     Absent {
         path: PathBuf,
         member: String,
@@ -97,7 +98,7 @@ pub enum CollectionError {
     #[error("`{}` is not a file", path.display())]
     NotAFile { path: PathBuf },
     /// More than is held in memory of a compressed archive.
-    #[error("`{}` has more than {len_max} bytes of manifests, too many to read it compressed", path.display())]
+    #[error("the manifests in `{}` are larger than {}, the limit for a compressed archive", path.display(), format_len(*len_max))]
     TooMuch { path: PathBuf, len_max: u64 },
 }
 
@@ -106,53 +107,38 @@ impl CollectionError {
     pub fn is_damaged(&self) -> bool {
         match self {
             Self::Archive(_) | Self::Unpack { .. } | Self::Corrupt { .. } | Self::DiffId { .. } => {
-                self.class() == ErrorClass::Verify
+                self.diagnose().class == Verify
             }
             // What an entry names, and says of it, lies in how the whole was made.
             _ => false,
         }
     }
-
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Archive(error) => error.class(),
-            Self::File(error) => error.class(),
-            Self::Json { .. }
-            | Self::Content { .. }
-            | Self::Corrupt { .. }
-            | Self::Contradiction { .. }
-            | Self::DiffId { .. }
-            | Self::Unpack { .. }
-            | Self::Manifest { .. }
-            | Self::Absent { .. }
-            | Self::NotAFile { .. } => ErrorClass::Verify,
-            Self::Name { .. } => ErrorClass::Usage,
-            Self::TooMuch { .. } | Self::Bomb { .. } | Self::DiffIdAlgorithm { .. } => {
-                ErrorClass::Policy
-            }
-        }
-    }
 }
 
-impl Hint for CollectionError {
-    fn hint(&self) -> Option<String> {
+impl Diagnose for CollectionError {
+    fn diagnose(&self) -> Diagnosis {
         match self {
-            Self::Archive(error) => error.hint(),
-            Self::File(error) => error.hint(),
-            // The layer of an archive is not compressed by hand.
-            Self::Unpack { source, .. } if WindowTooLarge::of(source).is_some() => None,
+            Self::Archive(error) => error.diagnose(),
+            Self::File(error) => error.diagnose(),
+            // Nobody compresses the layer of an archive by hand.
+            Self::Unpack { source, .. } if WindowTooLarge::of(source).is_some() => {
+                Diagnosis::new(Verify)
+            }
             Self::Corrupt { .. }
             | Self::Contradiction { .. }
             | Self::DiffId { .. }
             | Self::Unpack { .. }
-            | Self::Absent { .. } => {
-                Some("make it again with the tool that made it, or copy it again".to_owned())
-            }
-            Self::TooMuch { .. } | Self::DiffIdAlgorithm { .. } => {
-                Some("decompress it with `gzip -d` or `zstd -d` and give the tar".to_owned())
-            }
-            _ => None,
+            | Self::Absent { .. } => Diagnosis::new(Verify)
+                .hint("Create it again with the tool that wrote it, or copy it again."),
+            Self::Json { .. }
+            | Self::Content { .. }
+            | Self::Manifest { .. }
+            | Self::NotAFile { .. } => Diagnosis::new(Verify),
+            Self::Name { .. } => Diagnosis::new(Usage),
+            Self::TooMuch { .. } | Self::DiffIdAlgorithm { .. } => Diagnosis::new(Policy).hint(
+                "Decompress it with `gzip -d` or `zstd -d`, and name the resulting tar file.",
+            ),
+            Self::Bomb { .. } => Diagnosis::new(Policy),
         }
     }
 }

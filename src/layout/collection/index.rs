@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(unreadable[0].name, "Quay.io/App:1");
         assert_eq!(
             unreadable[0].error.to_string(),
-            "`index.json` in `x.tar` names an image `Quay.io/App:1`"
+            "`index.json` in `x.tar` has the invalid image name `Quay.io/App:1`"
         );
         assert!(matches!(
             read(b"{}", path, "index.json"),

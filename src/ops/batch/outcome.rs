@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Target, TargetName, WouldMove, error_chain};
+use super::{Target, TargetName, WouldMove};
 use crate::{PackForecast, PackOutcome, ProjectReport};
 use hod_oci::{Digest, sum_len};
+use hod_report::{Diagnose as _, Diagnosis, ErrorClass, chain};
 use hod_transfer::{Resolved, TransferError, Wanted};
 
 /// The result for an image.
@@ -30,6 +31,9 @@ pub enum ImageStatus {
         error: Arc<TransferError>,
         #[serde(rename = "error")]
         text: String,
+        class: ErrorClass,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
 }
 
@@ -245,8 +249,21 @@ impl ImageStatus {
     }
 
     pub(crate) fn failed(error: Arc<TransferError>) -> Self {
-        let text = error_chain(error.as_ref());
-        Self::Failed { error, text }
+        let Diagnosis { class, hint, .. } = error.diagnose();
+        Self::Failed {
+            text: chain(error.as_ref()),
+            error,
+            class,
+            hint,
+        }
+    }
+
+    /// Why the image was given up.
+    pub fn error(&self) -> Option<&TransferError> {
+        match self {
+            Self::Failed { error, .. } => Some(error),
+            _ => None,
+        }
     }
 }
 

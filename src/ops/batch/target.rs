@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Batch, ImageStatus, error_chain};
+use super::{Batch, ImageStatus};
 use crate::OpsError;
 use hod_oci::{Digest, Registry};
-use hod_report::Hint as _;
-use hod_transfer::{TargetFailure, TransferError};
+use hod_report::{Diagnose as _, chain};
+use hod_transfer::TransferError;
 
 /// The previous content of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -83,10 +83,9 @@ impl Batch {
     /// Marks the remaining images as failed, for a reason that is independent of them.
     pub(crate) fn fail_rest(&mut self, error: &OpsError) {
         let failed = Arc::new(TransferError::TargetFailed {
-            text: error_chain(error),
-            class: error.class(),
-            meaning: TargetFailure::of((error.is_refusal(), error.is_damaged_source())),
-            hint: error.hint(),
+            text: chain(error),
+            diagnosis: error.diagnose(),
+            is_damaged_source: error.is_damaged_source(),
         });
         let at = self.positions.iter().copied();
         for position in at {

@@ -2,6 +2,7 @@
 
 use super::CopyTarget;
 use crate::{OpsError, TargetsNotReady};
+use hod_report::Diagnose as _;
 
 /// The targets of a copy, and why some of them are refused.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl<'a> Refusals<'a> {
     ) -> Result<Option<T>, OpsError> {
         match looked {
             Ok(looked) => Ok(Some(looked)),
-            Err(error) if error.is_refusal() => {
+            Err(error) if error.diagnose().is_refusal() => {
                 self.found[at].get_or_insert(error);
                 Ok(None)
             }

@@ -2,10 +2,11 @@
 
 use super::{Input, OpenInput};
 use crate::absent::Absent;
-use crate::batch::{Batch, error_chain};
+use crate::batch::Batch;
 use crate::carry::Carry;
 use crate::{Context, OpsError};
 use hod_list::Collision;
+use hod_report::chain;
 use hod_transfer::{OnFailure, ReferrerMode, Resolution, TransferError};
 
 /// The images of an input, resolved.
@@ -35,7 +36,7 @@ impl OpenInput<'_> {
                 for resolution in resolutions {
                     match resolution {
                         Resolution::Failed(wanted, error) if is_absent(&error) => {
-                            absent.push(Absent::of_wanted(&wanted, error_chain(&error)));
+                            absent.push(Absent::of_wanted(&wanted, chain(&error)));
                         }
                         resolution => found.push(resolution),
                     }

@@ -5,12 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::super::OpsError;
-use super::super::batch::{TargetName, error_chain};
+use super::super::batch::TargetName;
 use hod_oci::Registry;
 use hod_registry::RegistryError;
-use hod_report::ErrorClass;
-use hod_report::Hint;
 use hod_report::amount::format_count;
+use hod_report::{Diagnose, Diagnosis, ErrorClass, chain};
 
 /// The kind of check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,31 +98,27 @@ impl Finding {
         self
     }
 
-    /// What kind of failure it is, for programs.
-    pub(super) fn class(&self) -> ErrorClass {
-        self.class
-    }
-
     /// The finding that `error` stops a copy to a target.
     fn of_target(target: &TargetName, error: &OpsError) -> Self {
+        let Diagnosis { class, hint, .. } = error.diagnose();
         Self {
-            class: error.class(),
-            ..Self::new(Check::Target, target.to_string(), error_chain(error))
-                .fix(error.hint().unwrap_or_default())
+            class,
+            ..Self::new(Check::Target, target.to_string(), chain(error))
+                .fix(hint.unwrap_or_default())
         }
     }
 
     /// The finding that a registry cannot be used.
     pub(crate) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
+        let Diagnosis { class, hint, .. } = error.diagnose();
         let check = match error.status() {
             Some(401 | 403) => Check::Login,
-            _ if error.class() == ErrorClass::Auth && !error.is_tls() => Check::Login,
+            _ if class == ErrorClass::Auth && !error.is_tls() => Check::Login,
             _ if matches!(error, RegistryError::NotARegistry { .. }) => Check::Registry,
             _ if error.is_tls() => Check::Tls,
             _ => Check::Reachable,
         };
-        Self::new(check, registry.as_str(), error_chain(error))
-            .fix(error.hint().unwrap_or_default())
+        Self::new(check, registry.as_str(), chain(error)).fix(hint.unwrap_or_default())
     }
 }
 
@@ -133,14 +128,6 @@ pub struct NotReady {
     #[serde(flatten)]
     pub target: TargetName,
     pub findings: Vec<Finding>,
-}
-
-impl NotReady {
-    /// What kind of failure the first of the findings is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        let first = self.findings.first();
-        first.map_or(ErrorClass::Policy, Finding::class)
-    }
 }
 
 /// Several targets that cannot accept the copy; nothing was changed at any of them.
@@ -163,12 +150,6 @@ impl TargetsNotReady {
             targets: targets.collect(),
         }
     }
-
-    /// What kind of failure the first of all is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        let first = self.targets.first();
-        first.map_or(ErrorClass::Policy, NotReady::class)
-    }
 }
 
 impl std::error::Error for TargetsNotReady {}
@@ -185,15 +166,9 @@ impl fmt::Display for TargetsNotReady {
     }
 }
 
-impl Hint for TargetsNotReady {
-    fn hint(&self) -> Option<String> {
-        let findings: Vec<Finding> = self
-            .targets
-            .iter()
-            .flat_map(|t| t.findings.clone())
-            .collect();
-        let fixes: Vec<String> = fixes(&findings).collect();
-        (!fixes.is_empty()).then(|| fixes.join("\n"))
+impl Diagnose for TargetsNotReady {
+    fn diagnose(&self) -> Diagnosis {
+        diagnose(self.targets.iter().flat_map(|target| &target.findings))
     }
 }
 
@@ -203,7 +178,7 @@ impl fmt::Display for NotReady {
         let target = &self.target;
         write!(
             f,
-            "`{target}` is not ready: {problems}, and nothing was changed"
+            "`{target}` is not ready: {problems}; nothing was changed"
         )?;
         write_table(f, &self.findings)
     }
@@ -228,21 +203,25 @@ pub(super) fn write_table(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> f
     Ok(())
 }
 
-/// Advice about the findings, without duplicates.
-pub(super) fn fixes(findings: &[Finding]) -> impl Iterator<Item = String> {
-    let mut seen: Vec<String> = Vec::new();
+/// What the findings mean together: a refusal of the class of the first one, with the advice about
+/// all of them, each piece once.
+pub(super) fn diagnose<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Diagnosis {
+    let mut class = None;
+    let mut fixes: Vec<&str> = Vec::new();
     for finding in findings {
-        if !finding.fix.is_empty() && !seen.contains(&finding.fix) {
-            seen.push(finding.fix.clone());
+        class.get_or_insert(finding.class);
+        if !finding.fix.is_empty() && !fixes.contains(&finding.fix.as_str()) {
+            fixes.push(&finding.fix);
         }
     }
-    seen.into_iter()
+    Diagnosis {
+        hint: (!fixes.is_empty()).then(|| fixes.join("\n")),
+        ..Diagnosis::refused(class.unwrap_or(ErrorClass::Policy))
+    }
 }
 
-impl Hint for NotReady {
-    /// Advice about the findings, without duplicates.
-    fn hint(&self) -> Option<String> {
-        let fixes: Vec<String> = fixes(&self.findings).collect();
-        (!fixes.is_empty()).then(|| fixes.join("\n"))
+impl Diagnose for NotReady {
+    fn diagnose(&self) -> Diagnosis {
+        diagnose(&self.findings)
     }
 }

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 
-use super::super::batch::error_chain;
 use super::{Check, Finding, PreflightCheck, Present, ProjectReport, proxy_cache};
 use hod_oci::{Registry, RepositoryName};
 use hod_registry::{Harbor, Probe, Project, ProjectKind, RegistryError, SystemInfo};
+use hod_report::chain;
 use hod_transfer::{Destination, Plan, RegistrySink};
 pub(crate) use missing::would_create;
 use quota::Needs;
@@ -176,7 +176,7 @@ impl PreflightCheck<'_> {
             Err(error) => self.unchecked.push(format!(
                 "whether `{}` is read-only ({})",
                 self.registry,
-                error_chain(&error)
+                chain(&error)
             )),
         }
         if state.info.as_ref().and_then(|info| info.read_only) == Some(true) {
@@ -187,8 +187,8 @@ impl PreflightCheck<'_> {
                     "is in read-only mode and accepts no pushes",
                 )
                 .fix(
-                    "wait until the maintenance ends, or ask an administrator to end read-only mode \
-                     (Configuration, System Settings)",
+                    "Wait until the maintenance ends, or ask an administrator to end read-only mode \
+                     (Configuration, System Settings).",
                 ),
             );
         }
@@ -231,14 +231,15 @@ impl PreflightCheck<'_> {
             if is_unknown {
                 problem = format!("does not exist, or {problem}");
             }
-            let mut fix = "give the user the project's role Developer or, to a robot, the \
-                           permissions to pull and push repositories"
-                .to_owned();
+            let mut fix =
+                "Give the user the role Developer in the project or, if it is a robot, the \
+                           permissions to pull and push repositories."
+                    .to_owned();
             if is_unknown && self.create.is_some() {
                 problem += "; it was not created, because Harbor's API cannot be reached";
                 fix = format!(
-                    "configure the proxy in front of `{}` to pass `/api/`, or create the project on \
-                     Harbor's web pages; if it exists, {fix}",
+                    "Configure the proxy in front of `{}` to pass `/api/`, or create the project on \
+                     Harbor's web pages. If it exists: {fix}",
                     self.registry
                 );
             }
@@ -283,22 +284,22 @@ fn check_name(registry: &Registry, repository: &RepositoryName) -> Result<Projec
     let Some(project) = Project::of(registry, repository) else {
         return Err(
             Finding::new(Check::Name, repository.as_str(), "has no project")
-                .fix("in Harbor, every image is in a project: pass `--project NAME`"),
+                .fix("In Harbor, every image is in a project. Pass `--project NAME`."),
         );
     };
     let len = repository.as_str().len();
     if len > REPOSITORY_LEN_MAX {
         let problem = format!("has {len} characters; Harbor allows {REPOSITORY_LEN_MAX}");
         return Err(Finding::new(Check::Name, repository.as_str(), problem)
-            .fix("choose a shorter name with `--project`, `--rename` or `--strip-host`"));
+            .fix("Choose a shorter name with `--project`, `--rename` or `--strip-host`."));
     }
     if project.has_valid_name() {
         return Ok(project);
     }
     let problem = "is not a valid project name";
     Err(Finding::new(Check::Name, project.name, problem).fix(
-        "a project name has lower-case letters and digits, joined by single `.`, `_` or `-`: choose \
-         another name with `--project` or `--rename`",
+        "A project name has lower-case letters and digits, joined by single `.`, `_` or `-`. Choose \
+         another name with `--project` or `--rename`.",
     ))
 }
 

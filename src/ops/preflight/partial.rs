@@ -1,8 +1,8 @@
 //! Indexes that list manifests which are not carried: a Harbor refuses them, as most registries do.
 
-use super::super::batch::error_chain;
 use super::{Check, Finding, PreflightCheck};
 use crate::platforms::{self, lacking};
+use hod_report::chain;
 use hod_transfer::{Plan, RegistrySink, Resolved};
 
 impl PreflightCheck<'_> {
@@ -31,9 +31,9 @@ impl PreflightCheck<'_> {
             self.findings.push(
                 Finding::new(Check::Index, image.wanted.destination.to_string(), problem).fix(
                     format!(
-                        "push an index of the carried manifests with `--index rewrite`, or one \
-                         platform with `--platform {one}`; for all platforms, pull again with \
-                         `--platform all`, or save the image with `docker save --platform`"
+                        "Push an index of the available manifests with `--index rewrite`, or one \
+                         platform with `--platform {one}`. For all platforms, pull again with \
+                         `--platform all`, or save the image with `docker save --platform`."
                     ),
                 ),
             );
@@ -56,7 +56,7 @@ impl PreflightCheck<'_> {
                 Err(error) => {
                     self.unchecked.push(format!(
                         "whether it has all manifests of the index of {destination} ({})",
-                        error_chain(&error)
+                        chain(&error)
                     ));
                     return true;
                 }

@@ -41,5 +41,5 @@ pub(crate) async fn require_no_proxy_cache(
 /// The finding that a project is a proxy cache.
 pub(super) fn finding(project: &str) -> Finding {
     Finding::new(Check::ProxyCache, project, "is a proxy cache")
-        .fix("a proxy cache accepts no pushes: choose another project with `--project`")
+        .fix("A proxy cache accepts no pushes. Choose another project with `--project`.")
 }

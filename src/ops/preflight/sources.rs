@@ -16,9 +16,8 @@ use super::super::Context;
 use super::finding::{Finding, write_table};
 use hod_oci::{Registry, Tag};
 use hod_registry::{Client, ManifestRef, ReadPlace, RegistryError, Repo};
-use hod_report::ErrorClass;
-use hod_report::Hint;
 use hod_report::amount::format_count;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use hod_store::Store;
 use hod_transfer::{Locate, ReferrerMode, Resolution, TransferError, Wanted};
 
@@ -90,14 +89,6 @@ fn as_texts<S: serde::Serializer>(registries: &[Registry], to: S) -> Result<S::O
     to.collect_seq(registries.iter().map(Registry::as_str))
 }
 
-impl SourcesNotReady {
-    /// What kind of failure the first of the findings is, for programs.
-    pub fn class(&self) -> ErrorClass {
-        let first = self.findings.first();
-        first.map_or(ErrorClass::Network, Finding::class)
-    }
-}
-
 impl fmt::Display for SourcesNotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.registries.as_slice() {
@@ -110,22 +101,21 @@ impl fmt::Display for SourcesNotReady {
             )?,
         }
         let problems = format_count(self.findings.len(), "problem");
-        write!(f, ": {problems}, and {}", self.undone.in_words())?;
+        write!(f, ": {problems}; {}", self.undone.in_words())?;
         write_table(f, &self.findings)
     }
 }
 
-impl Hint for SourcesNotReady {
-    fn hint(&self) -> Option<String> {
-        let mut hints: Vec<String> = super::finding::fixes(&self.findings).collect();
-        if self.registries.len() < self.n_sources {
-            let others = match self.undone {
-                Undone::Pull => "`--no-preflight` pulls from the other registries",
-                Undone::Look | Undone::Receipt => "`--no-preflight` reads the other registries",
-            };
-            hints.push(others.to_owned());
+impl Diagnose for SourcesNotReady {
+    fn diagnose(&self) -> Diagnosis {
+        let found = super::finding::diagnose(&self.findings);
+        if self.registries.len() == self.n_sources {
+            return found;
         }
-        (!hints.is_empty()).then(|| hints.join("\n"))
+        found.and(match self.undone {
+            Undone::Pull => "`--no-preflight` pulls from the other registries.",
+            Undone::Look | Undone::Receipt => "`--no-preflight` reads the other registries.",
+        })
     }
 }
 
@@ -220,12 +210,12 @@ pub(crate) fn require_access(
         let access = seen.entry(&repo.registry).or_default();
         match error {
             Some(TransferError::Registry(error))
-                if error.class() == ErrorClass::Auth && !error.is_tls() =>
+                if error.diagnose().class == ErrorClass::Auth && !error.is_tls() =>
             {
                 access.refusal.get_or_insert(error);
             }
             // Content that may not be read is often reported as not found.
-            Some(error) if error.class() == ErrorClass::NotFound => {}
+            Some(error) if error.diagnose().class == ErrorClass::NotFound => {}
             _ => access.is_given = true,
         }
     }

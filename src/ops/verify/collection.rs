@@ -9,10 +9,11 @@ use futures_util::StreamExt as _;
 
 use super::content::hash;
 use super::{VerifyOutcome, ambiguous_name};
-use crate::batch::{Batch, error_chain};
+use crate::batch::Batch;
 use crate::{Catalog, Context, ImageStatus, OpsError};
 use hod_layout::{Collection, LayoutError};
 use hod_oci::Digest;
+use hod_report::chain;
 use hod_report::{Event, Reporter};
 use hod_transfer::BlobHolder;
 use hod_transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferError};
@@ -46,7 +47,7 @@ pub(super) async fn verify(
         if let Err(error) = result {
             let image = &batch.plan.images[blob.images[0]].wanted.name;
             let member = collection.member_of(&blob.descriptor.digest);
-            let text = format!("{} (`{}`)", error_chain(&error), member.escape_debug());
+            let text = format!("{} (`{}`)", chain(&error), member.escape_debug());
             problems.push(failed((image, &text)));
         }
     }

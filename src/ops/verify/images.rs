@@ -8,13 +8,13 @@ use futures_util::StreamExt as _;
 
 use super::content::{hash, hash_once};
 use super::{Depth, Extent, OpenInput, VerifyOptions, VerifyOutcome, ambiguous_name};
-use crate::batch::{Batch, error_chain};
+use crate::batch::Batch;
 use crate::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SignatureFacts};
 use hod_bundle::BundleManifest;
 use hod_oci::{Descriptor, Digest, PlatformChoice};
 use hod_registry::{Client, ContentCheck};
-use hod_report::ErrorClass;
 use hod_report::amount::format_count;
+use hod_report::{Diagnose as _, ErrorClass, chain};
 use hod_transfer::{
     Ended, Location, OnFailure, Plan, PlannedBlob, Presence, Source, TransferError,
 };
@@ -80,7 +80,7 @@ pub(super) async fn verify(
                 found.add(&batch.plan, blob, state);
             }
             if let Ended::Untold(error) = source.end().await {
-                found.problems.push(error_chain(&error));
+                found.problems.push(chain(&error));
             }
         }
         None => check_copies(cx, source, (&mut found, &batch.plan), options.depth).await,
@@ -224,7 +224,7 @@ impl State {
     }
 
     fn failed(error: &TransferError) -> Self {
-        let text = error_chain(error);
+        let text = chain(error);
         if is_finding(error) {
             Self::Wrong(text)
         } else {
@@ -235,7 +235,7 @@ impl State {
 
 /// Returns true if content is missing or wrong; false if a registry only cannot be read now.
 fn is_finding(error: &TransferError) -> bool {
-    match error.class() {
+    match error.diagnose().class {
         ErrorClass::Auth | ErrorClass::Network | ErrorClass::RateLimit | ErrorClass::Server => {
             false
         }

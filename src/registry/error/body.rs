@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::presentable;
 use super::quoted::{element, presentable_text};
 use crate::error::harbor::{Cause, HarborRefusal};
 use hod_oci::Digest;
+use hod_report::presentable;
 
 /// Maximum number of errors of one answer that are shown.
 const ERRORS_SHOWN_MAX: usize = 4;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hod_report::Hint;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,27 +16,30 @@ pub enum CertificatesError {
     #[error("key `{}` has no client certificate `{}` beside it", key.display(), certificate.display())]
     NoClientCertificate { key: PathBuf, certificate: PathBuf },
     /// The cause is left out: it may quote the key.
-    #[error("`{}` and `{}` are no client certificate and key in PEM form", certificate.display(), key.display())]
+    #[error("`{}` and `{}` are not a client certificate and its key in PEM form", certificate.display(), key.display())]
     Pair { certificate: PathBuf, key: PathBuf },
     #[error("the certificates to trust cannot be used")]
     Trust { source: rustls::Error },
 }
 
-impl Hint for CertificatesError {
-    fn hint(&self) -> Option<String> {
+impl Diagnose for CertificatesError {
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::new(ErrorClass::Usage);
         match self {
-            Self::File(error) => error.hint(),
-            Self::NoCertificate { .. } => Some(
-                "a PEM file has lines `-----BEGIN CERTIFICATE-----`; make one of a DER file with \
-                 `openssl x509 -inform der -in FILE`"
-                    .to_owned(),
+            // A flag, or a directory of the configuration, names it.
+            Self::File(error) => Diagnosis {
+                hint: error.diagnose().hint,
+                ..usage
+            },
+            Self::NoCertificate { .. } => usage.hint(
+                "A PEM file has lines `-----BEGIN CERTIFICATE-----`. Convert a DER file with \
+                 `openssl x509 -inform der -in FILE`.",
             ),
-            Self::NoKey { .. } => Some(
-                "a CA's certificate must be named `*.crt`; `*.cert` is for the client's own, with \
-                 its key in `*.key`"
-                    .to_owned(),
+            Self::NoKey { .. } => usage.hint(
+                "Name the certificate of a CA `*.crt`; `*.cert` is for the client's own, with its \
+                 key in `*.key`.",
             ),
-            Self::NoClientCertificate { .. } | Self::Pair { .. } | Self::Trust { .. } => None,
+            Self::NoClientCertificate { .. } | Self::Pair { .. } | Self::Trust { .. } => usage,
         }
     }
 }

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use super::{RegistryError, presentable};
+use super::RegistryError;
 use crate::RequestLine;
+use hod_report::presentable;
 
 /// The proxy on the way to a host, as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +48,14 @@ pub enum TlsFailure {
 impl fmt::Display for TlsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::PlainAnswer => "expected TLS, and the server answered in plain text",
-            Self::TlsAnswer => "expected plain HTTP, and the server answered in TLS",
+            Self::PlainAnswer => "expected TLS, but the server answered in plain text",
+            Self::TlsAnswer => "expected plain HTTP, but the server answered in TLS",
             Self::UnknownIssuer => "the server's certificate is not trusted here",
             Self::CaCertificate => "the server's certificate is that of a CA",
             Self::WrongName => "the server's certificate is for another name",
             Self::Expired => "the server's certificate is not valid at this time",
-            Self::ClientCertificate => "the server asks for a client certificate that it knows",
-            Self::Handshake => "no encrypted connection could be made",
+            Self::ClientCertificate => "the server requires a client certificate that it trusts",
+            Self::Handshake => "the TLS handshake failed",
         })
     }
 }

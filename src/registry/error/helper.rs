@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HelperError {
     /// A name with which a file names another program than a helper.
-    #[error("`{helper}` in the credentials is no name of a credential helper")]
+    #[error("`{helper}` in the credentials is not the name of a credential helper")]
     Name { helper: String },
     #[error("credential helper `docker-credential-{helper}` is not on PATH")]
     Absent { helper: String },

@@ -12,7 +12,7 @@ use reqwest::Url;
 
 use crate::error::harbor::{Access, Cause, HarborRefusal};
 use crate::error::safe_url::authority;
-use crate::error::{ERROR_LEN_MAX, ErrorBody, presentable};
+use crate::error::{ERROR_LEN_MAX, ErrorBody};
 use crate::login::challenge::{Challenge, Challenged};
 use crate::login::credentials::{Credentials, Login};
 use crate::login::memory::{Memory, RegistryMemory};
@@ -20,6 +20,7 @@ use crate::login::scopes::ScopeRules;
 use crate::login::target::Target;
 use crate::wire::transport::{Answer, SentLogin, Transport};
 use crate::{LoginState, Purpose, RefusalContext, Refuser, RegistryError, Subject};
+use hod_report::presentable;
 
 /// A kind of registry that deviates from the specification.
 pub(crate) trait Dialect: ScopeRules {

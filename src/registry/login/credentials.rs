@@ -30,6 +30,7 @@ pub use keep::{KeepError, Kept, LoginFile};
 pub use secret::{Login, Secret};
 
 use hod_oci::{Registry, RepositoryName};
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// Docker Hub's name in Docker's files and for helpers.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -89,20 +90,19 @@ impl fmt::Display for LoginOrigin {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     /// Its causes are left out on purpose: serde quotes the value it stumbles over.
-    #[error("credentials are not JSON of the expected shape, line {line} column {column}")]
+    #[error("the credentials are not JSON of the expected form, line {line} column {column}")]
     Json { line: usize, column: usize },
     #[error("the file is empty")]
     Empty,
     #[error("`auth` of `{key}` in the credentials is not base64 of `user:password`")]
     Auth { key: String },
-    #[error("the entry of `{key}` in the credentials is not of the expected shape")]
+    #[error("the entry of `{key}` in the credentials does not have the expected form")]
     Entry { key: String },
 }
 
-impl CredentialsError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> hod_report::ErrorClass {
-        hod_report::ErrorClass::Usage
+impl Diagnose for CredentialsError {
+    fn diagnose(&self) -> Diagnosis {
+        Diagnosis::new(ErrorClass::Usage)
     }
 }
 

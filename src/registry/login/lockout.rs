@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reqwest::{Method, StatusCode, Url};
 
-use crate::error::{ERROR_LEN_MAX, presentable};
+use crate::error::ERROR_LEN_MAX;
 use crate::login::challenge::Challenge;
 use crate::login::context::Context;
 use crate::login::credentials::Login;
@@ -18,6 +18,7 @@ use crate::wire::endpoint::resolve;
 use crate::wire::transport::{Answer, Call};
 use crate::{ErrorBody, LoginRefusal, RegistryError, SafeUrl};
 use hod_oci::Registry;
+use hod_report::presentable;
 
 /// Guards the login for one part of a registry.
 pub(crate) struct Lockout<'a> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::server::{Reply, Request, TestServer, client, start_plain};
 use super::{MANIFEST, blob, fetch_all, manifest_reply, reopenable, session, tag};
 use crate::*;
-use hod_report::Hint as _;
+use hod_report::Diagnose as _;
 
 /// A registry whose token server is itself.
 fn with_tokens(request: &Request, port: u16, serve: impl Fn(&Request) -> Reply) -> Reply {
@@ -130,7 +130,7 @@ async fn a_password_is_sent_where_one_is_asked_for() {
         error.to_string(),
         format!("GET /v2/app/manifests/1.0 on {host}: 401 Unauthorized")
     );
-    assert!(error.hint().unwrap().contains("hod login"));
+    assert!(error.diagnose().hint.unwrap().contains("hod login"));
     assert_eq!(server.lines().len(), 3, "the same again is not tried");
 }
 
@@ -169,8 +169,7 @@ async fn a_login_never_follows_a_redirect_to_another_origin() {
     assert_eq!(
         error.to_string(),
         format!(
-            "GET /data on {storage_host} (redirected by {}): 10 bytes, or more, where the manifest \
-             says 1",
+            "GET /data on {storage_host} (redirected by {}): expected 1 bytes, found 10 or more",
             repo.registry
         )
     );
@@ -270,11 +269,12 @@ async fn a_plain_answer_to_tls_says_so() {
     let error = transport.send(&call, None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("GET /v2/ on {host}: expected TLS, and the server answered in plain text")
+        format!("GET /v2/ on {host}: expected TLS, but the server answered in plain text")
     );
     assert!(
         error
-            .hint()
+            .diagnose()
+            .hint
             .unwrap()
             .contains(&format!("--plain-http {host}"))
     );
@@ -320,7 +320,7 @@ async fn a_wrong_password_is_found_out_before_harbor_takes_it_for_nobody() {
                 server.host()
             )
         );
-        let hint = error.hint().unwrap();
+        let hint = error.diagnose().hint.unwrap();
         assert!(hint.contains("`config.json`, key `127.0.0.1:"), "{hint}");
         assert!(!error.is_transient());
     }
@@ -384,7 +384,7 @@ async fn a_login_that_is_forgotten_is_shown_once_a_while() {
     let fetches = [&second, &third, &second].map(|repo| client.manifests.fetch(repo, at));
     for error in futures_util::future::join_all(fetches).await {
         let error = error.unwrap_err();
-        let hint = error.hint().unwrap_or_default();
+        let hint = error.diagnose().hint.unwrap_or_default();
         assert!(hint.contains("while its database is down"), "{hint}");
     }
     let n_shown = || {
@@ -446,7 +446,7 @@ async fn a_ready_token_is_sent_as_it_is() {
         .manifests
         .fetch(&server.repo("closed/a"), &tag())
         .await;
-    let hint = error.unwrap_err().hint().unwrap();
+    let hint = error.unwrap_err().diagnose().hint.unwrap();
     assert!(hint.contains("the token in the credentials"), "{hint}");
     let lines = server.lines();
     assert!(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::server::{Reply, Request, TestServer, client};
 use super::{manifest_reply, tag};
 use crate::*;
-use hod_report::Hint as _;
+use hod_report::Diagnose as _;
 
 const CHALLENGE: &str = r#"WWW-Authenticate: Bearer realm="/token",service="s""#;
 
@@ -311,9 +311,15 @@ async fn a_token_server_without_identity_tokens_says_so() {
     let host = server.host();
     assert_eq!(
         error.to_string(),
-        format!("POST /token on {host}: 405: the token server takes no identity tokens")
+        format!("POST /token on {host}: 405: the token server does not accept identity tokens")
     );
-    assert!(error.hint().unwrap().contains("a user and a password"));
+    assert!(
+        error
+            .diagnose()
+            .hint
+            .unwrap()
+            .contains("a user and a password")
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::server::{Reply, TestServer, client, impatient_client, start_refusing,
 use super::{MANIFEST, blob, fetch_all, manifest_reply, reopenable, session, tag};
 use crate::*;
 use hod_oci::{Descriptor, Manifest, MediaType};
-use hod_report::Hint as _;
+use hod_report::Diagnose as _;
 
 #[tokio::test]
 async fn transient_failures_pass_or_are_given_up() {
@@ -67,14 +67,14 @@ async fn a_long_wait_is_not_waited_for() {
     assert_eq!(server.lines().len(), 1);
     assert_eq!(again.to_string(), error.to_string());
     let host = server.host();
-    let begin = format!("`{host}` allows no more until ");
+    let begin = format!("`{host}` does not allow more requests until ");
     assert!(error.to_string().starts_with(&begin), "{error}");
     assert!(error.to_string().ends_with(" GMT"), "{error}");
     assert_eq!(
-        again.hint().unwrap(),
+        again.diagnose().hint.unwrap(),
         format!(
-            "run the same command again in 6h00m: it does only what is missing; or log in to \
-             `{host}`, which may allow more"
+            "Run the same command again in 6h00m: it does only what is missing. Or log in to \
+             `{host}`, which may allow more."
         )
     );
 }
@@ -124,7 +124,7 @@ async fn manifests_are_what_their_digest_says() {
         let text = text.split_once(": ").unwrap().1.to_owned();
         (text, source.unwrap_or_default())
     };
-    let wrong = (format!("expected `{other}`, got `{own}`"), String::new());
+    let wrong = (format!("expected `{other}`, found `{own}`"), String::new());
     assert_eq!(message(fetch("lied", tag()).await), wrong);
     assert_eq!(
         message(fetch("app", ManifestRef::Digest(other)).await),
@@ -418,7 +418,13 @@ async fn a_refusal_is_heard_while_the_data_is_sent() {
         .await
         .unwrap_err();
     assert_eq!(error.status(), Some(413), "{error:?}");
-    assert!(error.hint().unwrap().contains("client_max_body_size"));
+    assert!(
+        error
+            .diagnose()
+            .hint
+            .unwrap()
+            .contains("client_max_body_size")
+    );
     let lines = recorder.lines();
     assert!(lines.len() < 257, "not everything was sent");
     assert!(lines.last().unwrap().starts_with("BytesLost"));

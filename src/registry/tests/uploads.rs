@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::server::{Reply, TestServer, client};
 use super::{blob, reopenable};
 use crate::*;
-use hod_report::Hint as _;
+use hod_report::Diagnose as _;
 
 const CHUNK_LEN: u64 = 4;
 
@@ -250,14 +250,15 @@ async fn a_stream_that_is_sent_at_once_cannot_be_sent_again() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the upload broke off, and its data can be read only once"
+        "the upload was interrupted, and its data can be read only once"
     );
     assert_eq!(error.status(), Some(500));
     assert!(!error.is_transient());
     assert!(
         error
-            .hint()
+            .diagnose()
+            .hint
             .unwrap()
-            .contains("push from the uncompressed `.tar`")
+            .contains("Push from the uncompressed `.tar`")
     );
 }

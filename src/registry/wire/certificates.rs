@@ -236,7 +236,7 @@ mod tests {
         );
         check(
             &[("c.cert", &pem), ("c.key", &pem)],
-            Err("`c.cert` and `c.key` are no client certificate and key in PEM form"),
+            Err("`c.cert` and `c.key` are not a client certificate and its key in PEM form"),
         );
         let absent = HostCertificates::load(Path::new("/nonexistent")).unwrap();
         assert!(absent.ca_files.is_empty());

@@ -16,11 +16,11 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::error::presentable;
 use crate::wire::budget::Budget;
 use crate::wire::retry_after::retry_after;
 use crate::wire::throttle::Throttle;
 use hod_report::amount::format_eta;
+use hod_report::presentable;
 use hod_report::{Event, Reporter};
 use hod_retry::{RETRY_AFTER_MAX, RetryPolicy, with_jitter};
 

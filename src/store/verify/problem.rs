@@ -20,16 +20,16 @@ pub enum Problem {
     #[error("`{}` cannot be read: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },
     /// A file named `data` outside the place of any digest; garbage collection stops at it.
-    #[error("`{}` is named as blob data and is not at the place of a digest", path.display())]
+    #[error("`{}` is named as blob data, but is not at the path of a digest", path.display())]
     StrayData { path: PathBuf },
     /// A link file that is not exactly its digest.
     #[error("link `{}` {fault}", path.display())]
     BadLink { path: PathBuf, fault: LinkFault },
     /// A file named `link` in the wrong place.
-    #[error("`{}` is named as a link and is not at the place of one", path.display())]
+    #[error("`{}` is named as a link, but is not at the path of one", path.display())]
     StrayLink { path: PathBuf },
     /// Something among the tags that is none; registries list it as one.
-    #[error("`{}` is among the tags and is none", path.display())]
+    #[error("`{}` is among the tags, but is not a tag", path.display())]
     StrayTag { path: PathBuf },
     /// A symbolic link, a device or a directory in place of a file.
     #[error("`{}` is not a regular file", path.display())]
@@ -38,13 +38,13 @@ pub enum Problem {
     #[error("`{}` is not a valid repository name", path.display())]
     BadRepositoryName { path: PathBuf },
     /// A tag that names nothing now.
-    #[error("tag `{repository}:{}` names nothing", tag.as_str())]
+    #[error("tag `{repository}:{}` does not name a manifest", tag.as_str())]
     EmptyTag {
         repository: RepositoryName,
         tag: Tag,
     },
     /// A tag of a manifest that does not belong to the repository.
-    #[error("tag `{repository}:{}` names `{digest}`, which the repository does not have", tag.as_str())]
+    #[error("tag `{repository}:{}` names `{digest}`, which is not in the repository", tag.as_str())]
     TagWithoutRevision {
         repository: RepositoryName,
         tag: Tag,
@@ -67,27 +67,27 @@ pub enum Problem {
         child: Digest,
     },
     /// An index without any of its children.
-    #[error("index `{digest}` of `{repository}` has none of the manifests it lists")]
+    #[error("none of the manifests that index `{digest}` lists is in `{repository}`")]
     NoChildren {
         repository: RepositoryName,
         digest: Digest,
     },
     /// A config or layer without bytes.
-    #[error("blob `{digest}` of `{repository}` is missing; manifest `{manifest}` needs it")]
+    #[error("blob `{digest}` of `{repository}` is missing; manifest `{manifest}` requires it")]
     MissingBlob {
         repository: RepositoryName,
         manifest: Digest,
         digest: Digest,
     },
     /// A config or layer that registries do not give out, since it is not linked.
-    #[error("blob `{digest}` is not linked in `{repository}`; manifest `{manifest}` needs it")]
+    #[error("blob `{digest}` is not linked in `{repository}`; manifest `{manifest}` requires it")]
     MissingLayerLink {
         repository: RepositoryName,
         manifest: Digest,
         digest: Digest,
     },
     /// A manifest that is wrong about a length.
-    #[error("blob `{digest}` has {actual} bytes, and manifest `{manifest}` says {expected}")]
+    #[error("blob `{digest}` is {actual} bytes, but manifest `{manifest}` says {expected}")]
     WrongSize {
         manifest: Digest,
         digest: Digest,
@@ -104,7 +104,7 @@ pub enum LinkFault {
     /// A trailing newline mostly; registries fail on it.
     #[error("has white space around its digest")]
     WhiteSpace,
-    #[error("names another digest than its path")]
+    #[error("does not name the digest of its path")]
     OtherDigest,
     #[error("does not hold a digest")]
     NoDigest,

@@ -323,7 +323,7 @@ fn words_that_cannot_be_targets_are_refused() {
         ("empty", 2, "`store:empty`"),
         ("new/out", 2, "`docker://new/out`"),
         ("b.tar", 2, "`b.tar` is a bundle"),
-        ("dir:", 2, "nothing after `dir:`"),
+        ("dir:", 2, "nothing follows `dir:`"),
         ("dir:out oci:out", 2, "output `out` is given twice"),
         ("layouts ./layouts", 2, "`./layouts` is named twice"),
         ("oci-archive:-", 2, "is a stream"),

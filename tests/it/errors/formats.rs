@@ -1,190 +1,178 @@
-//! What can be wrong with the archives and layouts of others, as a person reads it.
+//! What can be wrong with the archives and layouts of others.
 
 use std::io;
 use std::sync::Arc;
 
-use hod_layout::{CollectionError, LayoutError};
-use hod_oci::{Algorithm, Digest, ManifestError};
+use hod_layout::{BadName, BadNameReason, CollectionError, LayoutError};
+use hod_oci::{Algorithm, ContentMismatch, ManifestError};
 use hod_tarball::{ArchiveError, EntryPath, WindowTooLarge};
 
-use super::{absent_file, digest, path, render};
+use super::{absent_file, digest, other, path, table};
 
 #[test]
 fn of_archives() {
     let member = || "blobs/sha256/ab".to_owned();
-    let errors = [
-        ArchiveError::File(absent_file()),
-        ArchiveError::BadHeader {
+    insta::assert_snapshot!(table!(ArchiveError {
+        File(absent_file()) => NotFound 1,
+        BadHeader {
             path: path(),
             offset: 512,
-        },
-        ArchiveError::Truncated {
+        } => Verify 4,
+        Truncated {
             path: path(),
             len: 700,
             last: member(),
-        },
-        ArchiveError::Trailing {
+        } => Verify 4,
+        Trailing {
             path: path(),
             offset: 1536,
-        },
-        ArchiveError::Decompress {
+        } => Verify 4,
+        Decompress {
             path: path(),
             source: io::ErrorKind::InvalidData.into(),
-        },
-        ArchiveError::Decompress {
-            path: path(),
-            source: io::Error::other(WindowTooLarge { log_max: 27 }),
-        },
-        ArchiveError::UnsafePath {
+        } => Verify 4,
+        UnsafePath {
             path: path(),
             source: "../x".parse::<EntryPath>().unwrap_err(),
-        },
-        ArchiveError::Kind {
+        } => Policy 1,
+        Kind {
             path: path(),
             member: member(),
             kind: "character device",
-        },
-        ArchiveError::Duplicate {
+        } => Policy 1,
+        Duplicate {
             path: path(),
             member: member(),
-        },
-        ArchiveError::TooMany {
+        } => Policy 1,
+        TooMany {
             path: path(),
             n_max: 2_000_000,
-        },
-        ArchiveError::TooLong {
+        } => Policy 1,
+        TooLong {
             path: path(),
             member: member(),
             len: 2,
             len_max: 1,
-        },
-    ];
-    for error in &errors {
-        match error {
-            ArchiveError::File(_)
-            | ArchiveError::BadHeader { .. }
-            | ArchiveError::Truncated { .. }
-            | ArchiveError::Trailing { .. }
-            | ArchiveError::Decompress { .. }
-            | ArchiveError::UnsafePath { .. }
-            | ArchiveError::Kind { .. }
-            | ArchiveError::Duplicate { .. }
-            | ArchiveError::TooMany { .. }
-            | ArchiveError::TooLong { .. } => {}
-        }
-    }
-    insta::assert_snapshot!(render(&errors));
-}
-
-/// What can be wrong with compressed layers.
-fn of_layers() -> [CollectionError; 4] {
-    let layer = || "ab12.tar.gz".to_owned();
-    [
-        CollectionError::DiffId {
+        } => Policy 1,
+    } more {
+        ArchiveError::Decompress {
             path: path(),
-            member: layer(),
-            expected: digest(),
-            actual: Digest::of(b"x"),
-        },
-        CollectionError::Unpack {
-            path: path(),
-            member: layer(),
-            source: Arc::new(io::ErrorKind::UnexpectedEof.into()),
-        },
-        CollectionError::Bomb {
-            path: path(),
-            member: layer(),
-        },
-        CollectionError::DiffIdAlgorithm {
-            path: path(),
-            member: layer(),
-            algorithm: Algorithm::Sha512,
-        },
-    ]
+            source: io::Error::other(WindowTooLarge { log_max: 27 }),
+        } => Verify 4,
+    }));
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a row for each error")]
 fn of_what_other_tools_put_together() {
     let (member, name) = (|| "index.json".to_owned(), || "Quay/a".to_owned());
-    let errors = [
-        CollectionError::Json {
+    let collections = table!(CollectionError {
+        Archive(ArchiveError::File(absent_file())) => NotFound 1,
+        File(absent_file()) => NotFound 1,
+        Json {
             path: path(),
             member: member(),
             source: serde_json::from_str::<u8>("x").unwrap_err(),
-        },
-        CollectionError::Content {
+        } => Verify 4,
+        Content {
             path: path(),
             member: member(),
             problem: "is not a link: it is too long".to_owned(),
-        },
-        CollectionError::Contradiction {
+        } => Verify 4,
+        Contradiction {
             path: path(),
             member: member(),
             problem: "lists 1 layers of an image whose `c.json` has 0".to_owned(),
-        },
-        CollectionError::Name {
+        } => Verify 4,
+        Name {
             path: path(),
             member: member(),
             name: name(),
             source: name().parse::<hod_oci::Reference>().unwrap_err(),
-        },
-        CollectionError::Corrupt {
+        } => Usage 2,
+        Corrupt {
             path: path(),
             member: member(),
             digest: digest(),
-        },
-        CollectionError::Manifest {
+        } => Verify 4,
+        Manifest {
             path: path(),
             member: member(),
             source: ManifestError::Shapeless,
-        },
-        CollectionError::Absent {
+        } => Verify 4,
+        Absent {
             path: path(),
             member: member(),
             name: "c.json".to_owned(),
-        },
-        CollectionError::NotAFile { path: path() },
-        CollectionError::TooMuch {
+        } => Verify 4,
+        NotAFile { path: path() } => Verify 4,
+        TooMuch {
             path: path(),
             len_max: 32 << 20,
-        },
-    ];
-    let errors: Vec<CollectionError> = errors.into_iter().chain(of_layers()).collect();
-    for error in &errors {
-        match error {
-            // Shown with archives, and with the store.
-            CollectionError::Archive(_) | CollectionError::File(_) => unreachable!(),
-            CollectionError::Json { .. }
-            | CollectionError::Content { .. }
-            | CollectionError::Contradiction { .. }
-            | CollectionError::DiffId { .. }
-            | CollectionError::Unpack { .. }
-            | CollectionError::Bomb { .. }
-            | CollectionError::DiffIdAlgorithm { .. }
-            | CollectionError::Name { .. }
-            | CollectionError::Corrupt { .. }
-            | CollectionError::Manifest { .. }
-            | CollectionError::Absent { .. }
-            | CollectionError::NotAFile { .. }
-            | CollectionError::TooMuch { .. } => {}
-        }
-    }
-    let of_layouts = [
-        LayoutError::Foreign {
+        } => Policy 1,
+        DiffId {
+            path: path(),
+            member: member(),
+            expected: digest(),
+            actual: other(),
+        } => Verify 4,
+        Unpack {
+            path: path(),
+            member: member(),
+            source: Arc::new(io::ErrorKind::UnexpectedEof.into()),
+        } => Verify 4,
+        Bomb {
+            path: path(),
+            member: member(),
+        } => Policy 1,
+        DiffIdAlgorithm {
+            path: path(),
+            member: member(),
+            algorithm: Algorithm::Sha512,
+        } => Policy 1,
+    });
+    let layouts = table!(LayoutError {
+        Foreign {
             path: path(),
             format: "an OCI layout",
             found: Some("notes.txt".to_owned()),
-        },
-        LayoutError::DiffIdMismatch {
+        } => File 5,
+        DiffIdMismatch {
             layer: digest(),
             expected: digest(),
-            actual: Digest::of(b"x"),
+            actual: other(),
             len: 1,
-        },
-        LayoutError::LayerRead {
+        } => Verify 4,
+        LayerRead {
             digest: digest(),
             source: io::ErrorKind::InvalidData.into(),
-        },
-    ];
-    insta::assert_snapshot!(render(&errors) + &render(&of_layouts));
+        } => Verify 4,
+        File(absent_file()) => NotFound 1,
+        Collection(Arc::new(CollectionError::NotAFile { path: path() })) => Verify 4,
+        NotALayout { path: path() } => Usage 2,
+        UnknownVersion { path: path(), text: "2.0".to_owned() } => Usage 2,
+        BadManifest { path: path(), source: ManifestError::Shapeless } => Verify 4,
+        Corrupt { path: path(), digest: digest() } => Verify 4,
+        NotAFile { path: path() } => Verify 4,
+        BadNames(vec![BadName {
+            path: path(),
+            reason: BadNameReason::Nameless,
+        }]) => Usage 2,
+        Occupied { path: path(), found: None } => File 5,
+        Busy { path: path() } => File 1,
+        Content(ContentMismatch::Digest {
+            expected: digest(),
+            actual: other(),
+            len: 1,
+        }) => Verify 4,
+        NoManifest { path: path() } => NotFound 1,
+        Incomplete { path: path(), digest: digest() } => NotFound 1,
+        WrongLength {
+            path: path(),
+            digest: digest(),
+            expected: 2,
+            actual: 1,
+        } => Verify 4,
+    });
+    insta::assert_snapshot!(collections + &layouts);
 }

@@ -1,21 +1,23 @@
-//! What can go wrong with a verb, as a person reads it.
+//! What can go wrong with a verb.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod_bundle::{KeyError, Origin, OriginKind, ReceiptError};
+use hod_bundle::{BundleError, KeyError, Origin, OriginKind, ReceiptError};
 use hod_fsx::LinkMode;
-use hod_oci::Digest;
+use hod_layout::LayoutError;
+use hod_list::{ListError, RenameError};
 use hod_ops::{
-    BaseMissing, CarryError, Fewer, FileKind, HeldBy, MissingBlob, NotATool, OpsError, OutputError,
-    SourceKind,
+    BaseMissing, BatchFailure, CarryError, Fewer, FileKind, HeldBy, MissingBlob, NotATool,
+    OpsError, OutputError, SourceKind,
 };
-use hod_registry::RegistryError;
+use hod_registry::{KeepError, RegistryError};
+use hod_server::ServerError;
 use hod_store::StoreError;
 use hod_transfer::{TransferError, Transport};
 
-use super::{absent_file, digest, path, render};
+use super::{absent_file, digest, other, path, table};
 
 fn base_missing(target: Option<&str>) -> BaseMissing {
     let june = |n_repositories: usize| HeldBy {
@@ -53,401 +55,337 @@ fn base_missing(target: Option<&str>) -> BaseMissing {
     }
 }
 
-/// Those of the verbs that only look.
-fn of_looking() -> [OpsError; 10] {
-    [
-        OpsError::LoginRefused {
+fn blocked() -> RegistryError {
+    RegistryError::Blocked {
+        reference: "bad.corp/a:1".to_owned(),
+        prefix: "bad.corp".to_owned(),
+        file: "/etc/containers/registries.conf".to_owned(),
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a row for each error")]
+fn of_the_verbs() {
+    insta::assert_snapshot!(table!(OpsError {
+        List(ListError::Empty {
+            files: vec!["a.txt".to_owned()],
+            sections: Vec::new(),
+        }) => Usage 2,
+        Store(StoreError::NotAStore { path: path() }) => Usage 2,
+        Bundle(BundleError::TooLarge) => Usage 2,
+        Layout(LayoutError::NotALayout { path: path() }) => Usage 2,
+        Registry(blocked()) => Policy 1,
+        Transfer(TransferError::Stopped) => Stopped 1,
+        Batch(BatchFailure {
+            image: "a/b:1".to_owned(),
+            error: Arc::new(TransferError::BlobAbsent { digest: digest() }),
+        }) => NotFound 1,
+        Rename(RenameError::Rule {
+            rule: "a".to_owned(),
+            reason: "no `=`".to_owned(),
+        }) => Usage 2,
+        File(absent_file()) => NotFound 1,
+        Carry(CarryError::Name { path: path() }) => Usage 2,
+        Keep(KeepError::File(absent_file())) => NotFound 1,
+        Server(ServerError::NoLogins { path: path() }) => Usage 2,
+        Output(OutputError::IsStore { path: path() }) => File 5,
+        UnknownSource {
+            path: path(),
+            tree: Some("/data".into()),
+        } => Usage 2,
+        Bind {
+            address: "127.0.0.1:5000".parse().unwrap(),
+            source: io::ErrorKind::AddrInUse.into(),
+        } => Network 1,
+        Exposed {
+            address: "0.0.0.0:5000".parse().unwrap(),
+            lacking: "encryption or passwords",
+        } => Policy 5,
+        ReadOnlyBundle { path: path() } => Usage 2,
+        NotWritable {
+            path: path(),
+            source: StoreError::File(absent_file()),
+        } => NotFound 1,
+        NoSource { path: path() } => Usage 2,
+        WrongSource {
+            verb: "serve",
+            path: path(),
+            kind: SourceKind::CompressedBundle,
+        } => Usage 2,
+        NoImages { path: path() } => NotFound 5,
+        NoneFound {
+            missing: vec!["a/b:1: not found".to_owned(), "a/c:2: not found".to_owned()],
+        } => NotFound 5,
+        Missing {
+            path: path(),
+            n_wanted: 3,
+            missing: vec!["a/b:1".to_owned(), "c/d:2".to_owned()],
+        } => NotFound 5,
+        BaseMissing(Box::new(base_missing(Some("harbor.corp")))) => NotFound 5,
+        Conflicts {
+            conflicts: vec![
+                format!("image a/b:1 is {} and {}", digest(), other()),
+                format!("file conf/site is {} and {}", digest(), other()),
+            ],
+        } => Policy 5,
+        Key(KeyError::NoRandomness) => Internal 1,
+        OtherKind {
+            path: "site.tar".into(),
+            kind: SourceKind::Bundle,
+            transport: Transport::Store,
+        } => Usage 2,
+        NoSuchImage {
+            path: "layout".into(),
+            image: "3.0".to_owned(),
+            present: vec!["library/app:1.0".to_owned(), "library/app:2.0".to_owned()],
+        } => NotFound 5,
+        AmbiguousImage {
+            path: "layout".into(),
+            image: "2.0".to_owned(),
+            found: vec!["library/app:2.0".to_owned(), "team/api:2.0".to_owned()],
+        } => Usage 2,
+        OneName {
+            target: "layout".to_owned(),
+            image: "2.0".to_owned(),
+            n_images: 3,
+        } => Usage 2,
+        OneTarget {
+            path: "-".into(),
+            kind: SourceKind::PipedBundle,
+        } => Usage 2,
+        Piped => Usage 2,
+        RemoteSource {
+            verb: "select with `--replace`",
+        } => Usage 2,
+        LoginRefused {
             registry: "harbor.corp".parse().unwrap(),
             said: "401 UNAUTHORIZED".to_owned(),
-        },
-        OpsError::NotLoggedIn {
+        } => Auth 1,
+        NotLoggedIn {
             name: "harbor.corp/team".to_owned(),
             path: path(),
-        },
-        OpsError::NoCatalog {
+        } => Auth 1,
+        NoCatalog {
             registry: "harbor.corp".parse().unwrap(),
-            source: Box::new(RegistryError::Host {
-                registry: "harbor.corp".parse().unwrap(),
-            }),
-        },
-        OpsError::NothingRead {
+            source: Box::new(blocked()),
+        } => Policy 5,
+        NothingRead {
             word: "harbor.corp".into(),
             undone: "; no receipt was written",
-            source: Arc::new(TransferError::Registry(RegistryError::Host {
-                registry: "harbor.corp".parse().unwrap(),
-            })),
-        },
-        OpsError::Receipt {
+            source: Arc::new(TransferError::Registry(blocked())),
+        } => Policy 5,
+        Receipt {
             path: path(),
             source: ReceiptError::TooLong,
-        },
-        OpsError::TwoReceipts {
+        } => Usage 2,
+        TwoReceipts {
             old: path(),
             new: path(),
-        },
-        OpsError::BadDigest {
+        } => Usage 2,
+        BadDigest {
             text: "sha256:12".to_owned(),
-        },
-        OpsError::AmbiguousDigest {
+        } => Usage 2,
+        AmbiguousDigest {
             path: path(),
             text: "e3b0c44298fc".to_owned(),
             n_found: 2,
             found: vec![digest().to_string()],
-        },
-        OpsError::NoSuchDigest {
+        } => Usage 2,
+        NoSuchDigest {
             path: path(),
             text: "e3b0c44298fc".to_owned(),
             near: Vec::new(),
-        },
-        OpsError::NoSuchDigest {
-            path: path(),
-            text: "e3b0c44298fd".to_owned(),
-            near: vec![digest().to_string()],
-        },
-    ]
-}
-
-fn wrong_source(verb: &'static str, kind: SourceKind) -> OpsError {
-    OpsError::WrongSource {
-        verb,
-        path: path(),
-        kind,
-    }
-}
-
-fn not_a_directory(path: &str, kind: FileKind) -> OpsError {
-    OpsError::NotADirectory {
-        path: path.into(),
-        kind,
-    }
-}
-
-fn of_paths() -> Vec<OpsError> {
-    vec![
-        OpsError::OutputIsSource { path: path() },
-        OpsError::KeyExists { path: path() },
-        OpsError::OutputsExist {
+        } => NotFound 5,
+        OutputIsSource { path: path() } => Usage 2,
+        KeyExists { path: path() } => File 5,
+        OutputsExist {
             paths: vec![path()],
-        },
-        OpsError::OutputsExist {
-            paths: vec![path(), path(), path()],
-        },
-        OpsError::OtherImages {
+        } => File 5,
+        OtherImages {
             path: path(),
             n_others: 4,
-        },
-        OpsError::WouldLose {
+        } => Policy 5,
+        WouldLose {
             path: path(),
             store: "store".into(),
             images: (1..=22)
                 .map(|n| format!("a/one:{n} (`ab12` is not there)"))
                 .collect(),
-        },
-        OpsError::NotRemoved {
+        } => Policy 5,
+        NotRemoved {
             path: path(),
             source: StoreError::Changed { path: path() },
-        },
-        OpsError::BundleText { field: "name" },
-        OpsError::BundleText { field: "version" },
-        OpsError::ListWithoutStore {
+        } => Policy 1,
+        BundleText { field: "name" } => Usage 2,
+        ListWithoutStore {
             path: "lists/a.txt".into(),
-        },
-        OpsError::Compression {
+        } => Usage 2,
+        Compression {
             path: "site.tar.gz".into(),
             compression: "gzip",
-        },
+        } => Usage 2,
+        NotADirectory {
+            path: "-".into(),
+            kind: FileKind::Pipe,
+        } => Usage 2,
+    } more {
+        OpsError::UnknownSource {
+            path: path(),
+            tree: None,
+        } => Usage 2,
+        OpsError::WrongSource {
+            verb: "merge",
+            path: path(),
+            kind: SourceKind::Store,
+        } => Usage 2,
+        OpsError::WrongSource {
+            verb: "pack",
+            path: path(),
+            kind: SourceKind::Layouts,
+        } => Usage 2,
+        OpsError::BaseMissing(Box::new(base_missing(None))) => NotFound 5,
+        OpsError::NoSuchDigest {
+            path: path(),
+            text: "e3b0c44298fd".to_owned(),
+            near: vec![digest().to_string()],
+        } => NotFound 5,
+        OpsError::OutputsExist {
+            paths: vec![path(), path(), path()],
+        } => File 5,
+        OpsError::BundleText { field: "version" } => Usage 2,
         OpsError::Compression {
             path: path(),
             compression: "xz",
-        },
-        not_a_directory("-", FileKind::Pipe),
-        not_a_directory("one.tar", FileKind::Bundle),
-        not_a_directory("notes", FileKind::Other),
-    ]
+        } => Usage 2,
+        OpsError::NotADirectory {
+            path: "one.tar".into(),
+            kind: FileKind::Bundle,
+        } => Usage 2,
+        OpsError::NotADirectory {
+            path: "notes".into(),
+            kind: FileKind::Other,
+        } => Usage 2,
+    } without { Template, NotReady, SourcesNotReady, TargetsNotReady }));
 }
 
-/// Those of a server that does not start.
-fn of_serving() -> [OpsError; 4] {
-    [
-        OpsError::Bind {
-            address: "127.0.0.1:5000".parse().unwrap(),
-            source: io::ErrorKind::AddrInUse.into(),
-        },
-        OpsError::Exposed {
-            address: "0.0.0.0:5000".parse().unwrap(),
-            lacking: "encryption or passwords",
-        },
-        OpsError::ReadOnlyBundle { path: path() },
-        OpsError::NotWritable {
+#[test]
+#[expect(clippy::too_many_lines, reason = "a row for each error")]
+fn of_outputs() {
+    insta::assert_snapshot!(table!(OutputError {
+        Exists {
+            path: "site.tar".into(),
+            found: None,
+        } => File 5,
+        IsStore { path: path() } => File 5,
+        NotWritable {
             path: path(),
-            source: StoreError::File(absent_file()),
-        },
-    ]
-}
-
-fn unknown_source() -> OpsError {
-    OpsError::UnknownSource {
-        path: path(),
-        tree: None,
-    }
-}
-
-fn of_outputs() -> Vec<OpsError> {
-    let room = [Fewer::List, Fewer::ListOfStore, Fewer::Only, Fewer::Never].map(|fewer| {
+            source: absent_file(),
+        } => NotFound 5,
+        NoSpaceForAll {
+            paths: vec!["layouts".into(), "site.tar".into()],
+            needed: 20 << 30,
+            available: 11 << 30,
+        } => Space 5,
+        IsLayout {
+            path: path(),
+            kind: "an OCI layout",
+            wanted: "a directory of `dir:` layouts",
+        } => File 5,
+        FileTooLong {
+            path: "/media/stick/site.tar".into(),
+            len: 5 << 30,
+            max: u64::from(u32::MAX),
+        } => Space 5,
+        CrossDevice {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+        } => File 5,
+        NoSpace {
+            path: path(),
+            needed: 20 << 30,
+            available: 11 << 30,
+            fewer: Fewer::List,
+        } => Space 5,
+        CannotLink {
+            path: path(),
+            mode: LinkMode::Hard,
+            needed: 20 << 30,
+            available: 11 << 30,
+        } => File 5,
+    } more {
+        OutputError::Exists {
+            path: "site.tar".into(),
+            found: Some(SourceKind::Bundle.as_str()),
+        } => File 5,
         OutputError::NoSpace {
             path: path(),
             needed: 20 << 30,
             available: 11 << 30,
-            fewer,
-        }
-    });
-    let links = [LinkMode::Hard, LinkMode::Reflink].map(|mode| OutputError::CannotLink {
-        path: path(),
-        mode,
-        needed: 20 << 30,
-        available: 11 << 30,
-    });
-    let others = [
-        OutputError::Exists {
-            path: "site.tar".into(),
-            found: None,
-        },
-        OutputError::Exists {
-            path: "site.tar".into(),
-            found: Some(SourceKind::Bundle.as_str()),
-        },
-        OutputError::IsStore { path: path() },
-        OutputError::NotWritable {
-            path: path(),
-            source: absent_file(),
-        },
-        OutputError::NoSpaceForAll {
-            paths: vec!["layouts".into(), "site.tar".into()],
-            needed: 20 << 30,
-            available: 11 << 30,
-        },
-        OutputError::IsLayout {
-            path: path(),
-            kind: "an OCI layout",
-            wanted: "a directory of `dir:` layouts",
-        },
-        OutputError::FileTooLong {
-            path: "/media/stick/site.tar".into(),
-            len: 5 << 30,
-            max: u64::from(u32::MAX),
-        },
-        OutputError::CrossDevice {
+            fewer: Fewer::ListOfStore,
+        } => Space 5,
+        OutputError::NoSpace {
             path: path(),
             needed: 20 << 30,
             available: 11 << 30,
-        },
-    ];
-    let errors = others.into_iter().chain(room).chain(links);
-    errors
-        .map(|error| {
-            match error {
-                OutputError::Exists { .. }
-                | OutputError::IsStore { .. }
-                | OutputError::IsLayout { .. }
-                | OutputError::NotWritable { .. }
-                | OutputError::NoSpaceForAll { .. }
-                | OutputError::NoSpace { .. }
-                | OutputError::FileTooLong { .. }
-                | OutputError::CrossDevice { .. }
-                | OutputError::CannotLink { .. } => {}
-            }
-            let error = OpsError::from(error);
-            assert!(error.is_refusal());
-            error
-        })
-        .collect()
-}
-
-/// What ends there are, and cannot be.
-fn of_ends() -> Vec<OpsError> {
-    vec![
-        OpsError::OtherKind {
-            path: "site.tar".into(),
-            kind: SourceKind::Bundle,
-            transport: Transport::Store,
-        },
-        OpsError::NoSuchImage {
-            path: "layout".into(),
-            image: "3.0".to_owned(),
-            present: vec!["library/app:1.0".to_owned(), "library/app:2.0".to_owned()],
-        },
-        OpsError::AmbiguousImage {
-            path: "layout".into(),
-            image: "2.0".to_owned(),
-            found: vec!["library/app:2.0".to_owned(), "team/api:2.0".to_owned()],
-        },
-        OpsError::OneName {
-            target: "layout".to_owned(),
-            image: "2.0".to_owned(),
-            n_images: 3,
-        },
-        OpsError::OneTarget {
-            path: "-".into(),
-            kind: SourceKind::PipedBundle,
-        },
-        OpsError::Piped,
-        OpsError::RemoteSource {
-            verb: "select with `--replace`",
-        },
-    ]
-}
-
-#[test]
-fn of_the_verbs() {
-    let others = [
-        unknown_source(),
-        OpsError::NoSource { path: path() },
-        wrong_source("serve", SourceKind::CompressedBundle),
-        wrong_source("merge", SourceKind::Store),
-        wrong_source("pack", SourceKind::Layouts),
-        OpsError::NoImages { path: path() },
-        OpsError::NoneFound {
-            missing: vec!["a/b:1: not found".to_owned(), "a/c:2: not found".to_owned()],
-        },
-        OpsError::Missing {
+            fewer: Fewer::Only,
+        } => Space 5,
+        OutputError::NoSpace {
             path: path(),
-            n_wanted: 3,
-            missing: vec!["a/b:1".to_owned(), "c/d:2".to_owned()],
-        },
-        OpsError::BaseMissing(Box::new(base_missing(Some("harbor.corp")))),
-        OpsError::BaseMissing(Box::new(base_missing(None))),
-        OpsError::Conflicts {
-            conflicts: vec![
-                format!("image a/b:1 is {} and {}", digest(), Digest::of(b"x")),
-                format!("file conf/site is {} and {}", digest(), Digest::of(b"x")),
-            ],
-        },
-        OpsError::Key(KeyError::NoRandomness),
-    ];
-    let errors: Vec<OpsError> = of_serving()
-        .into_iter()
-        .chain(others)
-        .chain(of_ends())
-        .chain(of_outputs())
-        .chain(of_looking())
-        .chain(of_paths())
-        .collect();
-    for error in &errors {
-        match error {
-            // What the floors below say, unchanged.
-            OpsError::List(_)
-            | OpsError::Store(_)
-            | OpsError::Bundle(_)
-            | OpsError::Layout(_)
-            | OpsError::Registry(_)
-            | OpsError::Transfer(_)
-            | OpsError::Batch(_)
-            | OpsError::Rename(_)
-            | OpsError::File(_)
-            | OpsError::Template(_)
-            | OpsError::Carry(_)
-            | OpsError::Keep(_)
-            | OpsError::Server(_)
-            // Shown by the tests of `harbor`.
-            | OpsError::NotReady(_)
-            | OpsError::SourcesNotReady(_)
-            | OpsError::TargetsNotReady(_) => unreachable!(),
-            OpsError::OneTarget { .. }
-            | OpsError::OtherKind { .. }
-            | OpsError::NoSuchImage { .. }
-            | OpsError::AmbiguousImage { .. }
-            | OpsError::OneName { .. }
-            | OpsError::RemoteSource { .. }
-            | OpsError::Bind { .. }
-            | OpsError::Exposed { .. }
-            | OpsError::ReadOnlyBundle { .. }
-            | OpsError::NotWritable { .. }
-            | OpsError::UnknownSource { .. }
-            | OpsError::NoSource { .. }
-            | OpsError::WrongSource { .. }
-            | OpsError::NoImages { .. }
-            | OpsError::Missing { .. }
-            | OpsError::NoneFound { .. }
-            | OpsError::Output(_)
-            | OpsError::LoginRefused { .. }
-            | OpsError::NotLoggedIn { .. }
-            | OpsError::Piped
-            | OpsError::NoCatalog { .. }
-            | OpsError::NothingRead { .. }
-            | OpsError::Receipt { .. }
-            | OpsError::TwoReceipts { .. }
-            | OpsError::BadDigest { .. }
-            | OpsError::AmbiguousDigest { .. }
-            | OpsError::NoSuchDigest { .. }
-            | OpsError::KeyExists { .. }
-            | OpsError::Key(_)
-            | OpsError::BaseMissing(_)
-            | OpsError::Conflicts { .. }
-            | OpsError::OutputIsSource { .. }
-            | OpsError::OutputsExist { .. }
-            | OpsError::OtherImages { .. }
-            | OpsError::WouldLose { .. }
-            | OpsError::NotRemoved { .. }
-            | OpsError::BundleText { .. }
-            | OpsError::ListWithoutStore { .. }
-            | OpsError::Compression { .. }
-            | OpsError::NotADirectory { .. } => {}
-        }
-    }
-    insta::assert_snapshot!(render(&errors));
+            needed: 20 << 30,
+            available: 11 << 30,
+            fewer: Fewer::Never,
+        } => Space 5,
+        OutputError::CannotLink {
+            path: path(),
+            mode: LinkMode::Reflink,
+            needed: 20 << 30,
+            available: 11 << 30,
+        } => File 5,
+    }));
 }
 
 #[test]
 fn of_what_is_carried() {
     let destination = || "a/b".to_owned();
-    let tool = |problem| CarryError::Tool {
-        path: path(),
-        problem,
-    };
-    let errors = [
-        tool(NotATool::NotLinux),
-        tool(NotATool::UnknownMachine),
-        tool(NotATool::Dynamic),
-        CarryError::ToolTwice {
+    insta::assert_snapshot!(table!(CarryError {
+        Tool {
+            path: path(),
+            problem: NotATool::NotLinux,
+        } => Usage 2,
+        ToolTwice {
             path: path(),
             arch: "amd64",
-        },
-        CarryError::Path {
+        } => Usage 2,
+        Path {
             path: path(),
             source: "../a".parse::<hod_bundle::EntryPath>().unwrap_err(),
-        },
-        CarryError::Name { path: path() },
-        CarryError::Reserved {
+        } => Usage 2,
+        Name { path: path() } => Usage 2,
+        Reserved {
             path: path(),
             destination: destination(),
-        },
-        CarryError::Twice {
+        } => Usage 2,
+        Twice {
             path: path(),
             destination: destination(),
-        },
-        CarryError::Special { path: path() },
-        CarryError::Nothing { path: path() },
-        CarryError::NotText { path: path() },
-        CarryError::ManyTemplates { path: path() },
-        CarryError::Setting {
+        } => Usage 2,
+        Special { path: path() } => Usage 2,
+        Nothing { path: path() } => Usage 2,
+        NotText { path: path() } => Usage 2,
+        ManyTemplates { path: path() } => Usage 2,
+        Setting {
             key: "registy".to_owned(),
             known: vec!["project".to_owned(), "registry".to_owned()],
-        },
-    ];
-    for error in &errors {
-        match error {
-            CarryError::Tool { .. }
-            | CarryError::ToolTwice { .. }
-            | CarryError::Path { .. }
-            | CarryError::Name { .. }
-            | CarryError::Reserved { .. }
-            | CarryError::Twice { .. }
-            | CarryError::Special { .. }
-            | CarryError::Nothing { .. }
-            | CarryError::NotText { .. }
-            | CarryError::Setting { .. }
-            | CarryError::ManyTemplates { .. } => {}
-        }
-    }
-    insta::assert_snapshot!(render(&errors));
+        } => Usage 2,
+    } more {
+        CarryError::Tool {
+            path: path(),
+            problem: NotATool::UnknownMachine,
+        } => Usage 2,
+        CarryError::Tool {
+            path: path(),
+            problem: NotATool::Dynamic,
+        } => Usage 2,
+    }));
 }

@@ -73,7 +73,10 @@ fn members_that_no_archive_of_images_has_are_refused() {
     );
     check(plain("/etc/passwd"), ("absolute", "it is absolute"));
     check(plain("a\\b"), ("backslash", "has a backslash"));
-    check(plain("index.json"), ("twice", "has `index.json` twice"));
+    check(
+        plain("index.json"),
+        ("twice", "contains `index.json` twice"),
+    );
     let digest = plain_images()[0]
         .1
         .top()
@@ -85,7 +88,10 @@ fn members_that_no_archive_of_images_has_are_refused() {
     let blob = format!("blobs/sha256/{}", digest.hex());
     check(plain(&blob), ("blob twice", "twice"));
     let device = member("dev", EntryType::Char, |_| {});
-    check(device, ("device", "has `dev`, which is a character device"));
+    check(
+        device,
+        ("device", "contains `dev`, which is a character device"),
+    );
     let pipe = member("pipe", EntryType::Fifo, |_| {});
     check(pipe, ("pipe", "which is a named pipe"));
     let sparse = member("sparse", EntryType::GNUSparse, |_| {});
@@ -95,11 +101,11 @@ fn members_that_no_archive_of_images_has_are_refused() {
     });
     check(long, ("long name", "a long name"));
     let huge = member("huge", file, |header| header.set_size(u64::MAX / 2));
-    check(huge, ("length", "is cut off"));
+    check(huge, ("length", "is truncated"));
     let overflow = member("huge", file, |header| header.set_size(u64::MAX - 511));
-    check(overflow, ("overflow", "is not a header"));
+    check(overflow, ("overflow", "no valid header"));
     let bad = [b'x'; 512].to_vec();
-    check(bad, ("garbage", "is not a header"));
+    check(bad, ("garbage", "no valid header"));
 }
 
 #[test]
@@ -107,7 +113,7 @@ fn archives_that_are_cut_off_are_found() {
     let env = TestEnv::new();
     let good = good(&env);
     for cut in [good.len(), good.len() - 1, good.len() / 2, 513 * 3, 600] {
-        check_refused(&env, &good[..cut], ("cut", "is cut off"));
+        check_refused(&env, &good[..cut], ("cut", "is truncated"));
     }
 }
 
@@ -130,7 +136,7 @@ fn lists_that_lie_are_refused() {
     );
     check(absent.as_bytes(), ("absent", "image not found"));
     let huge = vec![b' '; 17 << 20];
-    check(&huge, ("huge", "at most 16777216 are read there"));
+    check(&huge, ("huge", "at most 16.0 MiB is read"));
     let check = |list: &str, more: &[(&str, &[u8])], case: (&str, &str)| {
         let mut files = more.to_vec();
         files.push(("manifest.json", list.as_bytes()));
@@ -141,7 +147,7 @@ fn lists_that_lie_are_refused() {
     check(
         one,
         &[],
-        ("no config", "names `c.json`, which is not found"),
+        ("no config", "refers to `c.json`, which was not found"),
     );
     check(
         one,
@@ -152,14 +158,14 @@ fn lists_that_lie_are_refused() {
     check(
         &away,
         &[none],
-        ("away", "names `../c.json`, which is not found"),
+        ("away", "refers to `../c.json`, which was not found"),
     );
     let config = format!("{{\"rootfs\":{{\"diff_ids\":[\"{digest}\"]}}}}");
     let config: (&str, &[u8]) = ("c.json", config.as_bytes());
     check(
         one,
         &[config],
-        ("no layer", "names `l.tar`, which is not found"),
+        ("no layer", "refers to `l.tar`, which was not found"),
     );
     let wrong: (&str, &[u8]) = ("l.tar", b"y");
     check_wrong(
@@ -191,7 +197,11 @@ fn links_in_circles_lead_nowhere() {
         }));
     }
     bytes.extend([0; 1024]);
-    check_refused(&env, &bytes, ("circle", "names `a`, which is not found"));
+    check_refused(
+        &env,
+        &bytes,
+        ("circle", "refers to `a`, which was not found"),
+    );
 }
 
 fn tar_with_end(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -40,7 +40,7 @@ fn lines(host: &str, projects: &[(&str, usize)]) -> String {
 fn check_refused(output: &Output, (host, undone): (&str, &str)) {
     let stderr = &output.stderr;
     assert!(stderr.lines().count() < 12, "{stderr}");
-    let said = format!("error: `{host}` is not ready: 1 problem, and {undone}");
+    let said = format!("error: `{host}` is not ready: 1 problem; {undone}");
     assert!(stderr.contains(&said), "{stderr}");
     let rows = stderr.lines().filter(|line| line.starts_with("  login "));
     assert_eq!(rows.count(), 1, "{stderr}");
@@ -130,7 +130,7 @@ fn a_receipt_of_what_may_not_be_read_is_refused() {
     assert!(nothing.stderr.contains("warning: "), "{}", nothing.stderr);
     let closed = "receipt 127.0.0.1:1 --list list.txt --output no.json";
     let output = env.run_line(closed).exits(5);
-    let said = "`127.0.0.1:1` is not ready: 1 problem, and no receipt was written";
+    let said = "`127.0.0.1:1` is not ready: 1 problem; no receipt was written";
     assert!(output.stderr.contains(said), "{}", output.stderr);
 }
 

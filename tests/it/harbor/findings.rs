@@ -49,7 +49,7 @@ fn nobody_is_there() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK      WHAT             PROBLEM
       reachable  harbor.corp:443  GET /v2/ on harbor.corp:443: the connection failed: Connection refused (os error 111)
 
@@ -60,15 +60,15 @@ fn nobody_is_there() {
 #[test]
 fn the_server_fails() {
     let puppet = Puppet::start(|_, _| Some(Reply::status(503, "<html>")));
-    assert_snapshot!(refused_by(&store(), puppet.host()), @r"
+    assert_snapshot!(refused_by(&store(), puppet.host()), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK      WHAT             PROBLEM
       reachable  harbor.corp:443  GET /v2/ on harbor.corp:443: 503 Service Unavailable
 
-    hint: `harbor.corp:443` is failing: see its log.
+    hint: `harbor.corp:443` is failing. Check its log.
     ");
 }
 
@@ -81,11 +81,11 @@ fn the_other_side_does_not_speak_tls() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `hub.corp:5000` is not ready: 1 problem, and nothing was changed
+    error: `hub.corp:5000` is not ready: 1 problem; nothing was changed
       CHECK  WHAT           PROBLEM
-      TLS    hub.corp:5000  HEAD /v2/team/app/manifests/1 on hub.corp:5000: expected TLS, and the server answered in plain text: received corrupt message of type InvalidContentType
+      TLS    hub.corp:5000  HEAD /v2/team/app/manifests/1 on hub.corp:5000: expected TLS, but the server answered in plain text: received corrupt message of type InvalidContentType
 
-    hint: If `hub.corp:5000` is meant to be without TLS, pass `--plain-http hub.corp:5000`.
+    hint: If `hub.corp:5000` does not use TLS on purpose, pass `--plain-http hub.corp:5000`.
     ");
 }
 
@@ -104,24 +104,24 @@ fn a_plain_registry_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /v2/ on harbor.corp:443: 401 UNAUTHORIZED: as the test wants it
 
-    hint: No login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`).
+    hint: No login for `harbor.corp:443` is known. Log in with `hod login harbor.corp:443`.
     ");
     log_in(&env, registry.host());
     assert_snapshot!(refused_by(&env, registry.host()), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
-    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
-          lock the user out.
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`.
+          Log in again with `hod login harbor.corp:443`. The login was not tried again, so that the user
+          is not locked out.
     ");
     assert!(registry.seen().iter().all(|seen| seen.status == 401));
     let auth = Auth::Bearer {
@@ -136,13 +136,13 @@ fn a_plain_registry_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `u`: 401 UNAUTHORIZED: as the test wants it
 
-    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; nothing more was tried with it, so as not to
-          lock the user out.
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`.
+          Log in again with `hod login harbor.corp:443`. The login was not tried again, so that the user
+          is not locked out.
     ");
     // The last asks whether it is the login that is refused.
     assert_eq!(registry.seen().len(), 3, "{:?}", registry.seen());
@@ -157,15 +157,15 @@ fn harbor_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
-    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
-          have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
-          this while its database is down; nothing more was tried with it, so as not to lock the user
-          out.
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`.
+          Log in again with `hod login harbor.corp:443`. The secret of a robot is shown only once and
+          may have expired, and users that log in by OIDC require their CLI secret. Harbor also answers
+          like this while its database is down. The login was not tried again, so that the user is not
+          locked out.
     ");
     // A public project would let nobody push either.
     site.harbor
@@ -179,16 +179,16 @@ fn harbor_does_not_take_the_login() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  `harbor.corp:443` refuses the login of `robot`: 401 Unauthorized
 
-    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
-          have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
-          this while its database is down; in a shell a robot's name needs single quotes ('robot$name'),
-          since `$name` would be replaced by nothing; nothing more was tried with it, so as not to lock
-          the user out.
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`.
+          Log in again with `hod login harbor.corp:443`. The secret of a robot is shown only once and
+          may have expired, and users that log in by OIDC require their CLI secret. Harbor also answers
+          like this while its database is down. In a shell, put the name of a robot in single quotes
+          ('robot$name'): otherwise the shell removes `$name`. The login was not tried again, so that
+          the user is not locked out.
     ");
 }
 
@@ -201,11 +201,11 @@ fn nobody_has_logged_in() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK  WHAT             PROBLEM
       login  harbor.corp:443  GET /service/token on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
-    hint: No login for `harbor.corp:443` is known: log in (`hod login harbor.corp:443`).
+    hint: No login for `harbor.corp:443` is known. Log in with `hod login harbor.corp:443`.
     ");
 }
 
@@ -215,16 +215,16 @@ fn names_that_harbor_does_not_allow() {
     site.harbor.state().add_project("offline", &[]);
     site.add("a__b/app:1", &app());
     site.add("a--b/app:1", &app());
-    assert_snapshot!(refused(&site, "--create-projects"), @r"
+    assert_snapshot!(refused(&site, "--create-projects"), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 2 problems; nothing was changed
       CHECK  WHAT  PROBLEM
       name   a--b  is not a valid project name
       name   a__b  is not a valid project name
 
-    hint: A project name has lower-case letters and digits, joined by single `.`, `_` or `-`: choose
+    hint: A project name has lower-case letters and digits, joined by single `.`, `_` or `-`. Choose
           another name with `--project` or `--rename`.
     ");
 }
@@ -239,7 +239,7 @@ fn projects_that_are_not_there() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 2 problems; nothing was changed
       CHECK    WHAT      PROBLEM
       project  platform  does not exist
       project  tools     does not exist
@@ -247,35 +247,35 @@ fn projects_that_are_not_there() {
     hint: Create missing projects with `--create-projects`, or push to another project with `--project`.
     ");
     // A robot of one project may never create another.
-    assert_snapshot!(refused(&site, "--create-projects"), @r"
+    assert_snapshot!(refused(&site, "--create-projects"), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 2 problems; nothing was changed
       CHECK    WHAT      PROBLEM
       project  platform  does not exist, and `robot$offline+ci` cannot create it
       project  tools     does not exist, and `robot$offline+ci` cannot create it
 
-    hint: `robot$offline+ci` is a robot of one project and cannot create others: create the project on
+    hint: `robot$offline+ci` is a robot of one project and cannot create others. Create the project on
           Harbor's web pages, or log in as a user or a system robot.
     ");
     site.harbor.add_account(Kind::User, "dev", "pw");
     site.log_in("dev", "pw");
     site.harbor.state().admin_only = true;
-    assert_snapshot!(refused(&site, "--create-projects"), @r"
+    assert_snapshot!(refused(&site, "--create-projects"), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 3 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 3 problems; nothing was changed
       CHECK       WHAT      PROBLEM
       project     platform  does not exist, and `dev` cannot create it
       project     tools     does not exist, and `dev` cannot create it
       push right  offline   `dev` cannot push to it
 
-    hint: Only administrators can create projects in this Harbor: ask one to create it, or to allow
-          everyone to create projects (Configuration, Project Creation)
-          give the user the project's role Developer or, to a robot, the permissions to pull and push
-          repositories.
+    hint: Only administrators can create projects in this Harbor. Ask one to create it, or to allow
+          everyone to create projects (Configuration, Project Creation).
+          Give the user the role Developer in the project or, if it is a robot, the permissions to pull
+          and push repositories.
     ");
 }
 
@@ -307,7 +307,7 @@ fn a_dry_run_says_which_projects_it_would_create() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 2 problems; nothing was changed
       CHECK  WHAT      PROBLEM
       quota  platform  requires up to 6.5 KiB, but only 100 B of 100 B are free
       quota  tools     requires up to 6.5 KiB, but only 100 B of 100 B are free
@@ -330,31 +330,31 @@ fn no_right_to_push() {
     site.add("theirs/app:1", &app());
     site.add("open/app:1", &app());
     site.log_in("guest", "pw");
-    assert_snapshot!(refused(&site, ""), @r"
+    assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 2 problems; nothing was changed
       CHECK       WHAT    PROBLEM
       push right  open    `guest` cannot push to it
       push right  theirs  `guest` cannot push to it
 
-    hint: Give the user the project's role Developer or, to a robot, the permissions to pull and push
-          repositories.
+    hint: Give the user the role Developer in the project or, if it is a robot, the permissions to pull
+          and push repositories.
     ");
     // Who may not ask whether a project is there learns that it is one or the other.
     site.log_in("oidc", "pw");
-    assert_snapshot!(refused(&site, ""), @r"
+    assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 2 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 2 problems; nothing was changed
       CHECK       WHAT    PROBLEM
       push right  open    `oidc` cannot push to it
       push right  theirs  does not exist, or `oidc` cannot push to it
 
-    hint: Give the user the project's role Developer or, to a robot, the permissions to pull and push
-          repositories.
+    hint: Give the user the role Developer in the project or, if it is a robot, the permissions to pull
+          and push repositories.
     ");
 }
 
@@ -367,7 +367,7 @@ fn harbor_is_read_only() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK      WHAT             PROBLEM
       read-only  harbor.corp:443  is in read-only mode and accepts no pushes
 
@@ -381,7 +381,7 @@ fn harbor_is_read_only() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK      WHAT             PROBLEM
       read-only  harbor.corp:443  is in read-only mode and accepts no pushes
 
@@ -400,15 +400,15 @@ fn a_project_is_a_proxy_cache() {
         .get_mut("offline")
         .unwrap()
         .is_proxy = true;
-    assert_snapshot!(refused(&site, ""), @r"
+    assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK        WHAT     PROBLEM
       proxy cache  offline  is a proxy cache
 
-    hint: A proxy cache accepts no pushes: choose another project with `--project`.
+    hint: A proxy cache accepts no pushes. Choose another project with `--project`.
     ");
 }
 
@@ -451,7 +451,7 @@ fn a_quota_is_too_small() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK  WHAT     PROBLEM
       quota  offline  requires up to 2.0 MiB, but only 1.0 MiB of 1.0 MiB are free
 
@@ -497,7 +497,7 @@ fn tags_are_immutable() {
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 1 problem, and nothing was changed
+    error: `harbor.corp:443` is not ready: 1 problem; nothing was changed
       CHECK      WHAT                   PROBLEM
       immutable  offline/deep/er/app:1  is immutable and names another image
 
@@ -522,11 +522,11 @@ fn all_is_found_at_once() {
     site.add("closed/app:1", &app());
     site.add("absent/app:1", &app());
     site.add("offline/app:1", &app());
-    assert_snapshot!(refused(&site, ""), @r"
+    assert_snapshot!(refused(&site, ""), @"
     exit code: 5
     --- stdout
     --- stderr
-    error: `harbor.corp:443` is not ready: 5 problems, and nothing was changed
+    error: `harbor.corp:443` is not ready: 5 problems; nothing was changed
       CHECK        WHAT      PROBLEM
       name         quay--io  is not a valid project name
       proxy cache  hub       is a proxy cache
@@ -534,13 +534,13 @@ fn all_is_found_at_once() {
       push right   closed    `robot$offline+ci` cannot push to it
       quota        small     requires up to 6.5 KiB, but only 10 B of 10 B are free
 
-    hint: A project name has lower-case letters and digits, joined by single `.`, `_` or `-`: choose
-          another name with `--project` or `--rename`
-          a proxy cache accepts no pushes: choose another project with `--project`
-          create missing projects with `--create-projects`, or push to another project with `--project`
-          give the user the project's role Developer or, to a robot, the permissions to pull and push
-          repositories
-          raise the quota (Administration, Project Quotas), or delete content that the project no longer
+    hint: A project name has lower-case letters and digits, joined by single `.`, `_` or `-`. Choose
+          another name with `--project` or `--rename`.
+          A proxy cache accepts no pushes. Choose another project with `--project`.
+          Create missing projects with `--create-projects`, or push to another project with `--project`.
+          Give the user the role Developer in the project or, if it is a robot, the permissions to pull
+          and push repositories.
+          Raise the quota (Administration, Project Quotas), or delete content that the project no longer
           requires.
     ");
     let output = site.push("--json").exits(5);
@@ -571,15 +571,15 @@ fn without_a_preflight_each_image_says_it_for_itself() {
             .iter()
             .all(|seen| seen.path != "/api/v2.0/systeminfo")
     );
-    assert_snapshot!(site.shown(&output), @r"
+    assert_snapshot!(site.shown(&output), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 2 images; 2 failed, all for the same reason
       HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
-    hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
-          push into another with `--project`.
+    hint: Project `absent` does not exist on `harbor.corp:443`. Create it with `--create-projects`, or
+          push into another one with `--project`.
           Finished images are kept; run the command again for the rest.
     ");
     let usage = site.push("--no-preflight --create-projects").exits(2);

@@ -131,7 +131,7 @@ fn advice_for_a_pull_is_about_pulling() {
     let host = site.harbor.host();
     for (name, says) in [
         ("absent/x:1", "Project `absent` does not exist"),
-        ("theirs/x:1", "give it the role Guest"),
+        ("theirs/x:1", "the role Guest"),
     ] {
         site.env.write("list.txt", name);
         let output = site.env.run_line(&format!(
@@ -151,9 +151,9 @@ fn the_log_that_has_the_reason_is_named() {
     for (message, log) in [
         (
             "unknown error",
-            "log of its `registry` service; most often its disk is full",
+            "log of Harbor's `registry` service for the reason. Most often its disk is full",
         ),
-        ("internal server error", "log of its `core` service"),
+        ("internal server error", "log of Harbor's `core` service"),
     ] {
         let site = Site::new();
         site.add("offline/app:1", &app());
@@ -194,5 +194,5 @@ fn a_port_with_tls_on_this_machine_is_one_finding() {
     let output = env.run_line(&format!("push store {host}")).exits(5);
     let words = words(&output);
     assert!(words.contains("1 problem"), "{words}");
-    assert!(words.contains("pass its CA with `--ca FILE`"), "{words}");
+    assert!(words.contains("Pass its CA with `--ca FILE`"), "{words}");
 }

@@ -44,7 +44,7 @@ fn rights_that_are_missing_are_no_outage() {
     site.harbor.state().add_project("theirs", &members);
     let output = site.push("--no-preflight").exits(1);
     assert!(
-        output.stderr.contains("has no right to do this"),
+        output.stderr.contains("may not do this in it"),
         "{}",
         output.stderr
     );

@@ -88,7 +88,7 @@ fn a_robot_that_may_not_create_projects_learns_it_by_trying() {
     assert_untouched(&site);
     let real = site.push("--create-projects").exits(5);
     let words: Vec<&str> = real.stderr.split_whitespace().collect();
-    let says = "robots with the system permission to";
+    let says = "robots with that system permission";
     assert!(words.join(" ").contains(says), "{}", real.stderr);
     assert!(site.harbor.state().projects.is_empty());
 }

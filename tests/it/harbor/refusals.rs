@@ -46,15 +46,15 @@ fn not_pulled(site: &Site, line: &str) -> String {
 #[test]
 fn the_quota_is_used_up() {
     // Before the first byte, since it is full.
-    assert_snapshot!(failed(&site(|project| project.limit = Some(0))), @r"
+    assert_snapshot!(failed(&site(|project| project.limit = Some(0))), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: adding 0 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 0 B. (request req-[ID])
 
-    hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
-          Quotas) or delete what the project no longer needs.
+    hint: The storage quota of project `offline` is used up. Raise it in Harbor (Administration, Project
+          Quotas), or delete images that are no longer used.
           Finished images are kept; run the command again for the rest.
     ");
     // With the blob.
@@ -63,29 +63,29 @@ fn the_quota_is_used_up() {
         .layer(&layer(1, 2 << 20, Compression::Uncompressed))
         .build();
     site.add("offline/app:1", &big);
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: 403 DENIED: adding 2098688 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 1048576 B. (request req-[ID])
 
-    hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
-          Quotas) or delete what the project no longer needs.
+    hint: The storage quota of project `offline` is used up. Raise it in Harbor (Administration, Project
+          Quotas), or delete images that are no longer used.
           Finished images are kept; run the command again for the rest.
     ");
     // With the manifest.
     let blobs_len = app().blobs_len();
     let site = self::site(|project| project.limit = Some(blobs_len + 10));
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 403 DENIED: adding 694 B of storage resource, which when updated to current usage of [N] B will exceed the configured upper limit of 5961 B. (request req-[ID])
 
-    hint: The storage quota of project `offline` is used up: raise it in Harbor (Administration, Project
-          Quotas) or delete what the project no longer needs.
+    hint: The storage quota of project `offline` is used up. Raise it in Harbor (Administration, Project
+          Quotas), or delete images that are no longer used.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -103,14 +103,14 @@ fn a_mount_counts_for_the_quota_too() {
 
 #[test]
 fn the_project_is_a_proxy_cache() {
-    assert_snapshot!(failed(&site(|project| project.is_proxy = true)), @r"
+    assert_snapshot!(failed(&site(|project| project.is_proxy = true)), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: denied: can not push artifact to a proxy project: offline (request req-[ID])
 
-    hint: `offline` is a proxy cache, into which nothing can be pushed: push into another project with
+    hint: `offline` is a proxy cache, which does not accept pushes. Push into another project with
           `--project`.
           Finished images are kept; run the command again for the rest.
     ");
@@ -120,14 +120,14 @@ fn the_project_is_a_proxy_cache() {
 fn harbor_is_in_read_only_mode() {
     let site = site(|_| ());
     site.harbor.state().read_only = true;
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 DENIED: The system is in read only mode. Any modification is prohibited. (request req-[ID])
 
-    hint: `harbor.corp:443` is in read-only mode, as during maintenance: an administrator ends it
+    hint: `harbor.corp:443` is in read-only mode, as during maintenance. Ask an administrator to end it
           (Configuration, System Settings).
           Finished images are kept; run the command again for the rest.
     ");
@@ -145,15 +145,15 @@ fn the_tag_is_immutable() {
         .unwrap()
         .immutable = immutable;
     site.add("offline/app:1", &image(610));
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 412 PRECONDITION: Failed to process request due to 'app:1' configured as immutable. (request req-[ID])
 
-    hint: An immutability rule of project `offline` keeps this tag as it is: push under another tag, or
-          change the rule (the project's Policy, Tag Immutability).
+    hint: An immutability rule of project `offline` protects this tag. Push under another tag, or change
+          the rule (Policy, Tag Immutability, in the project).
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -169,15 +169,16 @@ fn a_policy_keeps_an_image_from_being_pulled() {
         (412, "PROJECTPOLICYVIOLATION", message),
     );
     site.harbor.state().refusals.push(refusal);
-    assert_snapshot!(not_pulled(&site, "offline/app:1"), @r"
+    assert_snapshot!(not_pulled(&site, "offline/app:1"), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pulled 0 of 1 image; 1 failed
       offline/app:1: GET /v2/offline/app/manifests/1 on harbor.corp:443: 412 PROJECTPOLICYVIOLATION: current image with 12 vulnerabilities cannot be pulled due to configured policy (request req-[ID])
 
-    hint: A policy of project `offline` lets nobody pull this image (its vulnerabilities, or a missing
-          signature): see the project's Configuration in Harbor, or carry another version.
+    hint: A policy of project `offline` does not allow pulling this image (because of its
+          vulnerabilities, or a missing signature). Check the Configuration of the project in Harbor, or
+          choose another version.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -186,29 +187,29 @@ fn a_policy_keeps_an_image_from_being_pulled() {
 fn what_is_written_is_being_collected() {
     let message = "the asking blob is in GC, mark it as non existing, request id: x";
     let site = refusing("PUT", "/blobs/uploads/", (404, "NOT_FOUND", message));
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/blobs/uploads/[UUID] on harbor.corp:443: 404 NOT_FOUND: the asking blob is in GC, mark it as non existing, request id: x (request req-[ID])
 
-    hint: Harbor's garbage collection has marked what is to be written: run the command again later, in
-          two hours at the latest.
+    hint: The garbage collection of Harbor has marked this content. Run the command again later, in two
+          hours at the latest.
           Finished images are kept; run the command again for the rest.
     ");
 }
 
 #[test]
 fn a_name_has_no_project() {
-    assert_snapshot!(not_pulled(&Site::new(), "nginx:1"), @r"
+    assert_snapshot!(not_pulled(&Site::new(), "nginx:1"), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pulled 0 of 1 image; 1 failed
       nginx:1: GET /v2/nginx/manifests/1 on harbor.corp:443: 400 BAD_REQUEST: bad request: invalid repository name: nginx (request req-[ID])
 
-    hint: At a Harbor every image is in a project, and `nginx` names none: write it as `PROJECT/nginx`.
+    hint: In Harbor, every image is in a project, and `nginx` names none. Write it as `PROJECT/nginx`.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -234,15 +235,15 @@ fn a_manifest_is_none_for_harbor() {
         "/manifests/",
         (400, "MANIFEST_INVALID", "manifest invalid"),
     );
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 MANIFEST_INVALID: manifest invalid (request req-[ID])
 
-    hint: Harbor does not take this kind of manifest, such as a build cache of BuildKit: leave the image
-          out of the list.
+    hint: Harbor does not accept this kind of manifest, such as a build cache of BuildKit. Leave the
+          image out of the list.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -251,14 +252,14 @@ fn a_manifest_is_none_for_harbor() {
 fn harbor_does_not_do_this() {
     let message = "the operation is unsupported";
     let site = refusing("PUT", "/manifests/", (400, "UNSUPPORTED", message));
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 UNSUPPORTED: the operation is unsupported (request req-[ID])
 
-    hint: Harbor does not offer this, such as deleting a tag: do it on its web pages.
+    hint: Harbor does not offer this, such as deleting a tag. Use its web pages.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -270,15 +271,15 @@ fn the_storage_has_lost_what_harbor_takes_for_present() {
         "/manifests/",
         (400, "MANIFEST_BLOB_UNKNOWN", "blob unknown"),
     );
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 MANIFEST_BLOB_UNKNOWN: blob unknown (request req-[ID])
 
-    hint: Harbor's storage has lost parts of the image that Harbor takes for present, as after a garbage
-          collection: if it stays so, delete `offline/app` in Harbor and push again.
+    hint: The storage of Harbor has lost parts of the image that its database still lists, as after a
+          garbage collection. If this persists, delete `offline/app` in Harbor and push again.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -290,15 +291,15 @@ fn replicas_do_not_know_of_each_other() {
         "/manifests/",
         (404, "NOT_FOUND", "artifact not found"),
     );
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 404 NOT_FOUND: artifact not found (request req-[ID])
 
-    hint: Harbor misses a part of the image that was there a moment ago: see whether its replicas share
-          one storage and one Redis.
+    hint: Harbor no longer finds a part of the image that was there a moment ago. Check whether its
+          replicas share one storage and one Redis.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -309,15 +310,15 @@ fn a_proxy_cache_is_limited() {
     let message = "too many requests to upstream";
     let refusal = Refusal::new("GET", "/manifests/", (429, "TOO_MANY_REQUEST", message));
     site.harbor.state().refusals.push(refusal);
-    assert_snapshot!(not_pulled(&site, "offline/app:1"), @r"
+    assert_snapshot!(not_pulled(&site, "offline/app:1"), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pulled 0 of 1 image; 1 failed
       offline/app:1: GET /v2/offline/app/manifests/1 on harbor.corp:443: 429 TOO_MANY_REQUEST: too many requests to upstream (request req-[ID])
 
-    hint: `harbor.corp:443`, or the registry behind its proxy cache `offline`, limits how much may be
-          asked: wait, and run the command again.
+    hint: `harbor.corp:443`, or the registry behind its proxy cache `offline`, limits the number of
+          requests. Wait, and run the command again.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -330,14 +331,14 @@ fn harbor_fails() {
         (500, "UNKNOWN", "internal server error"),
     );
     site.add("offline/other:1", &image(610));
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 2 images; 2 failed, all for the same reason
       POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
-    hint: Harbor says why only in the log of its `core` service, under the id of the request.
+    hint: Check the log of Harbor's `core` service for the reason, under the id of the request.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -349,14 +350,14 @@ fn the_core_log_has_the_reason() {
         "/manifests/",
         (500, "UNKNOWN", "internal server error"),
     );
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
-    hint: Harbor says why only in the log of its `core` service, under the id of the request.
+    hint: Check the log of Harbor's `core` service for the reason, under the id of the request.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -370,15 +371,15 @@ fn a_401_is_one_of_three() {
     };
     // No such project; each project is asked about once.
     let site = two(Site::new());
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 2 images; 2 failed, all for the same reason
       HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
 
-    hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
-          push into another with `--project`.
+    hint: Project `absent` does not exist on `harbor.corp:443`. Create it with `--create-projects`, or
+          push into another one with `--project`.
           Finished images are kept; run the command again for the rest.
     ");
     let seen = site.harbor.take_seen();
@@ -390,15 +391,15 @@ fn a_401_is_one_of_three() {
     // No right.
     let site = two(Site::new());
     site.harbor.state().add_project("absent", &[]).public = true;
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 2 images; 2 failed, all for the same reason
       POST /v2/absent/app/blobs/uploads/ on harbor.corp:443: 401 UNAUTHORIZED: unauthorized to access repository: absent/app, action: push (request req-[ID])
 
-    hint: Project `absent` exists, and `robot$offline+ci` has no right to do this in it: give it the
-          role Developer or, to a robot, the permission to push and pull repositories.
+    hint: Project `absent` exists, but `robot$offline+ci` may not do this in it. Give `robot$offline+ci`
+          the role Developer or, if it is a robot, the permission to push and pull repositories.
           Finished images are kept; run the command again for the rest.
     ");
     // No login.
@@ -412,11 +413,11 @@ fn a_401_is_one_of_three() {
     error: pushed 0 of 2 images; 2 failed, all for the same reason
       `harbor.corp:443` refuses the login of `robot$offline+ci`: 401 Unauthorized
 
-    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`:
-          log in again with `hod login harbor.corp:443`; a robot's secret is shown only once and may
-          have expired, and users that log in by OIDC need their CLI secret; Harbor also answers like
-          this while its database is down; nothing more was tried with it, so as not to lock the user
-          out.
+    hint: The login comes from `/tmp/hod-test-[TEST]/home/.docker/config.json`, key `harbor.corp:443`.
+          Log in again with `hod login harbor.corp:443`. The secret of a robot is shown only once and
+          may have expired, and users that log in by OIDC require their CLI secret. Harbor also answers
+          like this while its database is down. The login was not tried again, so that the user is not
+          locked out.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -425,15 +426,15 @@ fn a_401_is_one_of_three() {
 fn a_session_cookie_comes_from_somewhere() {
     let site = site(|_| ());
     site.harbor.state().proxy = Proxy::AddsCookie;
-    assert_snapshot!(failed(&site), @r"
+    assert_snapshot!(failed(&site), @"
     exit code: 1
     --- stdout
     --- stderr
     error: pushed 0 of 1 image; 1 failed
       offline/app:1: POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 403 FORBIDDEN: CSRF token not found in request (request req-[ID])
 
-    hint: `harbor.corp:443` takes this for a browser's session: something on the way adds a `sid`
-          cookie, which hod never sends; have the proxy in front no longer do that.
+    hint: `harbor.corp:443` takes this for the session of a browser: a proxy adds a `sid` cookie, which
+          hod never sends. Configure the proxy not to add it.
           Finished images are kept; run the command again for the rest.
     ");
 }
@@ -444,7 +445,7 @@ fn some_fail_for_one_reason() {
     site.add("absent/app:1", &app());
     site.add("absent/other:1", &image(610));
     let output = site.push("--no-preflight").exits(3);
-    assert_snapshot!(site.shown(&output), @r"
+    assert_snapshot!(site.shown(&output), @"
     exit code: 3
     --- stdout
     offline/app:1 sha256:5e572e9a0c87e52b59caf83bd5f0cf838e197da2d152d1e6ba96b9c175f12007
@@ -453,8 +454,8 @@ fn some_fail_for_one_reason() {
       absent/app:1: HEAD /v2/absent/app/manifests/1 on harbor.corp:443: 401 Unauthorized (request req-[ID])
         for the same reason: absent/other:1
 
-    hint: Project `absent` does not exist on `harbor.corp:443`: create it with `--create-projects`, or
-          push into another with `--project`.
+    hint: Project `absent` does not exist on `harbor.corp:443`. Create it with `--create-projects`, or
+          push into another one with `--project`.
           Finished images are kept; run the command again for the rest.
     ");
 }

@@ -370,7 +370,7 @@ fn an_index_that_is_wrong_about_a_childs_length_is_refused() {
     other["platform"] = json!({"os": "linux", "architecture": "arm64"});
     let evil = index(&[child, other]);
     script.manifest("evil", evil.to_string().as_bytes());
-    check(script, "bytes where its manifest says");
+    check(script, "bytes, but its manifest says");
 }
 
 #[test]

@@ -48,9 +48,8 @@ fn a_pull_takes_the_honest_image_in_any_order() {
             for (at, more) in [(1, 7), (2, -7)] {
                 let manifest = images[at].1.digest();
                 let said = i64::try_from(len).unwrap() + more;
-                let text = format!(
-                    "blob `{digest}` does not have the {said} bytes that manifest `{manifest}` says"
-                );
+                let text =
+                    format!("blob `{digest}` is not {said} bytes, as manifest `{manifest}` says");
                 says(&output, &[&text, &len.to_string()]);
             }
             let _ = env.run_line("verify s").success();
@@ -160,7 +159,7 @@ fn an_image_that_contradicts_itself_or_its_index_fails() {
     assert!(index.contains(&size), "{index}");
     env.write("index/index.json", index.replace(&size, "\"size\":5"));
     for (source, text) in [
-        ("twice", "bytes by manifest"),
+        ("twice", "bytes according to manifest"),
         ("index", "`index.json` says 5"),
     ] {
         let output = env.run_line(&format!("verify {source}")).exits(4);

@@ -77,11 +77,11 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
     let dynamic = env!("CARGO_BIN_EXE_hod");
     for (flags, expected) in [
         ("--file f=../f", "climbs out"),
-        ("--file f=hod/x", "place of hod's own"),
-        ("--file f=docker/x", "place of hod's own"),
-        ("--file f=README.txt", "two files are to be `README.txt`"),
-        ("--file f=a --file f=a", "two files are to be `a`"),
-        ("--file empty=a", "has no files in it"),
+        ("--file f=hod/x", "which is reserved for hod"),
+        ("--file f=docker/x", "which is reserved for hod"),
+        ("--file f=README.txt", "two files would be `README.txt`"),
+        ("--file f=a --file f=a", "two files would be `a`"),
+        ("--file empty=a", "does not contain files"),
         ("--file none=a", "not found"),
         ("--file f", "expected a file and its path"),
         ("--tool f", "it is no Linux program"),

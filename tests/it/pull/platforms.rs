@@ -163,7 +163,9 @@ fn a_pinned_index_must_stay_servable() {
     ] {
         let output = pull(&env, &registry, refused).exits(1);
         assert!(
-            output.stderr.contains("would make that digest unservable"),
+            output
+                .stderr
+                .contains("could not be served under that digest"),
             "{}",
             output.stderr
         );

@@ -38,7 +38,7 @@ fn check(host: &str, (check, problem): (&str, &str)) -> Output {
     assert!(stderr.lines().count() < 12, "{stderr}");
     assert!(
         stderr.contains(&format!(
-            "error: `{host}` is not ready: 1 problem, and nothing was changed"
+            "error: `{host}` is not ready: 1 problem; nothing was changed"
         )),
         "{stderr}"
     );
@@ -75,7 +75,7 @@ fn a_host_that_cannot_be_used_is_found_at_once() {
     let locked = TestRegistry::with(locked);
     let output = check(locked.host(), ("login", "401 UNAUTHORIZED"));
     let hint = format!(
-        "No login for `{0}` is known: log in (`hod login {0}`)",
+        "No login for `{0}` is known. Log in with `hod login {0}`.",
         locked.host()
     );
     assert!(output.stderr.contains(&hint), "{}", output.stderr);

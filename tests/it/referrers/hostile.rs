@@ -100,7 +100,7 @@ fn a_flood_is_given_up() {
     let _ = source.take_seen();
     let output = pull(&env, &source, "").exits(1);
     assert!(
-        output.stderr.contains("more than 1000 manifests"),
+        output.stderr.contains("more than 1000 referrers"),
         "{}",
         output.stderr
     );

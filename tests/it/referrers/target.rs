@@ -120,7 +120,7 @@ fn a_tag_that_names_somebodys_image_is_left_alone() {
     assert!(
         output
             .stderr
-            .contains("should name an index of referrers and names something else"),
+            .contains("is the place of an index of referrers, but names something else"),
         "{}",
         output.stderr
     );
@@ -154,7 +154,7 @@ fn signatures_at_the_registry_are_not_lost() {
         );
         let said = output
             .stderr
-            .contains("holds other signatures or attestations");
+            .contains("has other signatures or attestations");
         assert_eq!(said, code != 0, "{}", output.stderr);
     }
     check("sig", (&[1], &[1]), (0, &[1]));

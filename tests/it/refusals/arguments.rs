@@ -153,7 +153,7 @@ fn what_stands_in_the_wrong_place_is_recognised() {
         ),
         ("serve nginx:1.27", "`hod pull nginx:1.27 --store STORE`"),
         // Another tool's spelling.
-        ("push dir:mine h.corp", "write `mine`, without `dir:`"),
+        ("push dir:mine h.corp", "Write `mine`, without `dir:`"),
         (
             "push docker-daemon:a:1 h.corp",
             "`docker save --output FILE a:1`",
@@ -195,11 +195,11 @@ fn an_archive_on_stdin_is_to_be_written_to_a_file() {
     let mut hod = env.hod();
     let saved = hod_fsx::open(&env.path("saved.tar")).unwrap();
     hod.args(["push", "-", "127.0.0.1:1"]).stdin(saved);
-    let output = finish(&mut hod).exits(1);
+    let output = finish(&mut hod).exits(2);
     assert_says(
         &output,
         &[
-            "From a pipe, hod reads bundles only",
+            "From a pipe, hod reads only bundles",
             "docker save IMAGE --output",
         ],
     );
@@ -244,6 +244,6 @@ fn a_path_that_the_system_refuses_gets_a_hint() {
     ] {
         let output = env.run_line(line);
         assert_ne!(output.code, Some(0), "{line}");
-        assert_says(&output, &["is a file, and a directory is expected there"]);
+        assert_says(&output, &["is a file, but a directory is expected there"]);
     }
 }

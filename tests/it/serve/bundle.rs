@@ -422,7 +422,7 @@ fn a_compressed_bundle_is_refused_with_what_to_do() {
     --- stderr
     error: cannot serve from `site.tar.zst`, which is a compressed bundle
 
-    hint: Make a store of it with `hod unpack site.tar.zst --output STORE`, and name that.
+    hint: Create a store from it with `hod unpack site.tar.zst --output STORE`, and name that.
     ");
     env.write("other.txt", "no bundle");
     let refused = env.run_line("serve other.txt --listen 127.0.0.1:0");
@@ -432,8 +432,8 @@ fn a_compressed_bundle_is_refused_with_what_to_do() {
     --- stderr
     error: `other.txt` is not a store, registry tree, bundle, layout or archive of images
 
-    hint: A store has `docker/registry/v2` below it, a bundle is a `.tar` or `.tar.zst` that `hod pack`
-          wrote, a `dir:` layout has a `manifest.json`, an OCI layout an `index.json`, and so have the
-          archives that other tools write.
+    hint: A store contains `docker/registry/v2`, a bundle is a `.tar` or `.tar.zst` that `hod pack`
+          wrote, a `dir:` layout contains a `manifest.json`, and an OCI layout an `index.json`, as do
+          the archives that other tools write.
     ");
 }

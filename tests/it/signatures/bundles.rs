@@ -272,14 +272,14 @@ fn a_signature_is_that_of_one_bundle() {
     let other = bytes(&env, "other.tar");
     swapped[range(&signed, path)].copy_from_slice(&other[range(&other, path)]);
     env.write("swapped.tar", &swapped);
-    refused(env.run_line(line), "and the signature is by key");
+    refused(env.run_line(line), "but the signature is by key");
     // None.
     let header = range(&signed, path).start - 512;
     let end = range(&signed, path).end.next_multiple_of(512);
     let stripped = [&signed[..header], &signed[end..]].concat();
     env.write("stripped.tar", &stripped);
     let line = "unpack stripped.tar --output out";
-    refused(env.run_line(line), "and the signature is missing");
+    refused(env.run_line(line), "but the signature is missing");
     refused(
         env.run_line(&format!("{line} --verify-key hod.pub")),
         "is not signed",
@@ -330,11 +330,11 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
     for (output, because) in [
         (
             run_with_input(&env, line, "wrong\n"),
-            "the password does not fit",
+            "the password of the secret key is wrong",
         ),
         (
             env.run_line("pack --force store --output b.tar --sign sealed.key"),
-            "encrypted with a password, and none was given",
+            "the secret key is encrypted, and no password was given",
         ),
         (
             env.run_line("pack --force store --output b.tar --sign hod.pub"),

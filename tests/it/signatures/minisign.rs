@@ -143,7 +143,7 @@ fn a_helper_with_another_key_than_it_says_is_found_out() {
     assert_eq!(
         lying.sign(&json, &id).unwrap_err().to_string(),
         format!(
-            "the signature that was made does not verify with the public key `{}`",
+            "the new signature does not verify with the public key `{}`",
             other.public_key().id()
         )
     );

@@ -198,7 +198,7 @@ fn a_pipe_is_refused_for_what_any_volume_in_it_is_refused() {
     // Signed by one who is trusted too, it is another bundle's, and nothing worse.
     mix(&env, 2, &of("other", 2));
     let keys = "--verify-key hod.pub --verify-key other.pub";
-    let output = run_piped(&env, &format!("unpack - --output out {keys}")).exits(1);
+    let output = run_piped(&env, &format!("unpack - --output out {keys}")).exits(2);
     let said = "is volume 2 of another bundle";
     assert!(output.stderr.contains(said), "{}", output.stderr);
 }
@@ -237,7 +237,7 @@ fn a_lost_volume_of_a_signed_bundle_is_made_again() {
         let line = format!("{PACK} signed/site.tar --only-volume {at}");
         // By another key, or by none, it would be of another bundle.
         for sign in ["", "--sign other.key"] {
-            env.run_line(&format!("{line} {sign}")).exits(1);
+            env.run_line(&format!("{line} {sign}")).exits(2);
             assert!(!exists(&env.path("signed").join(name(at))), "{sign}");
         }
         env.run_line(&format!("{line} --sign hod.key")).success();

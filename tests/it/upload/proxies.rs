@@ -228,7 +228,7 @@ fn a_compressed_bundle_says_why_it_cannot_go_on() {
     assert!(
         output
             .stderr
-            .contains("the upload broke off, and its data can be read only once"),
+            .contains("the upload was interrupted, and its data can be read only once"),
         "{}",
         output.stderr
     );

@@ -87,12 +87,11 @@ fn a_volume_that_is_in_none_of_them_is_named() {
     exit code: 5
     --- stdout
     --- stderr
-    error: bundle `here/site.001.tar` is not complete: 1 of its 4 volumes is missing: 3
+    error: bundle `here/site.001.tar` is incomplete: 1 of its 4 volumes is missing: 3
 
-    hint: Put the missing volumes beside this one, or name the directories they are in with
-          `--volume-dir`.
+    hint: Put the missing volumes beside this one, or name their directories with `--volume-dir`.
     ");
-    let said = "bundle `here/site.002.tar` is not complete: 1 of its 4 volumes is missing: 3\n";
+    let said = "bundle `here/site.002.tar` is incomplete: 1 of its 4 volumes is missing: 3\n";
     for line in ["export", "pack"] {
         let line = format!("{line} here/site.002.tar --output out.tar {dirs}");
         let output = env.run_line(&line).exits(5);
@@ -175,7 +174,7 @@ fn what_else_lies_in_them_is_passed_over() {
     assert_eq!(whole_images(&env.path("out")).len(), images().len());
     // Where the right one is in none, the wrong one is told of.
     let line = "unpack here/site.001.tar --output none --volume-dir empty --volume-dir third";
-    let output = env.run_line(line).exits(1);
+    let output = env.run_line(line).exits(2);
     let said = "`empty/site.003.tar` is volume 3 of another bundle";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     assert!(!exists(&env.path("none")));

@@ -122,7 +122,7 @@ fn duplicate_unlisted_and_missing_members_are_refused() {
             lead_offset, path, ..
         } = &good.members[member];
         let twin = &good.bytes[at(*lead_offset)..at(good.members[member].end())];
-        let expect = format!("member `{path}`: it is there twice");
+        let expect = format!("member `{path}`: it occurs twice");
         good.check(&good.insert(before, twin), &expect);
         let end = at(good.members[last].end());
         good.check(&[&good.bytes[..end], twin, &[0; 1024]].concat(), &expect);
@@ -160,7 +160,7 @@ fn wrong_content_is_refused() {
         let problem = if path.ends_with("/link") {
             "it does not hold the digest"
         } else {
-            "its content has the digest"
+            "expected digest"
         };
         let expect = format!("member `{path}`: {problem}");
         for offset in [*offset, offset + len - 1] {
@@ -204,7 +204,7 @@ fn archives_that_end_early_are_refused() {
     let compressed = zstd::encode_all(&good.bytes[..], 1).unwrap();
     for cut in [5, compressed.len() / 2, compressed.len() - 1] {
         let error = stream(&compressed[..cut]);
-        assert!(error.contains("its zstd stream breaks off"), "{error}");
+        assert!(error.contains("its zstd stream is truncated"), "{error}");
     }
 }
 
@@ -214,7 +214,7 @@ fn archives_that_go_on_are_refused() {
     let path = &good.members.last().unwrap().path;
     for more in [&[0; 512][..], b"x", &good.bytes] {
         let evil = [&good.bytes, more].concat();
-        good.check(&evil, &format!("member `{path}`: there are bytes after it"));
+        good.check(&evil, &format!("member `{path}`: there is data after it"));
     }
 }
 

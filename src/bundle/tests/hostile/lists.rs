@@ -27,7 +27,7 @@ fn sizes_that_lie_are_refused() {
             header.set_cksum();
             let mut bytes = good.bytes.clone();
             bytes[block.clone()].copy_from_slice(header.as_bytes());
-            let expect = format!("member `{path}`: it has {lie} bytes instead of {len}");
+            let expect = format!("member `{path}`: expected {len} bytes, found {lie}");
             if good.members[member].path.ends_with('/') {
                 continue;
             }
@@ -45,7 +45,7 @@ fn sizes_that_lie_are_refused() {
     assert_eq!(
         placed,
         format!(
-            "bundle `{}` cannot be used: bundle member `{path}`: it has 5000 bytes instead of 5001",
+            "bundle `{}` cannot be used: bundle member `{path}`: expected 5001 bytes, found 5000",
             good.sample.path("evil.tar").display()
         )
     );
@@ -56,14 +56,14 @@ fn sizes_that_lie_are_refused() {
     header.set_cksum();
     let mut evil = evil;
     evil[block].copy_from_slice(header.as_bytes());
-    good.check_content(&evil, "with 5000 bytes; the bundle has it with 5001");
+    good.check_content(&evil, "with 5000 bytes, but the bundle has it with 5001");
     // The lists of the two json files do not agree.
     let evil = good.rewrite(str::to_owned, |v| {
         v.replace("\"length\":5000", "\"length\":4999")
     });
     good.check(
         &evil,
-        &format!("member `{path}`: `hod/volume.json` lists it wrongly"),
+        &format!("member `{path}`: `hod/volume.json` lists it incorrectly"),
     );
     // Sums that overflow.
     for size in [u64::MAX, u64::MAX / 4 + 1] {
@@ -90,7 +90,7 @@ fn json_that_is_too_long_is_not_read() {
         let path = &good.members[member].path;
         good.check(
             &evil,
-            &format!("member `{path}`: it is longer than the 67108864 bytes"),
+            &format!("member `{path}`: it is larger than 67108864 bytes"),
         );
     }
 }
@@ -119,7 +119,7 @@ fn lists_that_make_no_sense_are_refused() {
     bundle(
         "\"README.txt\"",
         "\"install.sh\"",
-        "member `install.sh`: it is there twice",
+        "member `install.sh`: it occurs twice",
     );
     bundle(
         "\"README.txt\"",
@@ -135,7 +135,7 @@ fn lists_that_make_no_sense_are_refused() {
     bundle(
         "\"name\":\"sample\"",
         "\"name\":\"\\u001b[2J\"",
-        "bundle has a name that",
+        "the name of the bundle is empty",
     );
     bundle("\"format\":1,", "\"format\":2,", "bundle has format 2");
     bundle(
@@ -143,7 +143,7 @@ fn lists_that_make_no_sense_are_refused() {
         "\"zstd:chunked\"",
         "in the encoding `zstd:chunked`",
     );
-    bundle("\"offset\":", "\"offset\":1", "is listed at the offset 1");
+    bundle("\"offset\":", "\"offset\":1", "expected at offset 1");
     bundle(
         &format!("\"digest\":\"{layer}\""),
         &format!("\"digest\":\"{config}\""),
@@ -153,7 +153,7 @@ fn lists_that_make_no_sense_are_refused() {
         &format!("[\"{config}\""),
         &format!("[\"{}\"", Digest::of(b"nowhere")),
         &format!(
-            "image `a/b:1` of the bundle needs `{}`",
+            "image `a/b:1` of the bundle requires `{}`",
             Digest::of(b"nowhere")
         ),
     );
@@ -170,7 +170,7 @@ fn lists_that_make_no_sense_are_refused() {
     bundle(
         "\"manifest\":true",
         "\"manifest\":false",
-        "is listed in volumes where it cannot be",
+        "is listed in volumes that cannot contain it",
     );
     bundle(
         "{\"format\"",
@@ -193,27 +193,27 @@ fn places_and_bases_that_make_no_sense_are_refused() {
     bundle(
         "\"volume\":1",
         "\"volume\":2",
-        "is listed in volumes where it cannot be",
+        "is listed in volumes that cannot contain it",
     );
     bundle(
         "\"volume\":1,\"offset\"",
         "\"ffset\"",
-        "is listed without a place, or with two",
+        "is listed without a location, or with two",
     );
     bundle(
         "\"manifest\":true,",
         "\"manifest\":true,\"volume\":1,",
-        "is listed in volumes where it cannot be",
+        "is listed in volumes that cannot contain it",
     );
     bundle(
         "\"volumes\":1",
         "\"volumes\":0",
-        "needs more than 9999 volumes, or says it has none",
+        "volumes, expected 1 to 9999",
     );
     bundle(
         "\"volumes\":1",
         "\"volumes\":2",
-        "`hod/volume.json` lists it wrongly",
+        "`hod/volume.json` lists it incorrectly",
     );
     bundle(
         "\"base\":[]",
@@ -232,7 +232,7 @@ fn places_and_bases_that_make_no_sense_are_refused() {
     bundle(
         "\"base\":[]",
         &base(&other, ""),
-        &format!("blob `{other}` of the bundle belongs to no image"),
+        &format!("blob `{other}` of the bundle does not belong to any image"),
     );
     bundle(
         "\"base\":[]",
@@ -253,14 +253,14 @@ fn a_volume_list_that_says_otherwise_is_refused() {
     volume(
         "\"count\":1",
         "\"count\":4",
-        "member `hod/bundle.json`: `hod/volume.json` lists it wrongly",
+        "member `hod/bundle.json`: `hod/volume.json` lists it incorrectly",
     );
     for (from, to) in [
         ("\"index\":1", "\"index\":0"),
         ("\"index\":1", "\"index\":2"),
         ("\"count\":1", "\"count\":70000"),
     ] {
-        let expect = "member `hod/volume.json`: `hod/volume.json` lists it wrongly";
+        let expect = "member `hod/volume.json`: `hod/volume.json` lists it incorrectly";
         volume(from, to, expect);
     }
     volume(
@@ -273,7 +273,7 @@ fn a_volume_list_that_says_otherwise_is_refused() {
     volume(
         &id,
         other.as_str(),
-        "member `hod/bundle.json`: `hod/volume.json` lists it wrongly",
+        "member `hod/bundle.json`: `hod/volume.json` lists it incorrectly",
     );
 }
 
@@ -300,7 +300,7 @@ fn images_that_are_not_complete_are_refused() {
     let good = honest(sample);
     good.check_content(
         &good.bytes,
-        &format!("image `a:1` of the bundle needs `{layer}`"),
+        &format!("image `a:1` of the bundle requires `{layer}`"),
     );
 
     // A blob as a manifest that is none.
@@ -324,7 +324,7 @@ fn images_that_are_not_complete_are_refused() {
     let good = honest(builder.finish());
     let [_, verified, ..] = good.refusals(&good.bytes);
     let expect =
-        format!("image `a:1` of the bundle has the index `{empty}` and none of its images");
+        format!("image `a:1` of the bundle has the index `{empty}`, but none of its images");
     assert_eq!(verified, expect);
     let notes = check(&good.sample.path("good.tar")).unwrap().notes;
     assert_eq!(notes, ["image `b:1` has 1 of the 2 manifests of its index"]);

@@ -10,7 +10,7 @@ use crate::cli::args::CopyArgs;
 use crate::cli::error::TargetError;
 use hod_fsx::LinkMode;
 use hod_ops::{Catalog, CopyTarget, OpsError};
-use hod_report::ErrorClass;
+use hod_report::{Diagnose as _, ErrorClass};
 use hod_transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
 /// A target as the command line names it.
@@ -176,7 +176,7 @@ fn transport_of(session: &Session<'_>, path: &Path) -> Result<Transport, Command
         Err(OpsError::NoSource { .. }) => Ok(Transport::of_new(path).ok_or_else(unclear)?),
         Err(OpsError::UnknownSource { .. }) => Err(unclear().into()),
         // Something exists, but its kind is unknown.
-        Err(error) if error.class() == ErrorClass::Verify => Err(unclear().into()),
+        Err(error) if error.diagnose().class == ErrorClass::Verify => Err(unclear().into()),
         Err(error) => Err(error.into()),
     }
 }

@@ -5,7 +5,6 @@ use std::fmt;
 
 use hod_ops::{BatchOutcome, ImageStatus};
 use hod_report::amount::format_count;
-use hod_report::{Hint as _, sentence};
 
 /// Maximum number of further images named that failed for the same reason as the first.
 const OTHERS_SHOWN_MAX: usize = 5;
@@ -40,7 +39,7 @@ impl fmt::Display for Group<'_> {
 /// The failures by reason, in the order in which each first occurs.
 pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
     let failed = outcome.images.iter().filter_map(|image| {
-        let ImageStatus::Failed { error, text } = &image.status else {
+        let ImageStatus::Failed { error, text, .. } = &image.status else {
             return None;
         };
         Some((error.reason(), image.image.as_str(), text.as_str()))
@@ -71,14 +70,14 @@ pub(in crate::cli::commands) fn by_reason<'a>(
 
 /// Advice about the failures, without duplicates.
 pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
-    let mut found: Vec<(String, &str, usize)> = Vec::new();
+    let mut found: Vec<(&str, &str, usize)> = Vec::new();
     let mut places = HashMap::new();
     for image in &outcome.images {
-        if let ImageStatus::Failed { error, .. } = &image.status
-            && let Some(hint) = error.hint()
+        if let ImageStatus::Failed {
+            hint: Some(hint), ..
+        } = &image.status
         {
-            let hint = sentence(&hint);
-            let at = *places.entry(hint.clone()).or_insert(found.len());
+            let at = *places.entry(hint).or_insert(found.len());
             if at == found.len() {
                 found.push((hint, &image.image, 0));
             } else {
@@ -91,7 +90,7 @@ pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
         .into_iter()
         .map(|(hint, first, n_others)| match n_others {
             // A single hint does not need the image's name.
-            _ if is_one => hint,
+            _ if is_one => hint.to_owned(),
             0 => format!("`{first}`: {hint}"),
             n => format!("`{first}` and {}: {hint}", format_count(n, "more image")),
         })

@@ -8,7 +8,7 @@ use super::elf::{self, NotATool};
 use hod_bundle::{BundleFile, EntryPath, EntryPathError, FileContent};
 use hod_fsx::WalkKind;
 use hod_oci::{Algorithm, Digest};
-use hod_report::Hint;
+use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use hod_template::{FileFacts, Template, ToolFacts};
 
 /// Maximum length of a template in bytes, and maximum number of templates.
@@ -51,7 +51,7 @@ pub enum OwnTool {
 /// Something that cannot be extra.
 #[derive(Debug, thiserror::Error)]
 pub enum CarryError {
-    #[error("`{}` cannot be carried as a tool: {problem}", path.display())]
+    #[error("`{}` cannot be included as a tool: {problem}", path.display())]
     Tool { path: PathBuf, problem: NotATool },
     #[error("`{}` and another tool are both for {arch}", path.display())]
     ToolTwice { path: PathBuf, arch: &'static str },
@@ -62,13 +62,13 @@ pub enum CarryError {
     },
     #[error("the name of `{}` is not UTF-8 text", path.display())]
     Name { path: PathBuf },
-    #[error("`{destination}` is a place of hod's own, where `{}` cannot go", path.display())]
+    #[error("`{}` cannot be written to `{destination}`, which is reserved for hod", path.display())]
     Reserved { path: PathBuf, destination: String },
-    #[error("two files are to be `{destination}` in the bundle, one of them `{}`", path.display())]
+    #[error("two files would be `{destination}` in the bundle, one of them `{}`", path.display())]
     Twice { path: PathBuf, destination: String },
-    #[error("`{}` is neither a file nor a directory", path.display())]
+    #[error("`{}` is not a file or a directory", path.display())]
     Special { path: PathBuf },
-    #[error("`{}` has no files in it", path.display())]
+    #[error("`{}` does not contain files", path.display())]
     Nothing { path: PathBuf },
     #[error("template `{}` is not UTF-8 text", path.display())]
     NotText { path: PathBuf },
@@ -78,36 +78,37 @@ pub enum CarryError {
     ManyTemplates { path: PathBuf },
 }
 
-impl Hint for CarryError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
+impl Diagnose for CarryError {
+    fn diagnose(&self) -> Diagnosis {
+        let templates: String;
+        Diagnosis::new(ErrorClass::Usage).hint(match self {
             Self::Setting { known, .. } => {
-                return Some(format!("The templates use `{}`.", known.join("` and `")));
+                templates = format!("The templates use `{}`.", known.join("` and `"));
+                templates.as_str()
             }
             Self::Tool {
                 problem: NotATool::Dynamic,
                 ..
-            } => "`make dist` builds a static hod; nothing was written",
-            Self::Tool { .. } => "a tool is a hod for Linux as `make dist` builds it",
-            Self::ToolTwice { .. } => "each architecture has one place in the bundle",
+            } => "Nothing was written. `make dist` builds a static hod.",
+            Self::Tool { .. } => "A tool is a hod for Linux, as `make dist` builds it.",
+            Self::ToolTwice { .. } => "Name one tool for each architecture.",
             Self::Path { .. } | Self::Name { .. } => {
-                "in a bundle, paths are relative, without `.` and `..`, control characters and \
-                 backslashes"
+                "Paths in a bundle are relative, without `.` and `..`, control characters and \
+                 backslashes."
             }
-            Self::Reserved { .. } => "`hod/` and `docker/` are taken; choose another place",
+            Self::Reserved { .. } => "Choose another path: `hod/` and `docker/` are reserved.",
             Self::Twice { .. } => {
-                "to change a text of hod's, such as `README.txt`, put it into a directory and name \
-                 that with `--template-dir`"
+                "To change a text that hod writes, such as `README.txt`, put it into a directory and \
+                 name that with `--template-dir`."
             }
             Self::Special { .. } => {
-                "links are not followed in directories: carry what they lead to"
+                "Links in directories are not followed. Name their targets instead."
             }
-            Self::Nothing { .. } => "`--file SRC=DST` takes a file or a directory with files",
+            Self::Nothing { .. } => "`--file SRC=DST` takes a file, or a directory with files.",
             Self::NotText { .. } | Self::ManyTemplates { .. } => {
-                "what is no template is carried with `--file SRC=DST`"
+                "Include files that are not templates with `--file SRC=DST`."
             }
-        };
-        Some(text.to_owned())
+        })
     }
 }
 

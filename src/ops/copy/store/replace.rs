@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{StoreTarget, existing};
-use crate::batch::{Batch, error_chain};
+use crate::batch::Batch;
 use crate::input::OpenInput;
 use crate::{BatchOutcome, Context, OpsError, RemovedImage, RunMode};
 use hod_fsx::DirLock;
 use hod_report::amount::{format_count, format_len};
+use hod_report::chain;
 use hod_store::{Retained, Store, Surplus};
 use hod_transfer::{Plan, publications};
 
@@ -176,7 +177,7 @@ impl<'a> Replacement<'a> {
         });
         self.removed = removed.collect();
         for tag in surplus.unreadable() {
-            let cause = error_chain(&tag.error);
+            let cause = chain(&tag.error);
             self.cx
                 .warn(&format!("tag `{tag}` in `{path}` stays: {cause}"));
         }

@@ -123,13 +123,13 @@ fn immutable(tag: String, names: Names) -> Finding {
     let (problem, fix) = match names {
         Names::Image => (
             "is immutable and names another image",
-            "push under another tag (with a second column in a list for `--only`: `NAME:1 NAME:1b`), \
-             or change the rule of the project (Policy, Tag Immutability)",
+            "Push under another tag (with a second column in a list for `--only`: `NAME:1 NAME:1b`), \
+             or change the rule of the project (Policy, Tag Immutability).",
         ),
         Names::Signature => (
             "is immutable and names other signatures",
-            "leave out signatures with `--no-referrers`, or exclude `sha256-*` from the project's \
-             rule (Policy, Tag Immutability)",
+            "Leave out signatures with `--no-referrers`, or exclude `sha256-*` from the rule of the \
+             project (Policy, Tag Immutability).",
         ),
     };
     Finding::new(Check::Immutable, tag, problem).fix(fix)

@@ -2,12 +2,12 @@
 //! other findings.
 
 use super::super::super::RunMode;
-use super::super::super::batch::error_chain;
 use super::super::{Check, Finding, PreflightCheck, ProjectReport};
 use super::quota::{Needs, over_quota};
 use super::{HarborState, Presence};
 use hod_registry::{Created, Creator, Harbor, NewProject, Project, ProjectAccess};
 use hod_report::amount::format_len;
+use hod_report::{Diagnose as _, chain};
 
 impl PreflightCheck<'_> {
     /// Decides how to treat the projects that are not known to exist; changes nothing.
@@ -26,8 +26,8 @@ impl PreflightCheck<'_> {
                 if *presence == Presence::Missing {
                     let missing = Finding::new(Check::Project, &project.name, "does not exist");
                     self.find(missing.fix(
-                        "create missing projects with `--create-projects`, or push to another \
-                         project with `--project`",
+                        "Create missing projects with `--create-projects`, or push to another \
+                         project with `--project`.",
                     ));
                 }
                 continue;
@@ -39,7 +39,7 @@ impl PreflightCheck<'_> {
             if let Some(limit) = new.storage_limit.filter(|&limit| len > limit) {
                 self.find(
                     over_quota(&project.name, len, (limit, limit))
-                        .fix("set a larger quota for new projects with `--project-quota`"),
+                        .fix("Set a larger quota for new projects with `--project-quota`."),
                 );
             }
             let creator = match state.harbor.creator(project, creation).await {
@@ -90,13 +90,12 @@ impl PreflightCheck<'_> {
                 }
                 Ok(Created::Before) => *presence = Presence::There,
                 Err(error) => {
-                    use hod_report::Hint as _;
                     let problem = format!(
                         "does not exist, and could not be created: {}",
-                        error_chain(&error)
+                        chain(&error)
                     );
                     let finding = Finding::new(Check::Project, &project.name, problem);
-                    self.find(finding.fix(error.hint().unwrap_or_default()));
+                    self.find(finding.fix(error.diagnose().hint.unwrap_or_default()));
                 }
             }
         }
@@ -148,12 +147,12 @@ fn not_allowed(project: &str, user: &str, creator: Creator) -> Option<Finding> {
     let fix = match creator {
         Creator::Allowed | Creator::Unknown => return None,
         Creator::ProjectRobot => format!(
-            "`{user}` is a robot of one project and cannot create others: create the project on \
-             Harbor's web pages, or log in as a user or a system robot"
+            "`{user}` is a robot of one project and cannot create others. Create the project on \
+             Harbor's web pages, or log in as a user or a system robot."
         ),
         Creator::NotAdmin => {
-            "only administrators can create projects in this Harbor: ask one to create it, or to \
-             allow everyone to create projects (Configuration, Project Creation)"
+            "Only administrators can create projects in this Harbor. Ask one to create it, or to \
+             allow everyone to create projects (Configuration, Project Creation)."
                 .to_owned()
         }
     };

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt as _;
 
-use super::super::super::batch::error_chain;
 use super::super::{Check, Finding, PreflightCheck};
 use super::{ASK_AT_ONCE, project_name};
 use hod_oci::RepositoryName;
 use hod_registry::{Harbor, Project};
 use hod_report::amount::format_len;
+use hod_report::chain;
 use hod_transfer::{Plan, PlannedBlob, RegistrySink};
 
 /// In how many other repositories of a project a blob is looked for.
@@ -77,7 +77,7 @@ impl PreflightCheck<'_> {
             Ok(Some(quota)) => quota,
             Ok(None) => return self.unchecked.push(format!("the quota of `{name}`")),
             Err(error) => {
-                let unchecked = format!("the quota of `{name}` ({})", error_chain(&error));
+                let unchecked = format!("the quota of `{name}` ({})", chain(&error));
                 return self.unchecked.push(unchecked);
             }
         };
@@ -201,20 +201,20 @@ enum Counted {
 
 impl Counted {
     fn fix(self) -> String {
-        let raise = "raise the quota (Administration, Project Quotas), or delete content that the \
-                     project no longer requires";
+        let raise = "Raise the quota (Administration, Project Quotas), or delete content that the \
+                     project no longer requires.";
         let rest = match self {
             Self::Project => return raise.to_owned(),
             Self::Destinations => {
-                "this login cannot list the repositories of the project: content that only other \
-                 repositories have is counted as new"
+                "This login cannot list the repositories of the project: content that only other \
+                 repositories have is counted as new."
             }
             Self::Part => {
-                "the project has too many repositories to check all: content that only unchecked \
-                 ones have is counted as new"
+                "The project has too many repositories to check all: content that only unchecked \
+                 ones have is counted as new."
             }
         };
-        format!("{raise}; {rest}, and `--no-preflight` skips this check")
+        format!("{raise} {rest} `--no-preflight` skips this check.")
     }
 }
 

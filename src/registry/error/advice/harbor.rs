@@ -1,7 +1,7 @@
 //! Harbor's refusals: its codes are not those of the specification, and its words say
 //! what is wrong, but not what to do.
 
-use super::is_cut_short;
+use super::{QUOTE_ROBOT, is_cut_short};
 use crate::error::body::ErrorBody;
 use crate::error::harbor::{Access, Cause, HarborRefusal};
 use crate::error::refusal_context::LoginState;
@@ -22,13 +22,13 @@ pub(crate) fn harbor_hint(
     if status == 400 && says("invalid repository name") {
         return Some(if request.is_read() {
             format!(
-                "at a Harbor every image is in a project, and `{repository}` names none: write it \
-                 as `PROJECT/{repository}`"
+                "In Harbor, every image is in a project, and `{repository}` names none. Write it as \
+                 `PROJECT/{repository}`."
             )
         } else {
             format!(
-                "at a Harbor every image is in a project, and `{repository}` names none: pass \
-                 `--project NAME`"
+                "In Harbor, every image is in a project, and `{repository}` names none. Pass \
+                 `--project NAME`."
             )
         });
     }
@@ -37,72 +37,73 @@ pub(crate) fn harbor_hint(
     Some(match (status, code) {
         (401, _) => return unauthorized((host, project), harbor, login),
         (403, _) if says("csrf token") => format!(
-            "`{host}` takes this for a browser's session: something on the way adds a `sid` \
-             cookie, which hod never sends; have the proxy in front no longer do that"
+            "`{host}` takes this for the session of a browser: a proxy adds a `sid` cookie, which \
+             hod never sends. Configure the proxy not to add it."
         ),
         (403, _) if says("system admin can create") => {
-            "at this Harbor only administrators create projects, and robots with the system \
-             permission to (Administration, Robot Accounts): ask an administrator to create the \
-             project"
+            "In this Harbor, only administrators may create projects, and robots with that system \
+             permission (Administration, Robot Accounts). Ask an administrator to create the \
+             project."
                 .to_owned()
         }
         (403, _) if says("upper limit") => format!(
-            "the storage quota of project `{project}` is used up: raise it in Harbor \
-             (Administration, Project Quotas) or delete what the project no longer needs"
+            "The storage quota of project `{project}` is used up. Raise it in Harbor \
+             (Administration, Project Quotas), or delete images that are no longer used."
         ),
         (403, _) if says("proxy project") => format!(
-            "`{project}` is a proxy cache, into which nothing can be pushed: push into another \
-             project with `--project`"
+            "`{project}` is a proxy cache, which does not accept pushes. Push into another project \
+             with `--project`."
         ),
         (403, _) if says("read only") => format!(
-            "`{host}` is in read-only mode, as during maintenance: an administrator ends it \
-             (Configuration, System Settings)"
+            "`{host}` is in read-only mode, as during maintenance. Ask an administrator to end it \
+             (Configuration, System Settings)."
         ),
         (412, "PRECONDITION") if says("immutable") => format!(
-            "an immutability rule of project `{project}` keeps this tag as it is: push under \
-             another tag, or change the rule (the project's Policy, Tag Immutability)"
+            "An immutability rule of project `{project}` protects this tag. Push under another tag, \
+             or change the rule (Policy, Tag Immutability, in the project)."
         ),
         (412, "PROJECTPOLICYVIOLATION") => format!(
-            "a policy of project `{project}` lets nobody pull this image (its vulnerabilities, or \
-             a missing signature): see the project's Configuration in Harbor, or carry another \
-             version"
+            "A policy of project `{project}` does not allow pulling this image (because of its \
+             vulnerabilities, or a missing signature). Check the Configuration of the project in \
+             Harbor, or choose another version."
         ),
         (404, _) if says("in gc") => {
-            "Harbor's garbage collection has marked what is to be written: run the command again \
-             later, in two hours at the latest"
+            "The garbage collection of Harbor has marked this content. Run the command again later, \
+             in two hours at the latest."
                 .to_owned()
         }
         (404, "NOT_FOUND") if request.is_read() => {
-            format!("check the name and the tag: project `{project}` has no such image")
+            format!("Check the name and the tag: project `{project}` does not have this image.")
         }
         (404, _) if !request.is_read() && !project.is_empty() => {
-            "Harbor misses a part of the image that was there a moment ago: see whether its \
-             replicas share one storage and one Redis"
+            "Harbor no longer finds a part of the image that was there a moment ago. Check whether \
+             its replicas share one storage and one Redis."
                 .to_owned()
         }
         (400, "MANIFEST_BLOB_UNKNOWN") => format!(
-            "Harbor's storage has lost parts of the image that Harbor takes for present, as after \
-             a garbage collection: if it stays so, delete `{repository}` in Harbor and push again"
+            "The storage of Harbor has lost parts of the image that its database still lists, as \
+             after a garbage collection. If this persists, delete `{repository}` in Harbor and push \
+             again."
         ),
         (400, "MANIFEST_INVALID") => {
-            "Harbor does not take this kind of manifest, such as a build cache of BuildKit: leave \
-             the image out of the list"
+            "Harbor does not accept this kind of manifest, such as a build cache of BuildKit. Leave \
+             the image out of the list."
                 .to_owned()
         }
         (400, "UNSUPPORTED") => {
-            "Harbor does not offer this, such as deleting a tag: do it on its web pages".to_owned()
+            "Harbor does not offer this, such as deleting a tag. Use its web pages.".to_owned()
         }
         (429, _) => format!(
-            "`{host}`, or the registry behind its proxy cache `{project}`, limits how much may be \
-             asked: wait, and run the command again"
+            "`{host}`, or the registry behind its proxy cache `{project}`, limits the number of \
+             requests. Wait, and run the command again."
         ),
         // The words are those of its registry; core's own are "internal server error".
         (500.., "UNKNOWN") if says("unknown error") => {
-            "Harbor says why only in the log of its `registry` service; most often its disk is full"
+            "Check the log of Harbor's `registry` service for the reason. Most often its disk is full."
                 .to_owned()
         }
         (500.., "UNKNOWN") => {
-            "Harbor says why only in the log of its `core` service, under the id of the request"
+            "Check the log of Harbor's `core` service for the reason, under the id of the request."
                 .to_owned()
         }
         _ => return None,
@@ -123,19 +124,19 @@ fn unauthorized(
     match harbor.cause {
         Cause::Unknown | Cause::DatabaseDown => None,
         Cause::ProjectMissing if harbor.access == Access::Read => Some(format!(
-            "project `{project}` does not exist on `{host}`: check the name"
+            "Project `{project}` does not exist on `{host}`. Check the name."
         )),
         Cause::ProjectMissing => Some(format!(
-            "project `{project}` does not exist on `{host}`: create it with `--create-projects`, \
-             or push into another with `--project`"
+            "Project `{project}` does not exist on `{host}`. Create it with `--create-projects`, or \
+             push into another one with `--project`."
         )),
         Cause::RightMissing if harbor.access == Access::Read => Some(format!(
-            "project `{project}` exists, and `{user}` has no right to pull from it: give it the \
-             role Guest or, to a robot, the permission to pull repositories"
+            "Project `{project}` exists, but `{user}` may not pull from it. Give `{user}` the role \
+             Guest or, if it is a robot, the permission to pull repositories."
         )),
         Cause::RightMissing => Some(format!(
-            "project `{project}` exists, and `{user}` has no right to do this in it: give it the \
-             role Developer or, to a robot, the permission to push and pull repositories"
+            "Project `{project}` exists, but `{user}` may not do this in it. Give `{user}` the role \
+             Developer or, if it is a robot, the permission to push and pull repositories."
         )),
         Cause::LoginRefused => Some(login_refused(host, user)),
     }
@@ -144,22 +145,17 @@ fn unauthorized(
 /// Advice for while Harbor's database is down.
 pub(crate) fn database_down(host: &str) -> String {
     format!(
-        "`{host}` answers like this while its database is down: see the logs of its `core` and its \
-         database"
+        "`{host}` answers like this while its database is down. Check the logs of its `core` service \
+         and its database."
     )
 }
 
 /// Advice about a login that Harbor does not accept.
 pub(crate) fn login_refused(host: &str, user: &str) -> String {
-    let quoting = if is_cut_short(user) {
-        "; in a shell, quote a robot's name with single quotes ('robot$name'), since `$name` would \
-         be replaced by nothing"
-    } else {
-        ""
-    };
+    let quoting = if is_cut_short(user) { QUOTE_ROBOT } else { "" };
     format!(
-        "check user and password of `{user}` for `{host}`: a robot's secret is shown only once and \
-         may have expired, and users that log in by OIDC need their CLI secret; Harbor also answers \
-         like this while its database is down{quoting}"
+        "Check the user name `{user}` and its password for `{host}`. The secret of a robot is shown \
+         only once and may have expired, and users that log in by OIDC require their CLI secret. \
+         Harbor also answers like this while its database is down.{quoting}"
     )
 }

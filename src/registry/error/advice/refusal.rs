@@ -20,8 +20,8 @@ pub(super) fn hint(
     }
     if status == 407 {
         return Some(
-            "the proxy requires a login: put it into the proxy's URL, \
-             `HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT`"
+            "The proxy requires a login. Put it into the URL of the proxy: \
+             `HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT`."
                 .to_owned(),
         );
     }
@@ -43,11 +43,11 @@ pub(super) fn wants_tls(host: &str) -> String {
         .is_ok_and(|registry| registry.is_loopback());
     if is_loopback {
         format!(
-            "`{host}` speaks TLS, but plain HTTP is used for addresses of this machine: pass its CA \
-             with `--ca FILE`, or `--insecure {host}`"
+            "`{host}` uses TLS, but hod uses plain HTTP for addresses of this machine. Pass its CA \
+             with `--ca FILE`, or pass `--insecure {host}`."
         )
     } else {
-        format!("`{host}` speaks TLS: leave out `--plain-http {host}`")
+        format!("`{host}` uses TLS. Leave out `--plain-http {host}`.")
     }
 }
 
@@ -59,26 +59,21 @@ fn token_server(
     match status {
         401 | 403 => match login {
             LoginState::As(user) => format!(
-                "the token server of `{registry}` refuses `{user}`: check the password and the \
-                 rights of `{user}` with `hod login {registry}`"
+                "The token server of `{registry}` refuses `{user}`. Check the password and the \
+                 rights of `{user}` with `hod login {registry}`."
             ),
-            LoginState::AsToken => format!(
-                "the token in the credentials has expired or was revoked: log in again with \
-                 `hod login {registry}`"
-            ),
-            LoginState::Anonymous | LoginState::NotSent => {
-                format!("no login for `{registry}` is known: log in (`hod login {registry}`)")
-            }
+            LoginState::AsToken => expired(registry),
+            LoginState::Anonymous | LoginState::NotSent => log_in(registry),
             LoginState::Unusable(reason) => unusable(registry, reason),
         },
         429 => limited(host),
         500..=599 => {
-            format!("the token server of `{registry}` at `{host}` is failing: see its log")
+            format!("The token server of `{registry}` at `{host}` is failing. Check its log.")
         }
         _ => format!(
-            "`{registry}` sends clients to `{host}{path}` for tokens, where there is no usable \
-             token server: correct the realm in the registry's configuration (at a Harbor, its \
-             external URL)"
+            "`{registry}` sends clients to `{host}{path}` for tokens, but no usable token server is \
+             there. Correct the realm in the configuration of the registry (in Harbor, its external \
+             URL)."
         ),
     }
 }
@@ -88,34 +83,33 @@ fn elsewhere((host, by): (&str, &str), status: u16, context: &RefusalContext) ->
     match (context.subject, status) {
         (_, 429) => limited(host),
         (_, 500..=599) => format!(
-            "`{by}` sent the request on to `{host}`, which is failing: see the log of `{host}`"
+            "`{by}` redirected the request to `{host}`, which is failing. Check the log of `{host}`."
         ),
         (Subject::Upload, 413) => format!(
-            "`{by}` sent the upload on to `{host}`, where a proxy limits the size of requests: \
-             raise its limit (nginx: `client_max_body_size 0`)"
+            "`{by}` redirected the upload to `{host}`, where a proxy limits the size of requests. \
+             Raise its limit (nginx: `client_max_body_size 0`)."
         ),
         (Subject::Upload, _) => format!(
-            "`{by}` sent the upload on to `{host}`: check that this address is right (the external \
-             URL of `{by}`, or the `X-Forwarded-*` headers of a proxy in front of it) and that its \
-             storage can be written"
+            "`{by}` redirected the upload to `{host}`. Check that this address is right (the \
+             external URL of `{by}`, or the `X-Forwarded-*` headers of a proxy in front of it) and \
+             that its storage is writable."
         ),
         (Subject::Blob, 404 | 410) => format!(
-            "the storage at `{host}`, to which `{by}` redirects, does not have this content: \
-             {}",
+            "The storage at `{host}`, to which `{by}` redirects, does not have this content. {}",
             push_again(by)
         ),
         (Subject::Blob, 400 | 401 | 403) => format!(
             "`{by}` redirects to the storage at `{host}`, which refused twice; no login is sent \
-             there. Signed URLs are refused when clocks differ or a proxy changes the request: \
-             check the clocks of `{by}` and `{host}`, and the proxies in between"
+             there. Signed URLs are refused when clocks differ or a proxy changes the request. \
+             Check the clocks of `{by}` and `{host}`, and the proxies in between."
         ),
         (_, 401 | 403) => format!(
             "`{by}` redirects to `{host}`, which requires a login of its own; that of `{by}` is \
-             not sent there: use `{host}` itself as the registry, with `hod login {host}`"
+             not sent there. Use `{host}` itself as the registry, with `hod login {host}`."
         ),
         _ => format!(
-            "`{by}` redirects to `{host}`: check that `{by}` is a registry, and that its \
-             redirects are right"
+            "`{by}` redirects to `{host}`. Check that `{by}` is a registry, and that its redirects \
+             are right."
         ),
     }
 }
@@ -128,57 +122,59 @@ fn registry(
     let host = request.host();
     let place = match project(request.first().path()) {
         Some(project) => format!("`{project}`"),
-        None => "what is asked for".to_owned(),
+        None => "what is requested".to_owned(),
     };
     let purpose = context.purpose;
     Some(match (status, context.subject) {
         (401, Subject::Root | Subject::Other) => unknown(host, &context.login),
         (401, _) => unauthorized(host, &place, context),
         (403, _) => forbidden(host, &place, context),
-        (404, Subject::Root) => format!("check that `{host}` is a registry"),
+        (404, Subject::Root) => format!("Check that `{host}` is a registry."),
         (404, Subject::Blob) => format!(
-            "`{host}` has the manifest of the image, but not this content: {}",
+            "`{host}` has the manifest of the image, but not this content. {}",
             push_again(host)
         ),
         (404, Subject::Listing) => format!(
-            "check the name of the repository; some registries do not offer this list: see the \
-             documentation of `{host}`"
+            "Check the name of the repository. Some registries do not offer this list: see the \
+             documentation of `{host}`."
         ),
         (404, _) if !request.is_read() => {
-            format!("check that {place} exists on `{host}` and that `{host}` is a registry")
+            format!("Check that {place} exists on `{host}` and that `{host}` is a registry.")
         }
-        (404, Subject::Manifest) => "check the name and the tag".to_owned(),
+        (404, Subject::Manifest) => "Check the name and the tag.".to_owned(),
         (405, _) if !request.is_read() => format!(
-            "`{host}` does not accept pushes: it is read-only or a cache of another registry"
+            "`{host}` does not accept pushes: it is read-only or a cache of another registry. Push \
+             to another registry."
         ),
         (412, _) if purpose == Purpose::Pull => format!(
-            "a policy of `{host}` does not allow to pull this image: see its settings, or carry \
-             another version"
+            "A policy of `{host}` does not allow pulling this image. Check its settings, or choose \
+             another version."
         ),
-        (412, _) => "a rule of the registry forbids it, such as an immutable tag".to_owned(),
-        (413, _) if is_quota(body) => {
-            format!("the storage quota at `{host}` is used up: raise it, or delete what is unused")
-        }
+        (412, _) => "A rule of the registry forbids it, such as an immutable tag.".to_owned(),
+        (413, _) if is_quota(body) => format!(
+            "The storage quota at `{host}` is used up. Raise it, or delete images that are no \
+             longer used."
+        ),
         (413, _) if !request.is_read() => format!(
-            "a proxy in front of `{host}` limits the size of requests: raise its limit (nginx: \
-             `client_max_body_size 0`)"
+            "A proxy in front of `{host}` limits the size of requests. Raise its limit (nginx: \
+             `client_max_body_size 0`)."
         ),
         (429, _) => limited(host),
         (400 | 500, Subject::Manifest) if body.has_foreign_layers() && !request.is_read() => {
             format!(
-                "the manifest has foreign layers, whose URLs `{host}` may not allow: a distribution \
+                "The manifest has foreign layers, whose URLs `{host}` may not allow. A distribution \
                  registry accepts those that match `validation.manifests.urls.allow` in its \
-                 configuration, or all with `validation.disabled: true`"
+                 configuration, or all with `validation.disabled: true`."
             )
         }
         (502..=504, _) if purpose == Purpose::Look => format!(
-            "a proxy answers in place of `{host}`, which is down, starting or overloaded: look at \
-             it and at the log of the proxy, then run the command again"
+            "A proxy answers in place of `{host}`, which is down, starting or overloaded. Check \
+             `{host}` and the log of the proxy, then run the command again."
         ),
         (500..=599, _) if purpose == Purpose::Look => {
-            format!("`{host}` is failing: see its log, then run the command again")
+            format!("`{host}` is failing. Check its log, then run the command again.")
         }
-        (500..=599, _) => format!("`{host}` is failing: see its log"),
+        (500..=599, _) => format!("`{host}` is failing. Check its log."),
         _ => return None,
     })
 }
@@ -187,16 +183,11 @@ fn registry(
 fn unknown(host: &str, login: &LoginState) -> String {
     match login {
         LoginState::As(user) => format!(
-            "the password of `{user}` is wrong, or `{user}` has no rights here: check it with \
-             `hod login {host}`"
+            "The password of `{user}` is wrong, or `{user}` has no rights here. Check it with `hod \
+             login {host}`."
         ),
-        LoginState::AsToken => format!(
-            "the token in the credentials has expired or was revoked: log in again \
-             (`hod login {host}`)"
-        ),
-        LoginState::Anonymous => {
-            format!("no login for `{host}` is known: log in (`hod login {host}`)")
-        }
+        LoginState::AsToken => expired(host),
+        LoginState::Anonymous => log_in(host),
         LoginState::NotSent => not_sent(host),
         LoginState::Unusable(reason) => unusable(host, reason),
     }
@@ -205,17 +196,17 @@ fn unknown(host: &str, login: &LoginState) -> String {
 fn unauthorized(host: &str, place: &str, context: &RefusalContext) -> String {
     match &context.login {
         LoginState::As(user) => format!(
-            "either the password of `{user}` is wrong, or {place} does not exist, or `{user}` may \
-             not {} there: registries answer alike",
+            "Either the password of `{user}` is wrong, or {place} does not exist, or `{user}` may \
+             not {} there: registries give the same answer. Check each of them.",
             verb(context.purpose)
         ),
         LoginState::AsToken => format!(
-            "either the token in the credentials has expired, or {place} does not exist, or the \
-             token may not be used there: registries answer alike"
+            "Either the token in the credentials has expired, or {place} does not exist, or the \
+             token may not be used there: registries give the same answer. Check each of them."
         ),
         LoginState::Anonymous => format!(
-            "no login for `{host}` is known: log in (`hod login {host}`); registries answer the \
-             same for what does not exist"
+            "{} Registries give the same answer for repositories that do not exist.",
+            log_in(host)
         ),
         LoginState::NotSent => not_sent(host),
         LoginState::Unusable(reason) => unusable(host, reason),
@@ -225,23 +216,23 @@ fn unauthorized(host: &str, place: &str, context: &RefusalContext) -> String {
 fn forbidden(host: &str, place: &str, context: &RefusalContext) -> String {
     match (&context.login, context.purpose) {
         (LoginState::As(user), Purpose::Push) => format!(
-            "`{host}` accepts the login of `{user}`, but refuses this: check the role of `{user}` \
-             in {place}, its quota, and whether the registry is read-only"
+            "`{host}` accepts the login of `{user}`, but refuses this. Check the role of `{user}` \
+             in {place}, its quota, and whether the registry is read-only."
         ),
         (LoginState::As(user), _) => format!(
-            "`{host}` accepts the login of `{user}`, but refuses this: check that `{user}` may \
-             read {place}"
+            "`{host}` accepts the login of `{user}`, but refuses this. Check that `{user}` may \
+             read {place}."
         ),
         (LoginState::AsToken, _) => format!(
-            "`{host}` accepts the token, but refuses this: check what the token may do in {place}"
+            "`{host}` accepts the token, but refuses this. Check the rights of the token in {place}."
         ),
         (LoginState::Anonymous, _) => format!(
-            "`{host}` refuses this without a login: log in with `hod login {host}`, or check \
-             whether a proxy or firewall in between blocks the request"
+            "`{host}` refuses this without a login. Log in with `hod login {host}`, or check \
+             whether a proxy or firewall in between blocks the request."
         ),
         (LoginState::NotSent, _) => format!(
-            "`{host}` refuses without asking for a login: check whether a proxy or firewall in \
-             between blocks the request"
+            "`{host}` refuses without asking for a login. Check whether a proxy or firewall in \
+             between blocks the request."
         ),
         (LoginState::Unusable(reason), _) => unusable(host, reason),
     }
@@ -255,27 +246,38 @@ fn verb(purpose: Purpose) -> &'static str {
     }
 }
 
+fn log_in(host: &str) -> String {
+    format!("No login for `{host}` is known. Log in with `hod login {host}`.")
+}
+
+fn expired(host: &str) -> String {
+    format!(
+        "The token in the credentials has expired or was revoked. Log in again with `hod login \
+         {host}`."
+    )
+}
+
 fn not_sent(host: &str) -> String {
     format!(
-        "`{host}` refuses without saying how to log in, so the login was not sent: check that \
-         `{host}` is a registry, and the proxies in front of it; `hod doctor {host}` shows what it \
-         answers"
+        "`{host}` refuses without saying how to log in, so the login was not sent. Check that \
+         `{host}` is a registry, and the proxies in front of it. `hod doctor {host}` shows its \
+         answer."
     )
 }
 
 fn unusable(host: &str, reason: &str) -> String {
-    format!("no login for `{host}`: {reason}")
+    format!("The login for `{host}` cannot be used: {reason}.")
 }
 
 fn limited(host: &str) -> String {
-    format!("`{host}` limits the number of requests: wait, or log in for a higher limit")
+    format!("`{host}` limits the number of requests. Wait, or log in for a higher limit.")
 }
 
 /// How to restore content that a registry lost.
 fn push_again(host: &str) -> String {
     format!(
-        "push the image again from where it is complete, with `hod push SOURCE {host} \
-         --recheck`, which asks for every blob, or pull it from another registry"
+        "Push the image again from an undamaged source, with `hod push SOURCE {host} --recheck`, \
+         which asks for every blob, or pull it from another registry."
     )
 }
 
@@ -366,7 +368,7 @@ mod tests {
                 Pull,
                 404,
                 "",
-                "check that `hub.corp` is a registry",
+                "Check that `hub.corp` is a registry",
             ),
             (
                 Manifest,
@@ -374,7 +376,7 @@ mod tests {
                 Pull,
                 404,
                 "",
-                "check the name and the tag",
+                "Check the name and the tag",
             ),
             (
                 Manifest,
@@ -398,7 +400,7 @@ mod tests {
                 Push,
                 404,
                 "",
-                "check that `proj` exists on `hub.corp`",
+                "Check that `proj` exists on `hub.corp`",
             ),
             (
                 Manifest,
@@ -415,7 +417,7 @@ mod tests {
                 Pull,
                 412,
                 "",
-                "does not allow to pull",
+                "does not allow pulling",
             ),
             (
                 Blob,
@@ -450,7 +452,7 @@ mod tests {
                 Push,
                 404,
                 "",
-                "check that `proj` exists on `hub.corp`",
+                "Check that `proj` exists on `hub.corp`",
             ),
             (Upload, "registry", Push, 413, "", "client_max_body_size"),
             (
@@ -459,7 +461,7 @@ mod tests {
                 Push,
                 413,
                 r#"{"errors":[{"code":"DENIED","message":"quota exceeded"}]}"#,
-                "the storage quota at `hub.corp` is used up",
+                "storage quota at `hub.corp` is used up",
             ),
             (Upload, "storage", Push, 413, "", "client_max_body_size"),
             (
@@ -468,7 +470,7 @@ mod tests {
                 Push,
                 404,
                 "",
-                "`hub.corp` sent the upload on to `s3.corp`",
+                "`hub.corp` redirected the upload to `s3.corp`",
             ),
             (
                 Upload,
@@ -476,7 +478,7 @@ mod tests {
                 Push,
                 403,
                 "",
-                "`hub.corp` sent the upload on to `s3.corp`",
+                "`hub.corp` redirected the upload to `s3.corp`",
             ),
             (Upload, "registry", Push, 401, "", "`ci` may not push there"),
             (
@@ -494,18 +496,11 @@ mod tests {
                 Push,
                 403,
                 "",
-                "check the role of `ci` in `proj`",
+                "Check the role of `ci` in `proj`",
             ),
-            (
-                Root,
-                "registry",
-                Look,
-                401,
-                "",
-                "the password of `ci` is wrong",
-            ),
+            (Root, "registry", Look, 401, "", "password of `ci` is wrong"),
             (Listing, "registry", Look, 404, "", "do not offer this list"),
-            (Token, "token", Pull, 404, "", "correct the realm"),
+            (Token, "token", Pull, 404, "", "Correct the realm"),
             (Token, "token", Push, 405, "", "no usable token server"),
             (
                 Token,
@@ -513,7 +508,7 @@ mod tests {
                 Pull,
                 401,
                 "",
-                "the token server of `hub.corp` refuses `ci`",
+                "token server of `hub.corp` refuses `ci`",
             ),
             (
                 Token,
@@ -521,16 +516,9 @@ mod tests {
                 Pull,
                 502,
                 "",
-                "the token server of `hub.corp` at `auth.corp` is failing",
+                "token server of `hub.corp` at `auth.corp` is failing",
             ),
-            (
-                Blob,
-                "registry",
-                Pull,
-                407,
-                "",
-                "the proxy requires a login",
-            ),
+            (Blob, "registry", Pull, 407, "", "proxy requires a login"),
         ];
         for &(subject, refuser, purpose, status, body, expect) in table {
             let text = told((subject, refuser, purpose), (status, body), user());

@@ -16,8 +16,8 @@ use super::{CredentialsError, DOCKER_HUB_KEY, Login, keychain, server_name};
 use crate::HelperError;
 use hod_fsx::DirLock;
 use hod_oci::{Registry, RepositoryName};
-use hod_report::ErrorClass;
-use hod_report::Hint;
+use hod_report::ErrorClass::Auth;
+use hod_report::{Diagnose, Diagnosis};
 
 /// The longest file of credentials, in bytes.
 const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -50,27 +50,15 @@ pub enum KeepError {
     Helper(HelperError),
 }
 
-impl KeepError {
-    /// What kind of failure it is, for programs.
-    pub fn class(&self) -> ErrorClass {
+impl Diagnose for KeepError {
+    fn diagnose(&self) -> Diagnosis {
         match self {
-            Self::File(error) => error.class(),
-            Self::Credentials { source, .. } => source.class(),
-            Self::Helper(_) => ErrorClass::Auth,
-        }
-    }
-}
-
-impl Hint for KeepError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::File(error) => error.hint(),
-            Self::Helper(_) => Some(
-                "the file names this helper in `credsStore` or `credHelpers`: mend it, take the \
-                 entry out, or keep the login in another file with `--authfile FILE`"
-                    .to_owned(),
+            Self::File(error) => error.diagnose(),
+            Self::Credentials { source, .. } => source.diagnose(),
+            Self::Helper(_) => Diagnosis::new(Auth).hint(
+                "The file names this helper in `credsStore` or `credHelpers`. Repair the helper, \
+                 remove the entry, or keep the login in another file with `--authfile FILE`.",
             ),
-            Self::Credentials { .. } => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Login, Secret};
 use crate::HelperError;
-use crate::error::presentable;
+use hod_report::presentable;
 
 /// The user's name that says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";

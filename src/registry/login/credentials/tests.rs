@@ -69,7 +69,7 @@ fn bad_files_are_errors_that_tell_nothing() {
         assert_eq!(error.to_string(), expect);
         assert!(!format!("{error:?}").contains("hunter2"));
     }
-    let shape = "credentials are not JSON of the expected shape, line 1 column";
+    let shape = "credentials are not JSON of the expected form, line 1 column";
     check(r#"{"auths": "hunter2"}"#, &format!("{shape} 19"));
     check("hunter2", &format!("{shape} 1"));
     check(" \n", "the file is empty");
@@ -101,7 +101,7 @@ fn a_bad_entry_matters_to_its_own_host_only() {
     ] {
         check(&format!(r#"{{"auth": "{text}"}}"#), auth);
     }
-    let shape = "the entry of `bad.corp` in the credentials is not of the expected shape";
+    let shape = "the entry of `bad.corp` in the credentials does not have the expected form";
     check(r#""hunter2""#, shape);
     check(r#"{"auth": 7}"#, shape);
     check("[]", shape);

@@ -33,14 +33,16 @@ pub enum RegistriesConfError {
         line: usize,
         problem: String,
     },
-    #[error("`{file}`: `{text}` is no location of the form `host[:port][/path]`")]
+    #[error("`{file}`: `{text}` is not a location of the form `host[:port][/path]`")]
     Location { file: String, text: String },
     #[error("`{file}`: a registry has neither `location` nor a prefix of the form `*.host`")]
     NoLocation { file: String },
-    #[error("`{file}`: prefix `{prefix}` has a `*` that is not in front, as in `*.example.com`")]
+    #[error(
+        "`{file}`: prefix `{prefix}` has a `*` that is not at its start, as in `*.example.com`"
+    )]
     Prefix { file: String, prefix: String },
     #[error(
-        "`{file}`: `pull-from-mirror` of `{location}` is `{value}`, and must be `all`, `digest-only` or `tag-only`, without `mirror-by-digest-only`"
+        "`{file}`: `pull-from-mirror` of `{location}` is `{value}`, but must be `all`, `digest-only` or `tag-only`, without `mirror-by-digest-only`"
     )]
     PullFromMirror {
         file: String,

@@ -82,7 +82,7 @@ blocked = true
     let error = conf(text).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`/r.conf`: `two.corp/team/app:2` is no location of the form `host[:port][/path]`"
+        "`/r.conf`: `two.corp/team/app:2` is not a location of the form `host[:port][/path]`"
     );
     let text = text.replace("two.corp/team/app:2", "two.corp/team/app");
     let conf = conf(&text).unwrap();
@@ -191,16 +191,16 @@ fn what_cannot_be_read_is_told_with_file_and_line() {
     );
     check(
         "[[registry]]\nlocation = 'https://a.b'\n",
-        ": `https://a.b` is no location of the form `host[:port][/path]`",
+        ": `https://a.b` is not a location of the form `host[:port][/path]`",
     );
     check(
         "[[registry]]\nlocation = 'a.b'\nprefix = 'a.*.b'\n",
-        ": prefix `a.*.b` has a `*` that is not in front, as in `*.example.com`",
+        ": prefix `a.*.b` has a `*` that is not at its start, as in `*.example.com`",
     );
     check(
         "[[registry]]\nlocation = 'a.b'\nmirror-by-digest-only = true\n[[registry.mirror]]\n\
          location = 'm'\npull-from-mirror = 'all'\n",
-        ": `pull-from-mirror` of `m` is `all`, and must be `all`, `digest-only` or `tag-only`, \
+        ": `pull-from-mirror` of `m` is `all`, but must be `all`, `digest-only` or `tag-only`, \
          without `mirror-by-digest-only`",
     );
     check(
