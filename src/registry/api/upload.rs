@@ -30,17 +30,13 @@ mod verifier;
 mod watch;
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::Stream;
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
-pub use again::Reopen;
+pub use again::{Reopen, UploadStream};
 pub use drain::Drain;
 
 use crate::api::blob::Blobs;
@@ -141,9 +137,6 @@ pub enum UploadBody {
     /// has it.
     Stream(UploadStream),
 }
-
-/// A stream of bytes to upload.
-pub type UploadStream = Pin<Box<dyn Stream<Item = Result<Bytes, io::Error>> + Send>>;
 
 impl fmt::Debug for UploadBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -273,29 +266,6 @@ impl Uploads {
                 }
             })
             .await
-    }
-
-    /// Uploads a blob: small ones in one PUT, large ones in chunks, as far as the registry, and the
-    /// proxies before it, accept them.
-    ///
-    /// Continues after transient failures, from the last chunk or from the start, as often as the
-    /// client tries anything; then it fails with [`RegistryError::GaveUp`]. Digest and length are
-    /// checked here: the registry never gets the last bytes of damaged data, for which
-    /// [`RegistryError::damaged_upload`] is true. Reports the bytes as they are handed to the
-    /// network ([`Event::BytesMoved`]), and subtracts those that were in vain
-    /// ([`Event::BytesLost`]). The login is sent only to the registry's own origin.
-    ///
-    /// After each chunk the session is stored for the next run ([`UploadOptions::sessions`]).
-    ///
-    /// [`Event::BytesMoved`]: hod_report::Event::BytesMoved
-    /// [`Event::BytesLost`]: hod_report::Event::BytesLost
-    pub async fn upload(
-        &self,
-        session: UploadSession,
-        blob: &Descriptor,
-        body: UploadBody,
-    ) -> Result<(), RegistryError> {
-        Box::pin(run::Upload::new(self, session, (blob, body))?.run()).await
     }
 }
 

@@ -2,15 +2,18 @@
 //! is held in memory.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, StreamExt as _};
 
-use super::UploadStream;
 use super::verifier::PartVerifier;
 use hod_oci::Verifier;
+
+/// A stream of bytes to upload.
+pub type UploadStream = Pin<Box<dyn Stream<Item = Result<Bytes, io::Error>> + Send>>;
 
 /// Opens a blob at a byte.
 pub type Reopen =

@@ -70,6 +70,31 @@ pub(super) enum Recovered {
     Landed,
 }
 
+impl Uploads {
+    /// Uploads a blob: small ones in one PUT, large ones in chunks, as far as the registry, and the
+    /// proxies before it, accept them.
+    ///
+    /// Continues after transient failures, from the last chunk or from the start, as often as the
+    /// client tries anything; then it fails with [`RegistryError::GaveUp`]. Digest and length are
+    /// checked here: the registry never gets the last bytes of damaged data, for which
+    /// [`RegistryError::damaged_upload`] is true. Reports the bytes as they are handed to the
+    /// network ([`Event::BytesMoved`]), and subtracts those that were in vain
+    /// ([`Event::BytesLost`]). The login is sent only to the registry's own origin.
+    ///
+    /// After each chunk the session is stored for the next run ([`UploadOptions::sessions`]).
+    ///
+    /// [`Event::BytesMoved`]: hod_report::Event::BytesMoved
+    /// [`Event::BytesLost`]: hod_report::Event::BytesLost
+    pub async fn upload(
+        &self,
+        session: UploadSession,
+        blob: &Descriptor,
+        body: UploadBody,
+    ) -> Result<(), RegistryError> {
+        Box::pin(Upload::new(self, session, (blob, body))?.run()).await
+    }
+}
+
 impl<'a> Upload<'a> {
     pub(super) fn new(
         uploads: &'a Uploads,
