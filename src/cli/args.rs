@@ -14,6 +14,7 @@ mod registry;
 mod results;
 mod run;
 mod selection;
+mod size;
 pub(crate) mod tips;
 pub(crate) mod transport;
 mod upload;

@@ -33,8 +33,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::args::{
-    BundleArgs, BundleVerb, BundleVerbArgs, Cli, Command, CopyArgs, DiffArgs, ExportArgs, LsArgs,
-    MergeArgs, PackArgs, PushArgs, ReceiptArgs, ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
+    BundleVerb, BundleVerbArgs, Cli, Command, CopyArgs, DiffArgs, ExportArgs, LsArgs, MergeArgs,
+    PackArgs, PushArgs, ReceiptArgs, SelectArgs, ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
 };
 use super::error::CommandError;
 use super::interrupt::Interrupt;
@@ -111,6 +111,7 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Export(ExportArgs { reading, .. })
         | Command::Push(PushArgs { reading, .. })
         | Command::Copy(CopyArgs { reading, .. })
+        | Command::Select(SelectArgs { reading, .. })
         | Command::Serve(ServeArgs { reading, .. })
         | Command::Bundle(BundleVerbArgs {
             verb: BundleVerb::Merge(MergeArgs { reading, .. }),
@@ -120,8 +121,6 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Diff(DiffArgs { look, .. })
         | Command::Why(WhyArgs { look, .. }) => settings::reading(&look.reading),
         Command::Receipt(ReceiptArgs { look, .. }) => settings::reading(&look.reading),
-        // It reads a bundle only to refuse it.
-        Command::Select(_) => settings::reading(&BundleArgs::default()),
         Command::Pull(_)
         | Command::Keygen(_)
         | Command::Login(_)

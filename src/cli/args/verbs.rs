@@ -143,6 +143,9 @@ pub(crate) struct SelectArgs {
     pub(crate) run: RunArgs,
 
     #[command(flatten)]
+    pub(crate) reading: BundleArgs,
+
+    #[command(flatten)]
     pub(crate) platforms: PlatformArgs,
 
     #[command(flatten)]

@@ -1,5 +1,7 @@
 //! Parses the size of a volume.
 
+use super::size;
+
 /// The block size of a tar; a volume consists of whole blocks.
 const BLOCK_LEN: u64 = 512;
 /// The largest file on FAT32 is one byte shorter than 4 GiB.
@@ -15,52 +17,24 @@ const MEDIA: [(&str, u64); 6] = [
     ("bd-dl", 50_000_000_000),
 ];
 
-/// Powers of 1024 as `split` and `dd` have them, and of 1000 as vendors of disks do.
-const UNITS: [(&str, u64); 13] = [
-    ("", 1),
-    ("K", 1 << 10),
-    ("KIB", 1 << 10),
-    ("KB", 1_000),
-    ("M", 1 << 20),
-    ("MIB", 1 << 20),
-    ("MB", 1_000_000),
-    ("G", 1 << 30),
-    ("GIB", 1 << 30),
-    ("GB", 1_000_000_000),
-    ("T", 1 << 40),
-    ("TIB", 1 << 40),
-    ("TB", 1_000_000_000_000),
-];
-
 /// Parses `4G`, `25GB` or `fat32`; the result is rounded down to whole blocks.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
     let lower = text.to_ascii_lowercase();
     let medium = MEDIA.iter().find(|(name, _)| *name == lower);
     let len = match medium {
         Some((_, len)) => *len,
-        None => parse_len(text)?,
+        None => size::parse(text).ok_or_else(|| {
+            let media: Vec<&str> = MEDIA.iter().map(|(name, _)| *name).collect();
+            format!(
+                "expected a size such as `4G` or `25GB`, or one of {}",
+                media.join(", ")
+            )
+        })?,
     };
     match len - len % BLOCK_LEN {
         0 => Err(format!("a volume is at least {BLOCK_LEN} bytes")),
         len => Ok(len),
     }
-}
-
-fn parse_len(text: &str) -> Result<u64, String> {
-    let n_digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (digits, unit) = text.split_at(n_digits);
-    let unit = unit.to_ascii_uppercase();
-    let factor = UNITS.iter().find(|(name, _)| *name == unit);
-    let (Some((_, factor)), false) = (factor, digits.is_empty()) else {
-        let media: Vec<&str> = MEDIA.iter().map(|(name, _)| *name).collect();
-        return Err(format!(
-            "expected a size such as `4G` or `25GB`, or one of {}",
-            media.join(", ")
-        ));
-    };
-    let len = digits.parse::<u64>().ok();
-    len.and_then(|len| len.checked_mul(*factor))
-        .ok_or_else(|| "the size is too large".to_owned())
 }
 
 #[cfg(test)]
@@ -91,12 +65,10 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(expect), "{text}: {error}");
         }
-        for text in ["", "G", "4 G", "4X", "-1", "1.5G", "floppy"] {
+        for text in ["", "4X", "floppy", "99999999999T"] {
             check(text, "expected a size");
         }
         check("0", "at least 512 bytes");
         check("511", "at least 512 bytes");
-        check("99999999999T", "the size is too large");
-        check("99999999999999999999", "the size is too large");
     }
 }

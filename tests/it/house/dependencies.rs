@@ -23,6 +23,26 @@ const LICENCES: [&str; 12] = [
     "Zlib",
 ];
 
+/// The crates, from the ground up: each may use only those on lower floors.
+const FLOORS: [&[&str]; 10] = [
+    &["hod-oci"],
+    &["hod-report"],
+    &["hod-list", "hod-program", "hod-retry"],
+    &["hod-fsx"],
+    &["hod-bridge", "hod-tarball"],
+    &[
+        "hod-bundle",
+        "hod-layout",
+        "hod-registry",
+        "hod-store",
+        "hod-template",
+    ],
+    &["hod-server"],
+    &["hod-transfer"],
+    &["hod-ops"],
+    &["hod", "hod-testkit"],
+];
+
 fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked", "--offline"])
@@ -100,4 +120,25 @@ fn every_dependency_is_used() {
         }
     }
     check(&unused);
+}
+
+#[test]
+fn crates_use_only_lower_floors() {
+    let floor = |name: &str| FLOORS.iter().position(|floor| floor.contains(&name));
+    let mut wrong = Vec::new();
+    for package in packages()
+        .iter()
+        .filter(|package| package["source"].is_null())
+    {
+        let own = package["name"].as_str().unwrap();
+        assert!(floor(own).is_some(), "{own} has no floor");
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let name = dependency["name"].as_str().unwrap();
+            let is_for_tests = dependency["kind"] == "dev";
+            if name.starts_with("hod-") && !is_for_tests && floor(name) >= floor(own) {
+                wrong.push(format!("{own} uses {name}"));
+            }
+        }
+    }
+    check(&wrong);
 }
