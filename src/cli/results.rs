@@ -8,22 +8,18 @@ mod document;
 mod junit;
 mod run;
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::ResultsArgs;
 use super::error::CommandError;
-use super::exit::Exit;
 use super::settings::{RETRY_LIST_START, RunFiles};
 use super::ui::format_count;
-pub(super) use amounts::Amounts;
 use document::Document;
 pub(super) use document::Failure;
 use hod_fsx::ResultFile;
-use hod_list::{ImageList, ListLine};
-use hod_oci::Registry;
-use hod_ops::{BatchOutcome, ImageReport, ImageStatus};
+use hod_list::ListLine;
+use hod_ops::{ImageReport, ImageStatus};
 pub(super) use run::Run;
 
 /// The format of a report.

@@ -11,7 +11,6 @@ use super::{CommandError, Exit, Session, copy, input, locked, settings};
 use crate::cli::args::PackArgs;
 use crate::cli::results::Results;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
-use hod_bundle::Compression;
 use hod_fsx::Durability;
 use hod_oci::Registry;
 use hod_ops::{BundleTarget, CopyOptions, Input, OpsError, PackOutcome, Reading, RunMode};

@@ -145,7 +145,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Amounts;
+    use super::super::amounts::Amounts;
     use super::super::document::{Document, Failure, ReportedImage, Status};
     use super::*;
     use crate::cli::ui::Totals;
