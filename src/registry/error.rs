@@ -9,13 +9,13 @@ pub(crate) mod harbor;
 mod quoted;
 pub(crate) mod refusal_context;
 pub(crate) mod safe_url;
+mod transport;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use self::advice::uploaded;
 use crate::{CertificatesError, HelperError, LoginState, RefusalContext, RequestLine, SafeUrl};
 use hod_oci::{Digest, ManifestError, Registry};
 use hod_report::without_ids;
@@ -283,6 +283,11 @@ fn elsewhere(tried: &[String]) -> String {
         [] => String::new(),
         tried => format!(", nor at {}", tried.join("; ")),
     }
+}
+
+/// The error of a registry that the data of an upload came from, if that is why they cannot be read.
+fn uploaded(source: &io::Error) -> Option<&RegistryError> {
+    source.get_ref()?.downcast_ref()
 }
 
 fn no_token(said: Option<&str>) -> String {

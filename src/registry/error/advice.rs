@@ -3,10 +3,10 @@
 mod harbor;
 mod refusal;
 mod status;
+mod tls;
 
-use std::io;
-
-use self::harbor::database_down;
+use self::harbor::{QUOTE_ROBOT, database_down, is_cut_short};
+use self::tls::tls_hint;
 use crate::error::safe_url::DOCKER_HUB_HOST;
 use crate::{LoginRefusal, RegistryError, RequestLine, Subject, TlsFailure};
 use hod_oci::Registry;
@@ -55,7 +55,7 @@ impl Diagnose for RegistryError {
                 "Push from the uncompressed `.tar`, or unpack the bundle first. An upload then \
                  resumes after such a failure.",
             ),
-            Self::UploadSource { source, .. } => match uploaded(source) {
+            Self::UploadSource { source, .. } => match source.get_ref().and_then(|source| source.downcast_ref::<RegistryError>()) {
                 Some(error) => error.diagnose(),
                 None => Diagnosis::new(File),
             },
@@ -164,11 +164,6 @@ impl Diagnose for RegistryError {
     }
 }
 
-/// The error of a registry that the data of an upload came from, if that is why they cannot be read.
-pub(super) fn uploaded(source: &io::Error) -> Option<&RegistryError> {
-    source.get_ref()?.downcast_ref()
-}
-
 /// Advice about damaged content that a registry serves.
 fn damaged(request: &RequestLine) -> String {
     let host = request.first().host();
@@ -192,15 +187,6 @@ fn plain_harbor(host: &str) -> String {
         "The external URL of the Harbor at `{host}` is https, but it was reached without TLS. Use \
          the address with TLS, or set its external URL to http."
     )
-}
-
-/// Advice about a name that a shell has cut.
-pub(crate) const QUOTE_ROBOT: &str = " In a shell, put the name of a robot in single quotes \
-                                      ('robot$name'): otherwise the shell removes `$name`.";
-
-/// Whether a name may be what a shell left of a robot's.
-fn is_cut_short(username: &str) -> bool {
-    username.starts_with("robot") && !username.contains('$')
 }
 
 /// A host without its port, as `NO_PROXY` takes it.
@@ -249,35 +235,4 @@ fn refused_login(registry: &Registry, refusal: &LoginRefusal) -> String {
          user is not locked out.",
         refusal.origin
     )
-}
-
-fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
-    match failure {
-        TlsFailure::PlainAnswer => Some(format!(
-            "If `{host}` does not use TLS on purpose, pass `--plain-http {host}`."
-        )),
-        TlsFailure::TlsAnswer => Some(refusal::wants_tls(host)),
-        TlsFailure::UnknownIssuer => Some(format!(
-            "Pass the CA of `{host}` with `--ca FILE`, or put it where Docker looks for it: \
-             `/etc/docker/certs.d/{host}/ca.crt`. `hod doctor {host}` shows the issuer. \
-             `--insecure {host}` connects without verifying anything."
-        )),
-        TlsFailure::CaCertificate => Some(format!(
-            "If it is self-signed, pass this very certificate with `--ca FILE`, or put it into \
-             `/etc/docker/certs.d/{host}/ca.crt` (`openssl s_client -connect {host} </dev/null | \
-             openssl x509` shows it). `--insecure {host}` connects without verifying anything."
-        )),
-        TlsFailure::WrongName => Some(format!(
-            "Use a name that is in the certificate. `--insecure {host}` connects without verifying \
-             anything."
-        )),
-        TlsFailure::Expired => {
-            Some("Check the clock of this machine, then the certificate.".to_owned())
-        }
-        TlsFailure::ClientCertificate => Some(format!(
-            "Put the client's certificate and its key into a `certs.d` directory, as \
-             `/etc/docker/certs.d/{host}/client.cert` and `client.key`."
-        )),
-        TlsFailure::Handshake => None,
-    }
 }

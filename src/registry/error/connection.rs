@@ -4,8 +4,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use super::RegistryError;
-use crate::RequestLine;
 use hod_report::presentable;
 
 /// The proxy on the way to a host, as it may be shown.
@@ -71,14 +69,14 @@ pub struct ConnectionError {
 
 impl ConnectionError {
     /// Takes over an error without the URL that it was about, which may be signed.
-    fn new(error: reqwest::Error) -> Self {
+    pub(super) fn new(error: reqwest::Error) -> Self {
         Self {
             inner: Arc::new(error.without_url()),
             unknown_proxy: None,
         }
     }
 
-    fn unknown_proxy(error: reqwest::Error, host: &str) -> Self {
+    pub(super) fn unknown_proxy(error: reqwest::Error, host: &str) -> Self {
         Self {
             unknown_proxy: Some(host.to_owned()),
             ..Self::new(error)
@@ -116,48 +114,6 @@ impl fmt::Display for ConnectionError {
     }
 }
 
-impl RegistryError {
-    /// Takes over what reqwest says about a request that `proxy` was to pass on, if any.
-    pub(crate) fn transport(
-        request: Box<RequestLine>,
-        error: reqwest::Error,
-        proxy: Option<UsedProxy>,
-    ) -> Self {
-        let proxy = proxy.filter(|_| error.is_connect()).map(Box::new);
-        if let Some(lookup) = failed_lookup(&error) {
-            let host = lookup.host.unwrap_or_else(|| request.host().to_owned());
-            let is_proxy = proxy.as_ref().is_some_and(|proxy| proxy.host == host);
-            return match lookup.problem {
-                None if is_proxy => Self::Transport {
-                    request,
-                    proxy,
-                    source: ConnectionError::unknown_proxy(error, &host),
-                },
-                None => Self::UnknownHost { request, host },
-                Some(problem) => Self::Lookup {
-                    request,
-                    host,
-                    problem,
-                },
-            };
-        }
-        let failure = tls_failure(&error).or_else(|| tls_answer(&error));
-        let source = ConnectionError::new(error);
-        match failure {
-            Some(failure) => Self::Tls {
-                request,
-                failure,
-                source,
-            },
-            None => Self::Transport {
-                request,
-                proxy,
-                source,
-            },
-        }
-    }
-}
-
 /// The cause behind all others.
 fn innermost(error: &dyn Error) -> String {
     let mut error = error;
@@ -168,16 +124,16 @@ fn innermost(error: &dyn Error) -> String {
 }
 
 /// A name that could not be looked up.
-struct FailedLookup {
+pub(super) struct FailedLookup {
     /// It may be that of a proxy.
-    host: Option<String>,
+    pub(super) host: Option<String>,
     /// `None` where the name does not exist.
-    problem: Option<String>,
+    pub(super) problem: Option<String>,
 }
 
 /// Finds the lookup of a name in an error. The types of the resolver are reqwest's own business;
 /// their texts are all there is.
-fn failed_lookup(error: &reqwest::Error) -> Option<FailedLookup> {
+pub(super) fn failed_lookup(error: &reqwest::Error) -> Option<FailedLookup> {
     let mut is_lookup = false;
     let mut next = error.source();
     let mut innermost = String::new();
@@ -201,7 +157,7 @@ fn failed_lookup(error: &reqwest::Error) -> Option<FailedLookup> {
 
 /// Finds what TLS has to do with an error. An `io::Error` does not show what it wraps as its
 /// source, and one may wrap another, so each is opened.
-fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
+pub(super) fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
@@ -220,7 +176,7 @@ fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
 
 /// Finds an answer that is not HTTP where plain HTTP was spoken: a TLS server ends so. The types of
 /// the HTTP parser are reqwest's own business; their text is all there is.
-fn tls_answer(error: &reqwest::Error) -> Option<TlsFailure> {
+pub(super) fn tls_answer(error: &reqwest::Error) -> Option<TlsFailure> {
     let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
     let is_answer = innermost(error) == "invalid HTTP version parsed";
     (is_plain && is_answer).then_some(TlsFailure::TlsAnswer)

@@ -12,6 +12,7 @@
 //! programs are run, each once for each host in the life of a [`Credentials`] and its clones.
 
 mod auth_file;
+mod error;
 mod keep;
 mod keychain;
 mod secret;
@@ -26,11 +27,11 @@ use tokio::sync::OnceCell;
 
 use crate::HelperError;
 use auth_file::{AuthFile, Clue};
+pub use error::CredentialsError;
 pub use keep::{KeepError, Kept, LoginFile};
 pub use secret::{Login, Secret};
 
 use hod_oci::{Registry, RepositoryName};
-use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
 /// Docker Hub's name in Docker's files and for helpers.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -83,26 +84,6 @@ impl fmt::Display for LoginOrigin {
                 write!(f, "`docker-credential-{helper}`, named in `{file}`")
             }
         }
-    }
-}
-
-/// Why a file of credentials cannot be used; contains nothing of its content.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialsError {
-    /// Its causes are left out on purpose: serde quotes the value it stumbles over.
-    #[error("the credentials are not JSON of the expected form, line {line} column {column}")]
-    Json { line: usize, column: usize },
-    #[error("the file is empty")]
-    Empty,
-    #[error("`auth` of `{key}` in the credentials is not base64 of `user:password`")]
-    Auth { key: String },
-    #[error("the entry of `{key}` in the credentials does not have the expected form")]
-    Entry { key: String },
-}
-
-impl Diagnose for CredentialsError {
-    fn diagnose(&self) -> Diagnosis {
-        Diagnosis::new(ErrorClass::Usage)
     }
 }
 

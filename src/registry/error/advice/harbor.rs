@@ -1,7 +1,6 @@
 //! Harbor's refusals: its codes are not those of the specification, and its words say
 //! what is wrong, but not what to do.
 
-use super::{QUOTE_ROBOT, is_cut_short};
 use crate::error::body::ErrorBody;
 use crate::error::harbor::{Access, Cause, HarborRefusal};
 use crate::error::refusal_context::LoginState;
@@ -158,4 +157,13 @@ pub(crate) fn login_refused(host: &str, user: &str) -> String {
          only once and may have expired, and users that log in by OIDC require their CLI secret. \
          Harbor also answers like this while its database is down.{quoting}"
     )
+}
+
+/// Advice about a name that a shell has cut.
+pub(super) const QUOTE_ROBOT: &str = " In a shell, put the name of a robot in single quotes \
+                                      ('robot$name'): otherwise the shell removes `$name`.";
+
+/// Whether a name may be what a shell left of a robot's.
+pub(super) fn is_cut_short(username: &str) -> bool {
+    username.starts_with("robot") && !username.contains('$')
 }

@@ -1,9 +1,9 @@
 //! What to do about a refusal: decided by what was asked for, of whom, for what, and the answer.
 
 use super::harbor::harbor_hint;
+use super::tls::{tls_hint, wants_tls};
 use crate::error::ErrorBody;
 use crate::{LoginState, Purpose, RefusalContext, Refuser, RequestLine, Subject, TlsFailure};
-use hod_oci::Registry;
 
 /// Advice about the refusal of `request`.
 pub(super) fn hint(
@@ -16,7 +16,7 @@ pub(super) fn hint(
         return Some(wants_tls(host));
     }
     if body.wants_certificate() {
-        return super::tls_hint(host, TlsFailure::ClientCertificate);
+        return tls_hint(host, TlsFailure::ClientCertificate);
     }
     if status == 407 {
         return Some(
@@ -34,20 +34,6 @@ pub(super) fn hint(
         Refuser::Elsewhere { by } => Some(elsewhere((host, by), status, context)),
         Refuser::Registry => harbor_hint(request, (status, body), &context.login)
             .or_else(|| registry(request, (status, body), context)),
-    }
-}
-
-pub(super) fn wants_tls(host: &str) -> String {
-    let is_loopback = host
-        .parse::<Registry>()
-        .is_ok_and(|registry| registry.is_loopback());
-    if is_loopback {
-        format!(
-            "`{host}` uses TLS, but hod uses plain HTTP for addresses of this machine. Pass its CA \
-             with `--ca FILE`, or pass `--insecure {host}`."
-        )
-    } else {
-        format!("`{host}` uses TLS. Leave out `--plain-http {host}`.")
     }
 }
 

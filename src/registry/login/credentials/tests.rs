@@ -69,7 +69,7 @@ fn bad_files_are_errors_that_tell_nothing() {
         assert_eq!(error.to_string(), expect);
         assert!(!format!("{error:?}").contains("hunter2"));
     }
-    let shape = "credentials are not JSON of the expected form, line 1 column";
+    let shape = "the credentials are not JSON of the expected form, line 1 column";
     check(r#"{"auths": "hunter2"}"#, &format!("{shape} 19"));
     check("hunter2", &format!("{shape} 1"));
     check(" \n", "the file is empty");
