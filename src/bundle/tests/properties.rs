@@ -346,7 +346,8 @@ fn lists_that_lie_about_volumes_and_parts_are_refused() {
     let wrong = Digest::of(b"another");
     let middle = &parts[1].digest;
     let forged = written.forge(|text| text.replace(middle.as_str(), wrong.as_str()));
-    let expect = format!("`{}`: expected digest `{middle}`", written.part(1).path);
+    let path = &written.part(1).path;
+    let expect = format!("`{path}`: expected digest `{wrong}`, found `{middle}`");
     written.refused(&forged, &expect);
     // All parts are as listed, and are not the blob.
     let member = written.part(1);
@@ -360,7 +361,10 @@ fn lists_that_lie_about_volumes_and_parts_are_refused() {
     let [_, verified, piped] = written.say(&forged);
     let joined = format!("blob `{digest}` of the bundle has digest");
     assert!(verified.contains(&joined), "{verified}");
-    assert!(piped.contains(&format!("instead of `{digest}`")), "{piped}");
+    assert!(
+        piped.contains(&format!("expected digest `{digest}`")),
+        "{piped}"
+    );
     // More volumes than there are, and fewer.
     for count in [2, 4] {
         let to = format!("\"volumes\":{count},");

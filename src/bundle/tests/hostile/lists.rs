@@ -160,12 +160,12 @@ fn lists_that_make_no_sense_are_refused() {
     bundle(
         &format!("\"manifests\":[\"{manifest}\"]"),
         "\"manifests\":[]",
-        "image `a/b:1` of the bundle does not have its own manifest",
+        "image `a/b:1` of the bundle does not list its own manifest last",
     );
     bundle(
         "\"media_type\":\"application/vnd.oci.image.manifest.v1+json\"",
         "\"media_type\":\"text/html\"",
-        "image `a/b:1` of the bundle has `text/html`",
+        "image `a/b:1` of the bundle has the media type `text/html`",
     );
     bundle(
         "\"manifest\":true",
@@ -175,7 +175,7 @@ fn lists_that_make_no_sense_are_refused() {
     bundle(
         "{\"format\"",
         "[\"format\"",
-        "member `hod/bundle.json` is not valid",
+        "member `hod/bundle.json` is invalid",
     );
     // A second `blobs` hides the first from some readers.
     bundle("\"base\":[]", "\"blobs\":[]", "duplicate field `blobs`");
@@ -218,7 +218,7 @@ fn places_and_bases_that_make_no_sense_are_refused() {
     bundle(
         "\"base\":[]",
         "\"base\":[7]",
-        "member `hod/bundle.json` is not valid",
+        "member `hod/bundle.json` is invalid",
     );
     let base = |digest: &Digest, held: &str| {
         format!("\"base\":[{{\"digest\":\"{digest}\",\"size\":5000,\"held\":[{held}]}}]")
@@ -237,7 +237,7 @@ fn places_and_bases_that_make_no_sense_are_refused() {
     bundle(
         "\"base\":[]",
         &base(&other, "{\"origin\":0,\"repositories\":[]}"),
-        "at an origin that is not listed",
+        "but its origin is not listed",
     );
 }
 
