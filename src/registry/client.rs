@@ -74,8 +74,7 @@ pub struct Client {
 impl Client {
     /// Makes a client; nothing is sent.
     pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
-        let mut trust = options.trust;
-        trust.insecure.extend(options.registries_conf.insecure());
+        let insecure = options.registries_conf.insecure();
         let user_agent = HeaderValue::try_from(options.user_agent.as_str()).map_err(|_| {
             RegistryError::UserAgent {
                 text: options.user_agent.clone(),
@@ -84,7 +83,13 @@ impl Client {
         let reporter = Arc::clone(&options.reporter);
         let limiter = Limiter::new(options.limits, options.retry, reporter);
         let session = Session::new(Context {
-            transport: Transport::new(user_agent, trust, options.plain_http, limiter),
+            transport: Transport::new(
+                user_agent,
+                options.trust,
+                insecure,
+                options.plain_http,
+                limiter,
+            ),
             credentials: options.credentials,
             memory: Memory::new(&HARBOR),
             dialect: &HARBOR,

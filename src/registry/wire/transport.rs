@@ -228,6 +228,8 @@ pub(crate) struct Transport {
     outages: Outages,
     /// Registries that are accessed without TLS, besides those on this machine.
     plain_http: Vec<Registry>,
+    /// Registries that may lack TLS.
+    insecure: Vec<Registry>,
     /// The scheme of each registry that may lack TLS.
     schemes: Mutex<HashMap<Registry, Arc<OnceCell<Scheme>>>>,
 }
@@ -235,12 +237,17 @@ pub(crate) struct Transport {
 impl Transport {
     pub(crate) fn new(
         user_agent: HeaderValue,
-        trust: TrustOptions,
+        mut trust: TrustOptions,
+        insecure: Vec<Registry>,
         plain_http: Vec<Registry>,
         limiter: Limiter,
     ) -> Self {
+        let may_lack_tls = |registry: &Registry| !trust.implies_tls(registry);
+        let insecure: Vec<Registry> = insecure.into_iter().filter(may_lack_tls).collect();
+        trust.insecure.extend(insecure.iter().cloned());
         Self {
             plain_http,
+            insecure,
             schemes: Mutex::default(),
             connections: Connections::new(user_agent, trust),
             limiter: Arc::new(limiter),
@@ -251,7 +258,11 @@ impl Transport {
     /// Returns the root of a registry's API: https, unless the user or the loopback address says
     /// otherwise.
     pub(crate) fn root(&self, registry: &Registry) -> Result<Url, RegistryError> {
-        let is_local = registry.is_loopback() && !self.connections.trust().implies_tls(registry);
+        // That a certificate is not verified says that there is one, except where it also stands for
+        // no TLS at all.
+        let implies_tls =
+            !self.insecure.contains(registry) && self.connections.trust().implies_tls(registry);
+        let is_local = registry.is_loopback() && !implies_tls;
         let scheme = match self.known_scheme(registry) {
             _ if self.plain_http.contains(registry) => Scheme::Http,
             Some(scheme) => scheme,
