@@ -111,7 +111,7 @@ pub enum TransferError {
     Rewritten { expected: Digest, actual: Digest },
     #[error("indexes are nested more than {depth_max} deep")]
     TooDeep { depth_max: usize },
-    #[error("the image has more than {n_max} manifests, or its manifests are larger than {}", format_len(*len_max as u64))]
+    #[error("the image has more than {n_max} manifests, or its manifests are larger than {}", format_len(*len_max))]
     TooMany { n_max: usize, len_max: u64 },
     /// A failed look-up must not make an image appear unsigned.
     #[error("failed to list the referrers of `{digest}` (signatures, attestations, SBOMs)")]
@@ -119,7 +119,7 @@ pub enum TransferError {
         digest: Digest,
         source: Box<TransferError>,
     },
-    #[error("the image has more than {n_max} referrers, or their manifests are larger than {}", format_len(*len_max as u64))]
+    #[error("the image has more than {n_max} referrers, or their manifests are larger than {}", format_len(*len_max))]
     TooManyReferrers { n_max: usize, len_max: u64 },
     /// Somebody's image has the name.
     #[error(

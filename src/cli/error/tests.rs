@@ -56,7 +56,6 @@ fn no_reference() -> ReferenceError {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a row for each error")]
 fn classes_and_exit_codes() {
     let text = || "x".to_owned();
     let (by, flag, name) = ("--flag", "--flag", "HOD_X");

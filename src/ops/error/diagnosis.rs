@@ -112,7 +112,6 @@ impl Diagnose for OpsError {
                  `hod copy {0} bundle:FILE` packs images of registries.",
                 path.display()
             )),
-            Self::NoSource { .. } => Diagnosis::new(Usage),
             Self::Piped => usage(
                 "copy, push, export, unpack, verify, ls, diff and why read a bundle from stdin. For \
                  other commands, write it to a file first.",
@@ -153,7 +152,7 @@ impl Diagnose for OpsError {
                 .hint("Check the names and tags: `hod ls` lists the images that exist."),
 
             // What is written.
-            Self::OutputIsSource { .. } => Diagnosis::new(Usage),
+            Self::NoSource { .. } | Self::OutputIsSource { .. } => Diagnosis::new(Usage),
             Self::OutputsExist { .. } => Diagnosis::refused(File).hint(
                 "Choose another output, or remove it first. `hod pack` and `hod bundle merge` \
                  replace it with `--force`.",

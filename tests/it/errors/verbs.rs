@@ -269,7 +269,6 @@ fn of_the_verbs() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a row for each error")]
 fn of_outputs() {
     insta::assert_snapshot!(table!(OutputError {
         Exists {
