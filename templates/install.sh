@@ -1,6 +1,6 @@
 #!/bin/sh
 # Pushes the images of the bundle that contains this script into a registry; see `sh install.sh --help`.
-# Requires a POSIX shell, `tar` and `sha256sum`; those of busybox will do. Changes nothing but the
+# Requires a POSIX shell, `tar` and `sha256sum`; BusyBox is enough. Changes nothing but the
 # registry, its own log, and the directory of `--data`.
 set -u
 

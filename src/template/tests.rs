@@ -194,7 +194,7 @@ fn both_languages_have_the_same_commands_and_flags() {
             assert_eq!(commands(english), commands(chinese));
             let mut english = flags(english);
             // The rules below headings.
-            english.retain(|flag| flag.trim_matches('-') != "");
+            english.retain(|flag| !flag.trim_matches('-').is_empty());
             assert_eq!(english, flags(chinese));
         }
     }

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use crate::error::VERIFY;
 use hod_oci::{Descriptor, Digest, Manifest, Platform};
 use hod_report::{Diagnose, Diagnosis, ErrorClass};
+
+/// What to do about a source that lacks content.
+pub(crate) const VERIFY: &str =
+    "Run `hod verify` on the source: it lists everything that is damaged or missing.";
 
 /// The annotation with which `BuildKit` marks an attestation in an index.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";

@@ -2,8 +2,6 @@
 
 mod diagnosis;
 
-pub(crate) use diagnosis::VERIFY;
-
 use std::sync::Arc;
 
 use super::absent::AbsentChild;

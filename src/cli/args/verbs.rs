@@ -158,7 +158,7 @@ pub(crate) struct SelectArgs {
     pub(crate) results: ResultsArgs,
 }
 
-/// Pack images into one file for the air gap
+/// Pack images into a bundle for the air gap
 ///
 /// The file is a tar that unpacks to a registry's storage tree, with an index in front so that it
 /// can be pushed, listed and verified without unpacking. Equal input gives equal bytes.

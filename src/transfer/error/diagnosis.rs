@@ -6,6 +6,7 @@ use hod_report::{Changes, Diagnose, Diagnosis, ErrorClass};
 
 use super::{TransferError, where_absent, where_damaged};
 use crate::SizeClaim;
+use crate::absent::VERIFY;
 use hod_store::StoreError;
 
 /// An alternative where referrers fail.
@@ -115,10 +116,6 @@ impl Diagnose for TransferError {
         }
     }
 }
-
-/// What to do about a source that lacks content.
-pub(crate) const VERIFY: &str =
-    "Run `hod verify` on the source: it lists everything that is damaged or missing.";
 
 impl TransferError {
     /// Whether content on this machine is not what its digest says, or contradicts itself, so that

@@ -28,7 +28,7 @@ impl Source for RegistrySource {
         }
     }
 
-    /// A registry is asked for what somebody names.
+    /// Returns nothing: images of a registry are requested by name.
     async fn list(&self) -> Result<Vec<Listed>, TransferError> {
         Ok(Vec::new())
     }
