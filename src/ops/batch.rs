@@ -1,6 +1,8 @@
 //! The common part of batches: resolve, plan, move, and report the result of each image.
 
 mod damage;
+mod destination;
+mod failure;
 mod lacking;
 mod notes;
 mod outcome;
@@ -10,6 +12,8 @@ mod target;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use destination::{Target, TargetName, WouldMove};
+pub use failure::BatchFailure;
 pub(super) use lacking::{Parts, parts};
 pub(super) use outcome::is_zero;
 pub use outcome::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage};
@@ -17,7 +21,6 @@ pub(super) use room::{
     existing_ancestor, require_file_len, require_links, require_other, require_reachable,
     require_same_filesystem, require_space, require_space_of_all, require_writable,
 };
-pub use target::{Target, TargetName, WouldMove};
 
 use super::{Context, OpsError};
 use hod_oci::{Digest, Platform, sum_len};
@@ -55,15 +58,6 @@ pub(super) enum TargetState {
     WithoutReferrers,
     /// All of it.
     Unchanged,
-}
-
-/// The image at which an all-or-nothing verb broke off.
-#[derive(Debug, thiserror::Error)]
-#[error("image `{image}` failed, so nothing was done")]
-pub struct BatchFailure {
-    pub image: String,
-    #[source]
-    pub error: Arc<TransferError>,
 }
 
 /// A batch whose images are resolved: a report for every image, a plan for those that continue.

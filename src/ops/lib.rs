@@ -5,6 +5,7 @@
 
 mod absent;
 mod base;
+mod base_missing;
 mod baseline;
 mod batch;
 mod carry;
@@ -31,7 +32,7 @@ mod verify;
 mod why;
 mod written;
 
-pub use base::{BaseMissing, HeldBy, MissingBlob};
+pub use base_missing::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
     BatchFailure, BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage, RunMode,
     Target, TargetName, WouldMove,

@@ -1,52 +1,13 @@
 //! The previous content of a push's destinations, and the planned changes.
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Serialize;
-
+use super::destination::Target;
 use super::{Batch, ImageStatus};
 use crate::OpsError;
-use hod_oci::{Digest, Registry};
+use hod_oci::Digest;
 use hod_report::{Diagnose as _, chain};
 use hod_transfer::TransferError;
-
-/// The previous content of a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    New,
-    /// Its tag is moved from another image.
-    Replaces,
-    Unchanged,
-    /// A policy of the registry prevents reading it.
-    Unreadable,
-}
-
-/// The amounts that a dry run expects to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct WouldMove {
-    pub blobs: usize,
-    pub bytes: u64,
-}
-
-/// The name of a target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetName {
-    Registry(Registry),
-    Path(PathBuf),
-}
-
-impl fmt::Display for TargetName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Registry(registry) => registry.fmt(f),
-            Self::Path(path) => path.display().fmt(f),
-        }
-    }
-}
 
 impl Batch {
     /// Records the previous manifest of each destination in the plan.

@@ -1,8 +1,8 @@
 //! Collects the findings at all targets before anything is changed.
 
 use super::CopyTarget;
-use crate::{OpsError, TargetsNotReady};
-use hod_report::Diagnose as _;
+use crate::{Check, Finding, NotReady, OpsError, TargetName, TargetsNotReady};
+use hod_report::{Diagnose as _, chain};
 
 /// The targets of a copy, and why some of them are refused.
 #[derive(Debug)]
@@ -61,8 +61,28 @@ impl<'a> Refusals<'a> {
             (Some((_, error)), true) => Err(error),
             (Some(last), false) => {
                 refused.push(last);
-                Err(TargetsNotReady::of(refused).into())
+                let targets = refused
+                    .into_iter()
+                    .map(|(name, error)| not_ready(name, error));
+                Err(TargetsNotReady {
+                    targets: targets.collect(),
+                }
+                .into())
             }
         }
+    }
+}
+
+/// The findings at a target, from the error that refuses it.
+fn not_ready(target: TargetName, error: OpsError) -> NotReady {
+    match error {
+        OpsError::NotReady(not_ready) => *not_ready,
+        error => NotReady {
+            findings: vec![
+                Finding::new(Check::Target, target.to_string(), chain(&error))
+                    .meaning(error.diagnose()),
+            ],
+            target,
+        },
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::OpsError;
 use super::super::batch::TargetName;
 use hod_oci::Registry;
 use hod_registry::RegistryError;
@@ -83,7 +82,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(check: Check, what: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(check: Check, what: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             check,
             what: what.into(),
@@ -93,19 +92,15 @@ impl Finding {
         }
     }
 
-    pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();
         self
     }
 
-    /// The finding that `error` stops a copy to a target.
-    fn of_target(target: &TargetName, error: &OpsError) -> Self {
-        let Diagnosis { class, hint, .. } = error.diagnose();
-        Self {
-            class,
-            ..Self::new(Check::Target, target.to_string(), chain(error))
-                .fix(hint.unwrap_or_default())
-        }
+    /// The finding with the class and the hint of an error.
+    pub(crate) fn meaning(mut self, diagnosis: Diagnosis) -> Self {
+        self.class = diagnosis.class;
+        self.fix(diagnosis.hint.unwrap_or_default())
     }
 
     /// The finding that a registry cannot be used.
@@ -134,22 +129,6 @@ pub struct NotReady {
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetsNotReady {
     pub targets: Vec<NotReady>,
-}
-
-impl TargetsNotReady {
-    /// The findings at two or more targets.
-    pub(crate) fn of(refused: Vec<(TargetName, OpsError)>) -> Self {
-        let targets = refused.into_iter().map(|(target, error)| match error {
-            OpsError::NotReady(not_ready) => *not_ready,
-            error => NotReady {
-                findings: vec![Finding::of_target(&target, &error)],
-                target,
-            },
-        });
-        Self {
-            targets: targets.collect(),
-        }
-    }
 }
 
 impl std::error::Error for TargetsNotReady {}
