@@ -5,21 +5,18 @@
 //! out, the whole bundle is refused; images whose blobs are in missing volumes wait for these.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use serde::Serialize;
 
 use super::base_missing::{BaseMissing, HeldBy, MissingBlob};
 use super::batch::{Batch, PresentVolumes};
 use super::preflight::PreflightCheck;
 use super::{Context, OpsError};
-use hod_bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, Origin, OriginKind};
+use hod_bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, OriginKind};
 use hod_list::RenameRules;
 use hod_oci::{Descriptor, Digest, RepositoryName};
-use hod_report::amount::{format_count, format_len};
-use hod_report::{Diagnose, Diagnosis, ErrorClass};
+use hod_report::amount::format_count;
 use hod_store::{Holding, Store};
 use hod_transfer::{Destination, Plan, Presence, RegistrySink, Source, TransferError};
 

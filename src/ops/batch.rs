@@ -15,7 +15,6 @@ use std::sync::Arc;
 pub use destination::{Target, TargetName, WouldMove};
 pub use failure::BatchFailure;
 pub(super) use lacking::{Parts, parts};
-pub(super) use outcome::is_zero;
 pub use outcome::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage};
 pub(super) use room::{
     existing_ancestor, require_file_len, require_links, require_other, require_reachable,

@@ -20,9 +20,8 @@ use futures_util::future::{join_all, try_join};
 
 use super::batch::{Batch, require_space_of_all};
 use super::input::OpenInput;
-use super::{BatchOutcome, Context, Input, OpsError, RunMode};
-use hod_list::RenameRules;
-use hod_transfer::{OnFailure, Plan, ReferrerMode, SharedFetch, Wanted};
+use super::{BatchOutcome, Context, OpsError, RunMode};
+use hod_transfer::{Plan, SharedFetch, Wanted};
 
 use self::refusals::Refusals;
 pub use bundle::{
@@ -34,22 +33,8 @@ pub use layouts::{DirLayouts, DockerArchive, LayoutFormat, LayoutTarget, OciArch
 pub use registry::{Recheck, RegistryTarget};
 pub(super) use store::files_besides;
 pub use store::{Others, StoreTarget};
-pub use target::CopyTarget;
+pub use target::{CopyOptions, CopyTarget};
 use target::{Feed, Prepared};
-
-/// What to copy, and where to.
-#[derive(Debug)]
-pub struct CopyOptions {
-    pub from: Input,
-    /// One or more.
-    pub targets: Vec<Box<dyn CopyTarget>>,
-    pub renames: RenameRules,
-    pub referrers: ReferrerMode,
-    pub mode: RunMode,
-    pub on_failure: OnFailure,
-    /// The path of the lock, for images that a list names at registries.
-    pub lock: Option<PathBuf>,
-}
 
 /// Copies images.
 ///

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::input::Look;
 use super::inventory::{Detail, Inventoried, Inventory};
-use super::{Context, OpsError, SignatureFacts};
+use super::{Context, DamagedImage, OpsError, SignatureFacts};
 use hod_bundle::{BundleManifest, Delta};
 use hod_oci::{Digest, sum_len};
 
@@ -64,16 +64,6 @@ pub struct VolumeFacts {
     pub count: u32,
     /// Those that were not found, counted from 1.
     pub missing: Vec<u32>,
-}
-
-/// An image that cannot be read.
-#[derive(Debug, Clone, Serialize)]
-pub struct DamagedImage {
-    pub image: String,
-    pub error: String,
-    /// The reason: equal for images that fail with the same cause but different errors.
-    #[serde(skip)]
-    pub reason: Option<String>,
 }
 
 /// In which order images are listed.

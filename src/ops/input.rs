@@ -1,6 +1,7 @@
 //! Inputs: the sources of images, as the user names them.
 
 mod listing;
+mod origin;
 mod patterns;
 mod registries;
 mod survey;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 pub use listing::registry_list;
 pub(super) use listing::{no_catalog, tags};
-pub use registries::{Registries, RegistriesOrigin};
+pub use origin::{Registries, RegistriesOrigin};
 pub(super) use survey::{Survey, ambiguous_name};
 
 use super::batch::Batch;

@@ -3,53 +3,28 @@
 //! The index of a bundle contains all of it, so that nothing else is read; the images of other
 //! sources are resolved. From a registry, only manifests are fetched: they state the lengths.
 
+mod content;
 mod document;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::absent::{Absent, stored_name};
+use super::absent::Absent;
 use super::batch::Batch;
 use super::catalog::{landed, require_apart};
 use super::input::{Input, Look, OpenInput, Survey};
 use super::platforms::stated_by_bundle;
 use super::{Context, DamagedImage, ImageStatus, OpsError, SourceKind};
-use hod_fsx::FileRange;
+pub(super) use content::{Group, Inventoried, Inventory};
 use hod_list::RenameRules;
-use hod_oci::{
-    Descriptor, Digest, ImageConfig, Manifest, Platform, ReferrerTagKind, RepositoryName, Tag,
-};
+use hod_oci::{Descriptor, Digest, Manifest, Platform, ReferrerTagKind};
 use hod_report::{Diagnose as _, ErrorClass};
-use hod_transfer::{Destination, Location, ReferrerMode, Resolved, Source, platform_of};
+use hod_transfer::{Destination, ReferrerMode, Resolved, Source, platform_of};
 
-/// The longest configuration that is read, in bytes.
-const CONFIG_LEN_MAX: u64 = 8 * 1024 * 1024;
 /// Number of configurations that are read at once.
 const CONFIGS_AT_ONCE: usize = 16;
-
-/// The content of a source.
-#[derive(Debug)]
-pub(super) struct Inventory {
-    pub(super) kind: SourceKind,
-    pub(super) source: Arc<dyn Source>,
-    /// Without those that are about others, which belong to these.
-    pub(super) images: Vec<Inventoried>,
-    /// Every manifest, config and layer of an existing image, with its length in bytes.
-    pub(super) held: HashMap<Digest, u64>,
-    /// The configs and layers that a bundle requires at its target.
-    pub(super) base: HashMap<Digest, u64>,
-    /// The manifests of a source whose images were resolved; empty for a bundle.
-    manifests: HashMap<Digest, Manifest>,
-    /// Images that were named and not found.
-    pub(super) absent: Vec<Absent>,
-    pub(super) damaged: Vec<DamagedImage>,
-    /// How many of those are damaged for content that did not verify.
-    pub(super) n_unverified: usize,
-    /// Problems of the source as a whole.
-    pub(super) problems: Vec<String>,
-}
 
 /// The data of each image in addition to its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,49 +32,6 @@ pub(super) enum Detail {
     Content,
     /// Its platforms, for which configurations are read.
     Platforms,
-}
-
-/// An image with all that belongs to it.
-#[derive(Debug, Clone)]
-pub(super) struct Inventoried {
-    pub(super) name: String,
-    /// The destination of a push without flags.
-    pub(super) repository: RepositoryName,
-    pub(super) tag: Option<Tag>,
-    pub(super) digest: Digest,
-    pub(super) media_type: String,
-    pub(super) platforms: Vec<String>,
-    pub(super) n_referrers: usize,
-    /// The image itself, then its referrers.
-    pub(super) groups: Vec<Group>,
-}
-
-/// An image, or a referrer.
-#[derive(Debug, Clone)]
-pub(super) struct Group {
-    /// The tag that leads to a referrer.
-    pub(super) referrer: Option<Tag>,
-    /// The manifests from which all others can be reached.
-    pub(super) tops: Vec<Digest>,
-    pub(super) manifests: Vec<Digest>,
-    pub(super) blobs: Vec<Digest>,
-    /// The place of the blobs.
-    pub(super) location: Location,
-}
-
-impl Inventoried {
-    /// The name under which it is compared with images of other sources.
-    pub(super) fn stored_name(&self) -> String {
-        stored_name(&self.repository, self.tag.as_ref(), Some(&self.digest))
-    }
-
-    /// Every manifest, config and layer, once.
-    pub(super) fn parts(&self) -> BTreeSet<&Digest> {
-        let groups = self.groups.iter();
-        groups
-            .flat_map(|group| group.manifests.iter().chain(&group.blobs))
-            .collect()
-    }
 }
 
 impl Inventory {
@@ -329,21 +261,4 @@ pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
     let platform = |image: &Resolved| read.get(image.top().digest()).cloned().flatten();
     let found = images.iter().map(platform).collect();
     batch.set_platforms(found);
-}
-
-/// The platform in an image's configuration. It is not trusted, and a bundle refuses texts that
-/// cannot be printed.
-fn platform_in(config: &FileRange) -> Option<Platform> {
-    let platform = ImageConfig::parse(&read_range(config)?)?.platform;
-    platform.is_printable().then_some(platform)
-}
-
-fn is_readable_config(config: &Descriptor) -> bool {
-    config.media_type.is_image_config() && config.size <= CONFIG_LEN_MAX
-}
-
-/// Reads a short range, or not.
-fn read_range(range: &FileRange) -> Option<Vec<u8>> {
-    let len = usize::try_from(range.len).ok()?;
-    hod_fsx::read_range(&range.file, &range.path, range.offset, len).ok()
 }

@@ -12,6 +12,7 @@ mod carry;
 mod catalog;
 mod context;
 mod copy;
+mod damaged_image;
 mod diff;
 mod doctor;
 mod error;
@@ -45,13 +46,14 @@ pub use copy::{
     PackForecast, PackOutcome, ProjectNeed, Reading, Recheck, RegistryTarget, StoreTarget,
     TargetNeeds, VolumeForecast, copy,
 };
+pub use damaged_image::DamagedImage;
 pub use diff::{
     BlobCount, Change, Compared, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff, is_receipt,
 };
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::{FileKind, OpsError};
 pub use hod_transfer::SourceKind;
-pub use images::{DamagedImage, ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
+pub use images::{ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use input::{Input, Look, Registries, RegistriesOrigin, registry_list};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
 pub use login::{

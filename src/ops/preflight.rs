@@ -10,6 +10,7 @@
 //! Requests: none at a registry that requires no login; at a Harbor one for each project, and one for
 //! the token that the push needs anyway; the rest only where something is to be pushed.
 
+mod check;
 mod early;
 mod finding;
 mod harbor;
@@ -17,19 +18,16 @@ mod partial;
 mod proxy_cache;
 mod sources;
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-
-use super::batch::{Target, TargetName, TargetState};
+use super::batch::TargetName;
 use super::{Context, RunMode};
-use hod_oci::{Digest, Manifest, Registry};
-use hod_registry::{Client, ContentCheck, HeadManifest, NewProject, Probe, Repo};
+use hod_oci::{Manifest, Registry};
+use hod_registry::{Client, NewProject, Probe, Repo};
 use hod_transfer::{Destination, Plan, RegistrySink};
 
+pub(super) use check::{PreflightCheck, Present};
 pub(super) use early::Early;
 pub use finding::{Check, Finding, NotReady, TargetsNotReady};
-use harbor::HarborState;
+pub use harbor::ProjectReport;
 pub(super) use harbor::would_create;
 pub(super) use proxy_cache::require_no_proxy_cache;
 pub use sources::{SourceCheck, SourcesNotReady};
@@ -45,83 +43,6 @@ pub enum Preflight {
     Run {
         create: Option<NewProject>,
     },
-}
-
-/// A project that a push creates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProjectReport {
-    pub project: String,
-    /// False for a dry run.
-    pub created: bool,
-}
-
-/// The content of a destination before the push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Present {
-    Nothing,
-    /// The same image.
-    Same,
-    /// The same image, but not all of its referrers.
-    SameWithoutReferrers,
-    /// The same image, but every part must be checked: on request, or because a foreign layer was
-    /// not found.
-    SameToRecheck,
-    /// Another image, with its digest if the registry returns it.
-    Other(Option<Digest>),
-    /// Content that a policy of the registry prevents reading.
-    Hidden,
-}
-
-impl Present {
-    pub(super) fn of(head: Option<&HeadManifest>, top: &Manifest) -> Self {
-        match head.map(|head| head.compare(top)) {
-            None | Some(ContentCheck::Absent) => Self::Nothing,
-            Some(ContentCheck::Present) => Self::Same,
-            Some(ContentCheck::Differs { .. } | ContentCheck::Unknown) => {
-                let digest = head.and_then(|head| head.digest.clone());
-                Self::Other(digest.filter(|digest| digest != top.digest()))
-            }
-        }
-    }
-
-    /// The consequence for an image that is pushed there.
-    pub(super) fn target(&self) -> (Target, Option<Digest>) {
-        match self {
-            Self::Nothing => (Target::New, None),
-            Self::Same | Self::SameWithoutReferrers | Self::SameToRecheck => {
-                (Target::Unchanged, None)
-            }
-            Self::Other(digest) => (Target::Replaces, digest.clone()),
-            Self::Hidden => (Target::Unreadable, None),
-        }
-    }
-}
-
-impl From<Present> for TargetState {
-    fn from(present: Present) -> Self {
-        match present {
-            Present::Nothing | Present::Other(_) | Present::Hidden | Present::SameToRecheck => {
-                Self::New
-            }
-            Present::SameWithoutReferrers => Self::WithoutReferrers,
-            Present::Same => Self::Unchanged,
-        }
-    }
-}
-
-/// The checks of a target before a push, and their findings.
-pub(super) struct PreflightCheck<'a> {
-    cx: &'a Context,
-    client: &'a Client,
-    registry: &'a Registry,
-    mode: RunMode,
-    create: Option<NewProject>,
-    pub(super) findings: Vec<Finding>,
-    /// Checks that were not possible.
-    unchecked: Vec<String>,
-    harbor: Option<HarborState>,
-    /// The known manifests of destinations.
-    answers: BTreeMap<Destination, Option<HeadManifest>>,
 }
 
 impl<'a> PreflightCheck<'a> {

@@ -125,6 +125,11 @@ pub fn format_missing(missing: &[u32], count: u32) -> String {
     format!("{} of {count} {verb} missing", format_volumes(missing))
 }
 
+/// Whether a number is zero, and so left out.
+pub fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+    *n == N::default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

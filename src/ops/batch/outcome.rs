@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Target, TargetName, WouldMove};
 use crate::{PackForecast, PackOutcome, ProjectReport};
 use hod_oci::{Digest, sum_len};
+use hod_report::amount::is_zero;
 use hod_report::{Diagnose as _, Diagnosis, ErrorClass, chain};
 use hod_transfer::{Resolved, TransferError, Wanted};
 
@@ -265,11 +266,6 @@ impl ImageStatus {
             _ => None,
         }
     }
-}
-
-/// Whether a number is zero, and so left out.
-pub(crate) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
-    *n == N::default()
 }
 
 /// The bytes of an image's blobs and of its referrers', each blob once.

@@ -8,6 +8,7 @@ mod outcome;
 mod plan;
 mod rest;
 pub(crate) mod stale_volumes;
+mod target;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,11 +20,11 @@ use self::extra_files::ExtraFiles;
 pub use self::extra_files::{CarryError, CarryOptions, ExtraFile, OwnTool};
 use self::fill::Looked;
 pub(crate) use self::fill::tell_manifests;
-pub use self::forecast::{PackForecast, ProjectNeed, TargetNeeds, VolumeForecast};
-pub use self::outcome::PackOutcome;
+pub use self::outcome::{PackForecast, PackOutcome, ProjectNeed, TargetNeeds, VolumeForecast};
 pub(crate) use self::plan::with_files;
-use super::CopyOptions;
-use super::target::{CopyTarget, Prepared};
+use self::target::Output;
+pub use self::target::{BundleTarget, Reading};
+use super::target::{CopyOptions, CopyTarget, Prepared};
 use crate::baseline::Baseline;
 use crate::batch::{
     Batch, TargetName, require_file_len, require_other, require_reachable, require_space,
@@ -32,58 +33,10 @@ use crate::batch::{
 use crate::input::OpenInput;
 use crate::written::{self, Checksums, Existing};
 use crate::{Context, Fewer, OpsError, RunMode, base, inventory, platforms};
-use hod_bundle::{Compression, Planned, PlannedFile, Signer};
+use hod_bundle::{Compression, Planned, PlannedFile};
 use hod_fsx::Durability;
 use hod_oci::{Digest, sum_len};
 use hod_transfer::{Resolved, TransferError};
-
-/// A bundle to write.
-///
-/// A blob is hashed while it is copied, unless the store has verified it and it was not changed
-/// since, so that a damaged store is detected here and not at the site. The file appears when it is
-/// complete; equal input gives equal bytes. Unlike a store, which later runs trust, a bundle is
-/// verified by all its readers, so syncing is optional.
-///
-/// An image that cannot be read is left out and has failed; the others are packed. A blob that
-/// fails later fails the whole bundle.
-///
-/// To stdout, a pipe or a device it is written in one pass, and the reader sees an incomplete
-/// bundle when it fails.
-#[derive(Debug, Clone)]
-pub struct BundleTarget {
-    /// The file, or the base of the volumes' names; `-` for stdout. A pipe or a device is written
-    /// from start to end.
-    pub output: PathBuf,
-    /// Receipts, earlier bundles or stores of the target: their content is left out.
-    pub baseline: Vec<PathBuf>,
-    pub compression: Compression,
-    /// Maximum size of a volume in bytes; `None` for one volume of any length.
-    pub volume_size: Option<u64>,
-    /// Of all volumes, write this one only.
-    pub only_volume: Option<u32>,
-    /// The name of the bundle; by default the output's file name.
-    pub name: Option<String>,
-    pub version: Option<String>,
-    /// The signer, if the bundle is to be signed.
-    pub signer: Option<Signer>,
-    /// The time of every member, in seconds since 1970.
-    pub mtime: u64,
-    /// The tool, texts and files that go with the images.
-    pub carry: CarryOptions,
-    /// Whether the file is on the disk, or only in the kernel's hands, when the call returns.
-    pub durability: Durability,
-    pub reading: Reading,
-    pub existing: Existing,
-    pub checksums: Checksums,
-}
-
-/// Which blobs of a store are read and hashed when they are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// Those that were not verified before, or were written since.
-    Unverified,
-    All,
-}
 
 impl BundleTarget {
     /// A bundle in one volume, with the default content only.
@@ -168,14 +121,6 @@ impl BundleTarget {
         let len = sum_len(files.iter().map(|file| file.len));
         require_space(&self.output, len, fewer)
     }
-}
-
-/// The kind of output of a bundle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
-    Files,
-    /// Stdout, a pipe or a device.
-    Stream,
 }
 
 #[async_trait(?Send)]

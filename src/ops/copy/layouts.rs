@@ -9,17 +9,18 @@ mod format;
 mod oci;
 mod oci_archive;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use async_trait::async_trait;
 
 pub use dir::DirLayouts;
 pub use docker_archive::DockerArchive;
-pub use format::LayoutFormat;
+pub use format::{LayoutFormat, LayoutTarget};
 pub use oci::OciLayout;
 pub use oci_archive::OciArchive;
 
-use self::fill::{Looked, Ready};
+use self::fill::Ready;
+use self::format::Looked;
 use super::CopyOptions;
 use super::target::{CopyTarget, Prepared};
 use crate::batch::{
@@ -32,19 +33,6 @@ use hod_fsx::LinkMode;
 use hod_list::RenameRules;
 use hod_store::Store;
 use hod_transfer::{ChosenImage, Keeping, LinkChoice, Plan, Visibility};
-
-/// A layout or archive to copy to; files that another tool may own are not replaced.
-#[derive(Debug)]
-pub struct LayoutTarget {
-    pub path: PathBuf,
-    pub format: &'static dyn LayoutFormat,
-    /// The name of the only image that is copied there.
-    pub image: Option<ChosenImage>,
-    /// How to place blobs that are files; `None` means hardlinks where possible, otherwise copies.
-    pub link: Option<LinkMode>,
-    /// The time of every member of an archive, in seconds since 1970.
-    pub mtime: u64,
-}
 
 #[async_trait(?Send)]
 #[expect(private_interfaces, reason = "only copy calls it")]

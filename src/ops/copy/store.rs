@@ -3,8 +3,9 @@
 mod fill;
 mod replace;
 mod room;
+mod target;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 
@@ -12,8 +13,9 @@ use self::fill::Looked;
 pub(crate) use self::fill::files_besides;
 use self::replace::Replacement;
 use self::room::Sharing;
-use super::CopyOptions;
-use super::target::{CopyTarget, Prepared};
+use self::target::existing;
+pub use self::target::{Others, StoreTarget};
+use super::target::{CopyOptions, CopyTarget, Prepared};
 use crate::batch::{Batch, TargetName, require_other, require_reachable, require_writable};
 use crate::catalog::require_store_path;
 use crate::input::OpenInput;
@@ -23,27 +25,6 @@ use hod_fsx::{Durability, LinkMode};
 use hod_list::RenameRules;
 use hod_store::{Retained, Store};
 use hod_transfer::{OnFailure, Plan, Visibility, publications};
-
-/// A store to copy to; it is created if it does not exist.
-#[derive(Debug)]
-pub struct StoreTarget {
-    pub path: PathBuf,
-    /// How to place blobs that are files.
-    pub link: LinkMode,
-    pub durability: Durability,
-    pub visibility: Visibility,
-    pub others: Others,
-}
-
-/// How to treat images in a tree that are not copied to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Others {
-    /// The copy is refused if there are any.
-    Refuse,
-    Keep,
-    /// They are removed if the source store has them as well.
-    Remove,
-}
 
 impl StoreTarget {
     /// A store that grows and lasts, and in which a later run continues.
@@ -171,14 +152,6 @@ impl CopyTarget for StoreTarget {
         }
         Ok(Box::new(looked))
     }
-}
-
-/// The store, if it exists.
-fn existing(path: &Path) -> Result<Option<Store>, OpsError> {
-    if Store::detect(path)? {
-        return Ok(Some(Store::open(path)?));
-    }
-    Ok(None)
 }
 
 /// Refuses a path where a store cannot be created: a file or a layout.

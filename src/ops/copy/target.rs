@@ -1,18 +1,31 @@
 //! The interface of copy targets: check them, then fill them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::CopyOptions;
 use crate::batch::{Batch, TargetName};
 use crate::input::OpenInput;
 use crate::{BatchOutcome, Context, Input, NotReady, OpsError, RunMode};
 use hod_list::RenameRules;
 use hod_oci::Registry;
 use hod_store::Store;
-use hod_transfer::{ChosenImage, SharedFetch, Sink, Source, Wanted};
+use hod_transfer::{ChosenImage, OnFailure, ReferrerMode, SharedFetch, Sink, Source, Wanted};
+
+/// What to copy, and where to.
+#[derive(Debug)]
+pub struct CopyOptions {
+    pub from: Input,
+    /// One or more.
+    pub targets: Vec<Box<dyn CopyTarget>>,
+    pub renames: RenameRules,
+    pub referrers: ReferrerMode,
+    pub mode: RunMode,
+    pub on_failure: OnFailure,
+    /// The path of the lock, for images that a list names at registries.
+    pub lock: Option<PathBuf>,
+}
 
 /// A target of a copy: one implementation for each kind of endpoint.
 #[async_trait(?Send)]

@@ -1,46 +1,22 @@
 //! The images that a list names at registries.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::origin::Registries;
 use super::patterns::{self, Images};
 use crate::batch::resolve_images;
 use crate::carry::Carry;
 use crate::catalog::{landed, require_apart};
-use crate::platforms::PlatformOptions;
 use crate::preflight::{check_sources, require_access};
-use crate::{Context, OpsError, SourceCheck, SourceKind};
-use hod_list::{Expanded, ImageList, ListEntry, PatternLine, RenameRules};
-use hod_oci::{Digest, ForeignLayers, Registry, RepositoryName, Tag};
+use crate::{Context, OpsError};
+use hod_list::{Expanded, ListEntry, PatternLine, RenameRules};
+use hod_oci::{Digest, Registry, Tag};
 use hod_registry::{Client, ManifestRef, Repo};
 use hod_store::Store;
 use hod_transfer::{
     Destination, Locate, OnFailure, ReferrerMode, Resolution, Source, TransferError, Wanted,
 };
-
-/// Images of registries.
-#[derive(Debug)]
-pub struct Registries {
-    pub list: ImageList,
-    pub client: Client,
-    /// Where names without a registry come from.
-    pub source: Registry,
-    pub platforms: PlatformOptions,
-    pub foreign_layers: ForeignLayers,
-    pub preflight: SourceCheck,
-    pub origin: RegistriesOrigin,
-}
-
-/// What the user named registries by.
-#[derive(Debug, Clone)]
-pub struct RegistriesOrigin {
-    pub kind: SourceKind,
-    /// As the user wrote it.
-    pub word: PathBuf,
-    /// Of a registry: the prefix that its images are below.
-    pub prefix: Option<RepositoryName>,
-}
 
 impl Registries {
     /// The images under the names that `renames` gives them; without rules, those that the list

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::SourceKind;
-use super::{Group, Inventoried, Inventory, is_readable_config, platform_in};
+use super::content::{Group, Inventoried, Inventory, is_readable_config, platform_in};
 use hod_bundle::{Bundle, BundleImage, BundleManifest};
 use hod_oci::{Digest, ManifestBody, ReferrerTag, ReferrerTagKind, RepositoryName};
 use hod_transfer::{Location, Source};

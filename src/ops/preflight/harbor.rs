@@ -4,76 +4,27 @@
 mod immutable;
 mod missing;
 mod quota;
+mod state;
 
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 
-use super::{Check, Finding, PreflightCheck, Present, ProjectReport, proxy_cache};
+use super::check::{PreflightCheck, Present};
+use super::{Check, Finding, proxy_cache};
 use hod_oci::{Registry, RepositoryName};
-use hod_registry::{Harbor, Probe, Project, ProjectKind, RegistryError, SystemInfo};
+use hod_registry::{Harbor, Probe, Project, ProjectKind, RegistryError};
 use hod_report::chain;
-use hod_transfer::{Destination, Plan, RegistrySink};
+use hod_transfer::{Plan, RegistrySink};
 pub(crate) use missing::would_create;
 use quota::Needs;
-
-/// Number of concurrent requests.
-const ASK_AT_ONCE: usize = 8;
+pub(super) use state::HarborState;
+pub use state::ProjectReport;
+use state::{ASK_AT_ONCE, Presence, project_name};
 
 /// Maximum length of a repository's name, in characters: the registry behind Harbor allows 255
 /// including a host.
 const REPOSITORY_LEN_MAX: usize = 245;
-
-/// The known state of a Harbor.
-pub(super) struct HarborState {
-    harbor: Harbor,
-    /// By name; without those whose name Harbor does not allow.
-    projects: BTreeMap<String, (Project, Presence)>,
-    info: Option<SystemInfo>,
-}
-
-/// Whether a project exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    There,
-    Created,
-    /// It does not exist, and is created if there are no other findings.
-    WouldBeCreated,
-    Missing,
-    /// This login may not know.
-    Unknown,
-    /// Nothing may be pushed into it, and so nothing in it is asked for.
-    Closed,
-}
-
-impl HarborState {
-    /// Whether the destination's project exists, as far as is known.
-    pub(super) fn is_there(&self, destination: &Destination) -> bool {
-        let name = project_name(&destination.repository);
-        let known = name.and_then(|name| self.projects.get(name));
-        known.is_some_and(|(_, presence)| matches!(presence, Presence::There | Presence::Unknown))
-    }
-
-    /// The projects that were created, or would be.
-    pub(super) fn created(&self) -> Vec<ProjectReport> {
-        let of = |(name, (_, presence)): (&String, &(Project, Presence))| {
-            let created = match presence {
-                Presence::Created => true,
-                Presence::WouldBeCreated => false,
-                _ => return None,
-            };
-            Some(ProjectReport {
-                project: name.clone(),
-                created,
-            })
-        };
-        self.projects.iter().filter_map(of).collect()
-    }
-}
-
-fn project_name(repository: &RepositoryName) -> Option<&str> {
-    repository.as_str().split_once('/').map(|(name, _)| name)
-}
 
 impl PreflightCheck<'_> {
     pub(super) async fn check_harbor(&mut self, harbor: Harbor, plan: &Plan) {

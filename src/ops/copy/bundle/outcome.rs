@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::batch::is_zero;
+use crate::OpsError;
 use crate::written::WrittenFile;
 use hod_bundle::KeyId;
 use hod_oci::Digest;
+use hod_report::amount::is_zero;
 
 /// A written bundle.
 #[derive(Debug, Clone, Serialize)]
@@ -39,4 +40,59 @@ pub struct PackOutcome {
     /// Extra files of the source bundle that were not packed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
+}
+
+/// The expected result of packing. Nothing was written.
+#[derive(Debug, Serialize)]
+pub struct PackForecast {
+    /// The files that would be written.
+    pub volumes: Vec<VolumeForecast>,
+    /// Total bytes; for a compressed bundle before compression, which is about the same.
+    pub bytes: u64,
+    pub n_images: usize,
+    pub n_blobs: usize,
+    /// Configs and layers that would be left out, since the target has them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_blobs: usize,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_bytes: u64,
+    /// Additional bytes that packing each image separately would cost.
+    pub shared_bytes: u64,
+    /// Free bytes at the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    pub target: TargetNeeds,
+    /// Why packing would be refused.
+    #[serde(skip)]
+    pub refusal: Option<OpsError>,
+}
+
+/// A file that would be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VolumeForecast {
+    pub path: PathBuf,
+    pub bytes: u64,
+}
+
+/// The space that the target requires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetNeeds {
+    /// Space for all volumes: they are pushed without unpacking, or one after the other if there is
+    /// not enough space.
+    pub bundle_bytes: u64,
+    /// Room in a registry, or for `hod unpack`: every blob once.
+    pub registry_bytes: u64,
+    /// The largest blob, which every proxy before the registry must let pass.
+    pub largest_blob_bytes: u64,
+    /// Space by project, because quotas apply to projects; a blob counts in every project that has
+    /// it, even if the target has it elsewhere.
+    pub projects: Vec<ProjectNeed>,
+}
+
+/// The space that a project needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProjectNeed {
+    pub project: String,
+    pub bytes: u64,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::fill::{Filler, Looked};
+use super::format::{Filler, Looked};
 use crate::copy::target::Feed;
 use crate::{Catalog, Context, OpsError, OutputError};
 use hod_layout::LayoutError;

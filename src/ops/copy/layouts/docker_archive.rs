@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 
 use super::LayoutFormat;
 use super::archive::{self, Archive, Archiver};
-use super::fill::{Filler, Looked};
+use super::format::{Filler, Looked};
 use crate::batch::Batch;
 use crate::input::OpenInput;
 use crate::{Context, OpsError};

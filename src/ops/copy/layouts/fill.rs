@@ -1,38 +1,13 @@
 //! Filling layouts.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::LayoutTarget;
+use super::format::{Filler, Looked};
 use crate::batch::{Batch, WouldMove};
-use crate::copy::CopyOptions;
 use crate::copy::target::{Feed, Prepared};
-use crate::{BatchOutcome, Context, OpsError};
-use hod_transfer::{LinkChoice, Source};
-
-/// A layout or archive that was looked at.
-pub(super) struct Looked<'a> {
-    pub(super) cx: &'a Context,
-    pub(super) target: &'a LayoutTarget,
-    pub(super) options: &'a CopyOptions,
-    pub(super) source: Arc<dyn Source>,
-    pub(super) batch: Batch,
-    pub(super) link: LinkChoice,
-}
-
-/// Fills a format.
-#[async_trait(?Send)]
-pub(super) trait Filler: Send {
-    /// Creates the directories that must exist before anything moves.
-    async fn begin(&mut self, _: &mut Looked<'_>) -> Result<(), OpsError> {
-        Ok(())
-    }
-
-    /// Moves and publishes the images of a plan that is not empty.
-    async fn fill(&mut self, looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError>;
-}
+use crate::{BatchOutcome, OpsError};
 
 /// The same with what fills it.
 pub(super) struct Ready<'a> {

@@ -1,14 +1,51 @@
 //! The interface to one image format of other tools.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::fill::Filler;
 use crate::batch::Batch;
+use crate::copy::target::{CopyOptions, Feed};
 use crate::input::OpenInput;
 use crate::{Context, OpsError};
-use hod_transfer::{Plan, Source};
+use hod_fsx::LinkMode;
+use hod_transfer::{ChosenImage, LinkChoice, Plan, Source};
+
+/// A layout or archive to copy to; files that another tool may own are not replaced.
+#[derive(Debug)]
+pub struct LayoutTarget {
+    pub path: PathBuf,
+    pub format: &'static dyn LayoutFormat,
+    /// The name of the only image that is copied there.
+    pub image: Option<ChosenImage>,
+    /// How to place blobs that are files; `None` means hardlinks where possible, otherwise copies.
+    pub link: Option<LinkMode>,
+    /// The time of every member of an archive, in seconds since 1970.
+    pub mtime: u64,
+}
+
+/// A layout or archive that was looked at.
+pub(super) struct Looked<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) target: &'a LayoutTarget,
+    pub(super) options: &'a CopyOptions,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) batch: Batch,
+    pub(super) link: LinkChoice,
+}
+
+/// Fills a format.
+#[async_trait(?Send)]
+pub(super) trait Filler: Send {
+    /// Creates the directories that must exist before anything moves.
+    async fn begin(&mut self, _: &mut Looked<'_>) -> Result<(), OpsError> {
+        Ok(())
+    }
+
+    /// Moves and publishes the images of a plan that is not empty.
+    async fn fill(&mut self, looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError>;
+}
 
 /// A format of images for other tools.
 #[async_trait(?Send)]

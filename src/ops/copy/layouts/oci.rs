@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::LayoutFormat;
-use super::fill::{Filler, Looked};
+use super::format::{Filler, Looked};
 use crate::batch::Batch;
 use crate::copy::target::Feed;
 use crate::{Context, OpsError, platforms};

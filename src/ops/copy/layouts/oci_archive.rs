@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::archive::{self, Archive, Archiver};
-use super::fill::{Filler, Looked};
+use super::format::{Filler, Looked};
 use super::{LayoutFormat, oci};
 use crate::batch::Batch;
 use crate::{Context, OpsError, platforms};

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt as _;
 
-use super::super::{Check, Finding, PreflightCheck};
-use super::{ASK_AT_ONCE, project_name};
+use super::super::check::PreflightCheck;
+use super::super::{Check, Finding};
+use super::state::{ASK_AT_ONCE, project_name};
 use hod_oci::RepositoryName;
 use hod_registry::{Harbor, Project};
 use hod_report::amount::format_len;
