@@ -23,7 +23,7 @@ pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,14 +161,6 @@ pub(crate) fn retry_policy(args: &RegistryArgs) -> RetryPolicy {
             ..usual
         },
     }
-}
-
-/// The text of a file that is one.
-fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CommandError> {
-    hod_list::decode(bytes).map_err(|source| CommandError::NotText {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// The rename rules, with the prefix of a push's target.

@@ -185,7 +185,9 @@ fn what_is_in_the_store_goes_all_the_way() {
     registry.add("win/app:1", &image(&[url]));
     let without = pull(&env, &registry, "").success();
     assert!(
-        without.stderr.contains("note: win/app:1: 1 foreign layer")
+        without
+            .stderr
+            .contains("note: win/app:1: left out 1 foreign layer")
             && without.stderr.contains("`--foreign-layers`"),
         "{}",
         without.stderr

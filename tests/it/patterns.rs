@@ -343,7 +343,7 @@ fn a_registry_with_endless_tags_does_not_fill_the_memory() {
         ])
     };
     let refused = pull("app/web:*").exits(5);
-    let expect = "app/web:*: 10001 tags match, and at most 10000 are taken";
+    let expect = "app/web:*: 10001 tags match, but at most 10000 are allowed";
     assert!(refused.stderr.contains(expect), "{}", refused.stderr);
     assert!(
         pull("app/web:* limit=1")

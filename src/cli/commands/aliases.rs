@@ -1,6 +1,6 @@
 //! The short names of the user's `registries.conf`.
 
-use super::Session;
+use super::session::Session;
 use hod_list::{Destination, ImageList, ListLine};
 use hod_registry::RegistriesConf;
 use hod_report::Event;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{CommandError, settings};
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use hod_bundle::Compression;
 use hod_ops::BundleTarget;
 

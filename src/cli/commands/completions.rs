@@ -2,8 +2,9 @@
 
 use clap::CommandFactory as _;
 
-use super::{CommandError, Exit};
+use crate::cli::Exit;
 use crate::cli::args::{Cli, CompletionsArgs};
+use crate::cli::error::CommandError;
 use crate::cli::ui::Printer;
 
 pub(super) fn run(printer: &Printer, args: &CompletionsArgs) -> Result<Exit, CommandError> {

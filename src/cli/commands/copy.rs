@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 pub(super) use self::local::local;
 use super::input::{LoginFor, Reading};
 use super::outcome::{self, Asked, Wording};
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::{CopyArgs, RegistryArgs};
+use crate::cli::error::CommandError;
 use crate::cli::results::Results;
+use crate::cli::settings;
 use hod_ops::{BatchOutcome, Context, CopyOptions, Input, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {

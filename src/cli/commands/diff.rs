@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use super::input::{self, Reading};
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::DiffArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
 use hod_list::RenameRules;
 use hod_oci::{Digest, Registry};

@@ -1,7 +1,10 @@
 //! `hod doctor`
 
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::DoctorArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::settings::{ClientFor, Reach, Side, UseConf};
 use crate::cli::ui::{Align, ResultFormat, Table};
 use hod_ops::{DoctorOptions, ObservationStatus};

@@ -6,9 +6,13 @@ use clap::ValueEnum as _;
 
 use super::input::Reading;
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, input, settings};
+use super::session::Session;
+use super::{copy, input};
+use crate::cli::Exit;
 use crate::cli::args::{ExportArgs, FormatArg, transport};
+use crate::cli::error::CommandError;
 use crate::cli::results::Results;
+use crate::cli::settings;
 use hod_ops::{CopyOptions, Input, SourceCheck};
 use hod_transfer::{ChosenImage, Endpoint, Transport};
 

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::input::Place;
-use super::{CommandError, Session, settings};
+use super::session::Session;
 use crate::cli::args::{PreflightArgs, RegistryArgs, UploadArgs};
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use hod_oci::Registry;
 use hod_ops::{CopyTarget, Preflight, Recheck, RegistryTarget};

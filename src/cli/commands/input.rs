@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
-use super::{CommandError, Session, aliases, locked, settings};
+use super::session::Session;
+use super::{aliases, locked};
 use crate::cli::args::{LookArgs, NameSourceArgs, OnlyArgs, RegistryArgs};
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
 use hod_list::{Destination, ImageList, IndexChoice, ListLine, RenameRules};
 use hod_oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};

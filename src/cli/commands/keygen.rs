@@ -1,7 +1,10 @@
 //! `hod keygen`
 
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::KeygenArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::ResultFormat;
 use hod_bundle::Password;
 use hod_ops::KeygenOptions;

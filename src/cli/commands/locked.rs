@@ -1,6 +1,6 @@
 //! Options that contradict a lock, and registries that a lock cannot name.
 
-use super::CommandError;
+use crate::cli::error::CommandError;
 use hod_list::{ImageList, IndexChoice, LineOptions, ListEntry, ListLine};
 use hod_oci::{ForeignLayers, PlatformChoice, Reference, ReferrerMode, Registry};
 use hod_ops::PlatformOptions;

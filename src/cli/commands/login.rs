@@ -2,8 +2,11 @@
 
 use std::io::IsTerminal as _;
 
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::LoginArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::terminal::{self, Echo};
 use hod_oci::{Registry, RepositoryName};

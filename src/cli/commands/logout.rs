@@ -1,7 +1,10 @@
 //! `hod logout`
 
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::LogoutArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::format_count;
 use hod_ops::{LogoutOptions, LogoutScope};
 

@@ -1,8 +1,11 @@
 //! `hod ls`
 
 use super::input::Reading;
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::{ByArg, LsArgs};
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
 use hod_oci::Digest;
 use hod_ops::ImagesOutcome;

@@ -1,7 +1,11 @@
 //! `hod bundle merge`
 
-use super::{CommandError, Exit, Session, settings, written};
+use super::session::Session;
+use super::written;
+use crate::cli::Exit;
 use crate::cli::args::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_fsx::Durability;
 use hod_ops::{MergeOptions, Prefer};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Session;
+use super::session::Session;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::results::{Results, Run};

@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::bundle::bundle;
 use super::outcome::{self, Asked, Wording};
+use super::session::Session;
 use super::written::{self, left_out};
-use super::{CommandError, Exit, Session, copy, input, locked, settings};
+use super::{copy, input, locked};
+use crate::cli::Exit;
 use crate::cli::args::PackArgs;
+use crate::cli::error::CommandError;
 use crate::cli::results::Results;
+use crate::cli::settings;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_fsx::Durability;
 use hod_oci::Registry;

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use super::input::Reading;
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, locked, settings};
+use super::session::Session;
+use super::{copy, locked};
+use crate::cli::Exit;
 use crate::cli::args::PullArgs;
+use crate::cli::error::CommandError;
 use crate::cli::results::Results;
+use crate::cli::settings;
 use hod_oci::{Platform, PlatformChoice};
 use hod_ops::{CopyOptions, Input, SourceCheck, StoreTarget};
 

@@ -5,9 +5,13 @@ use std::path::Path;
 use super::filling::Filling;
 use super::input::{LoginFor, Reading};
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, input, settings};
+use super::session::Session;
+use super::{copy, input};
+use crate::cli::Exit;
 use crate::cli::args::PushArgs;
+use crate::cli::error::CommandError;
 use crate::cli::results::Results;
+use crate::cli::settings;
 use hod_oci::{ReferenceError, Registry, RepositoryName};
 use hod_ops::{CopyOptions, SourceCheck};
 

@@ -1,8 +1,12 @@
 //! `hod receipt`
 
 use super::input::{self, Reading};
-use super::{CommandError, Exit, Session, outcome, settings};
+use super::outcome;
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::ReceiptArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::ui::{ResultFormat, format_count};
 use hod_fsx::ResultFile;

@@ -1,9 +1,13 @@
 //! `hod select`
 
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, input, locked, settings};
+use super::session::Session;
+use super::{copy, input, locked};
+use crate::cli::Exit;
 use crate::cli::args::SelectArgs;
+use crate::cli::error::CommandError;
 use crate::cli::results::Results;
+use crate::cli::settings;
 use hod_fsx::Durability;
 use hod_oci::Registry;
 use hod_ops::{CopyOptions, Input, Others, StoreTarget};

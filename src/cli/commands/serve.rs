@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::Printer;
 use hod_fsx::AppendFile;
 use hod_ops::{Exposure, ServeOptions};

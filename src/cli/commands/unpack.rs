@@ -1,9 +1,13 @@
 //! `hod unpack`
 
 use super::outcome::Wording;
-use super::{CommandError, Exit, Session, copy, input, settings};
+use super::session::Session;
+use super::{copy, input};
+use crate::cli::Exit;
 use crate::cli::args::UnpackArgs;
+use crate::cli::error::CommandError;
 use crate::cli::results::Results;
+use crate::cli::settings;
 use hod_ops::{CopyOptions, StoreTarget};
 use hod_transfer::{OnFailure, Visibility};
 

@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use super::input::Reading;
-use super::{CommandError, Exit, Session, outcome, settings};
+use super::outcome;
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::VerifyArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::{ResultFormat, format_count, format_duration, format_len};
 use hod_ops::{Depth, Extent, VerifyOptions, VerifyOutcome};
 use hod_report::Diagnose as _;

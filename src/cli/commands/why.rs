@@ -1,8 +1,11 @@
 //! `hod why`
 
 use super::input::Reading;
-use super::{CommandError, Exit, Session, settings};
+use super::session::Session;
+use crate::cli::Exit;
 use crate::cli::args::WhyArgs;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_ops::{Use, WhyOptions, WhyOutcome};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Session;
+use super::session::Session;
 use crate::cli::ui::{OutputError, format_count, format_len};
 use hod_bundle::KeyId;
 use hod_oci::Digest;

@@ -53,3 +53,11 @@ fn given(by: &'static str, path: &Path, source: hod_fsx::Error) -> CommandError 
         source,
     }
 }
+
+/// The text of a file that is one.
+pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, CommandError> {
+    hod_list::decode(bytes).map_err(|source| CommandError::NotText {
+        path: path.to_owned(),
+        source,
+    })
+}

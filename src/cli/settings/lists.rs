@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::environment::apart;
-use super::text;
+use super::given::text;
 use crate::cli::args::{ListArgs, OnlyArgs};
 use crate::cli::error::{CommandError, STORE};
 use hod_list::{ImageList, ListSource};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::args::{BundleArgs, SignArgs};
 use super::super::error::CommandError;
 use super::environment::{config_home, environment, required_text};
-use super::given::{read_given, require_directory};
+use super::given::{self, read_given, require_directory};
 use super::{ask_hidden, password_stdin};
 use hod_bundle::{
     KEY_LEN_MAX, KeyError, Password, PublicKey, ReadOptions, SecretKey, SignHelper, Signer, Trust,
@@ -106,7 +106,7 @@ fn given_key(name: &'static str, given: &str) -> Result<PublicKey, CommandError>
 }
 
 fn public_key(path: &Path, bytes: Vec<u8>) -> Result<PublicKey, CommandError> {
-    let key = super::text(path, bytes)?.parse();
+    let key = given::text(path, bytes)?.parse();
     key.map_err(|source| key_error(path, source))
 }
 
@@ -132,7 +132,7 @@ pub(crate) async fn signer(
     let (path, content) = match given {
         Some(path) => {
             let path = super::path::path(by, OsStr::new(&path))?;
-            let content = super::text(&path, read_given(by, &path, KEY_LEN_MAX)?)?;
+            let content = given::text(&path, read_given(by, &path, KEY_LEN_MAX)?)?;
             (path, content)
         }
         None => match required_text("HOD_SIGN_KEY_DATA")? {

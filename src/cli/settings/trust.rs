@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
 use super::environment::{config_home, environment};
-use super::given::read_given;
+use super::given::{read_given, text};
 use super::path::path;
 use hod_registry::{
     Aliases, CaFile, CertificatesError, ConfFile, ProxyOptions, ProxyVariable, RegistriesConf,
@@ -134,11 +134,7 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
             hod_fsx::try_read(&path, CONF_LEN_MAX)?
         };
         if let Some(bytes) = bytes {
-            texts.push((
-                path.display().to_string(),
-                super::text(&path, bytes)?,
-                aliases,
-            ));
+            texts.push((path.display().to_string(), text(&path, bytes)?, aliases));
         }
     }
     let files: Vec<ConfFile<'_>> = texts

@@ -1,5 +1,6 @@
 //! A bundle as a target.
 
+mod carry_error;
 mod elf;
 mod extra_files;
 mod fill;
@@ -15,9 +16,10 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+pub use self::carry_error::CarryError;
 pub use self::elf::NotATool;
 use self::extra_files::ExtraFiles;
-pub use self::extra_files::{CarryError, CarryOptions, ExtraFile, OwnTool};
+pub use self::extra_files::{CarryOptions, ExtraFile, OwnTool};
 use self::fill::Looked;
 pub(crate) use self::fill::tell_manifests;
 pub use self::outcome::{PackForecast, PackOutcome, ProjectNeed, TargetNeeds, VolumeForecast};

@@ -84,7 +84,7 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
         ("--file empty=a", "does not contain files"),
         ("--file none=a", "not found"),
         ("--file f", "expected a file and its path"),
-        ("--tool f", "it is no Linux program"),
+        ("--tool f", "it is not a Linux program"),
         (&format!("--tool {dynamic}"), "it is dynamically linked"),
         ("--set 1=2", "expected `KEY=VALUE`"),
         ("--template-dir none", "not found"),
@@ -119,7 +119,7 @@ fn templates_and_settings_fill_the_texts() {
     env.write("t/README.txt", "a\n{{ set.nothing }}\n");
     contains(
         &env.run_line(line).exits(2),
-        "template `README.txt`, line 2, does not work",
+        "template `README.txt`, line 2, cannot be rendered",
     );
 }
 
@@ -132,7 +132,7 @@ fn a_dynamic_hod_is_not_carried_and_a_static_one_is() {
         "did not add this hod to the bundle: it is dynamically linked",
     );
     contains(&output, "make dist");
-    assert!(member(&env, "a.tar", "README.txt").contains("contains no hod"));
+    assert!(member(&env, "a.tar", "README.txt").contains("does not contain hod"));
     let pack = |bundle: &str| {
         let mut command = env.command(static_hod().to_str().unwrap());
         finish(command.args(["pack", "store", "--name", "n", "--output", bundle])).success()

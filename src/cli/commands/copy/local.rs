@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::super::bundle::bundle;
-use super::super::{CommandError, settings};
+use crate::cli::error::CommandError;
+use crate::cli::settings;
 use hod_fsx::LinkMode;
 use hod_ops::{
     CopyTarget, DirLayouts, DockerArchive, LayoutFormat, LayoutTarget, OciArchive, OciLayout,

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::super::filling::Filling;
 use super::super::input::{Place, endpoint, place};
-use super::super::{CommandError, Session};
+use super::super::session::Session;
 use super::local::local;
 use crate::cli::args::CopyArgs;
+use crate::cli::error::CommandError;
 use crate::cli::error::TargetError;
 use hod_fsx::LinkMode;
 use hod_ops::{Catalog, CopyTarget, OpsError};
