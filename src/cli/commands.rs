@@ -23,6 +23,7 @@ mod receipt;
 mod select;
 mod serve;
 mod session;
+mod target;
 mod unpack;
 mod verify;
 mod why;

@@ -226,6 +226,10 @@ fn flags_narrow_every_source() {
         let _ = env
             .run_line(&format!("verify {word} --platform linux/amd64"))
             .success();
+        // An image for other platforms is not damaged.
+        let _ = env
+            .run_line(&format!("verify {word} --platform linux/riscv64"))
+            .exits(3);
     }
     // Both sides of a comparison are narrowed.
     let found = site.json(&format!(

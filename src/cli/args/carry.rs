@@ -93,6 +93,10 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
             && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     match text.split_once('=') {
+        // Texts put it in front of paths, and in URLs of their own.
+        Some(("registry", value)) if value.contains("://") => {
+            Err("write the registry without `https://`, such as `harbor.corp`".to_owned())
+        }
         Some((key, value)) if is_name(key) => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected `KEY=VALUE`, with letters, digits and `_` in the key".to_owned()),
     }

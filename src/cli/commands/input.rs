@@ -430,7 +430,7 @@ pub(super) fn stated(word: PathBuf) -> Result<(PathBuf, Stated), CommandError> {
 /// The registry of an argument, and the prefix for names there.
 pub(super) fn place(text: &str) -> Result<Place, ReferenceError> {
     let text = text.strip_prefix("docker://").unwrap_or(text);
-    super::push::target(text)
+    super::target::target(text)
 }
 
 /// Gives the images of a list the names that a push with these rules gives them.

@@ -121,7 +121,7 @@ async fn ask(echo: Echo) -> Result<String, CommandError> {
 pub(super) fn registry_name(
     text: &str,
 ) -> Result<(Registry, Option<RepositoryName>), CommandError> {
-    super::push::target(text).map_err(|source| CommandError::RegistryName {
+    super::target::target(text).map_err(|source| CommandError::RegistryName {
         text: text.to_owned(),
         source,
     })

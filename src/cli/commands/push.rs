@@ -12,7 +12,6 @@ use crate::cli::args::PushArgs;
 use crate::cli::error::CommandError;
 use crate::cli::results::Results;
 use crate::cli::settings;
-use hod_oci::{ReferenceError, Registry, RepositoryName};
 use hod_ops::{CopyOptions, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, CommandError> {
@@ -69,7 +68,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
 fn require_source_first(args: &PushArgs) -> Result<(), CommandError> {
     let is_there = |path: &Path| hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some());
     match args.source.to_str() {
-        Some(text) if target(text).is_ok() => {
+        Some(text) if super::target::target(text).is_ok() => {
             let is_swapped = !is_there(&args.source) && is_there(Path::new(&args.target));
             if is_swapped && !hod_fsx::is_stdin(&args.source) {
                 return Err(CommandError::RegistryAsSource {
@@ -80,42 +79,5 @@ fn require_source_first(args: &PushArgs) -> Result<(), CommandError> {
             Ok(())
         }
         _ => Ok(()),
-    }
-}
-
-pub(super) fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {
-    let text = text.trim_end_matches('/');
-    match text.split_once('/') {
-        Some((registry, prefix)) => Ok((registry.parse()?, Some(prefix.parse()?))),
-        None => Ok((text.parse()?, None)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::target;
-
-    #[test]
-    fn targets_are_a_registry_and_a_prefix() {
-        #[track_caller]
-        fn check(text: &str, expect: Option<(&str, &str)>) {
-            let got = target(text).ok().map(|(registry, prefix)| {
-                (
-                    registry.to_string(),
-                    prefix.map(|p| p.to_string()).unwrap_or_default(),
-                )
-            });
-            let expect = expect.map(|(r, p)| (r.to_owned(), p.to_owned()));
-            assert_eq!(got, expect, "{text}");
-        }
-        check("harbor.corp", Some(("harbor.corp", "")));
-        check("harbor.corp:8443/", Some(("harbor.corp:8443", "")));
-        check(
-            "harbor.corp/offline/site-a",
-            Some(("harbor.corp", "offline/site-a")),
-        );
-        check("https://harbor.corp", None);
-        check("harbor.corp/Offline", None);
-        check("", None);
     }
 }

@@ -235,6 +235,10 @@ impl State {
 
 /// Returns true if content is missing or wrong; false if a registry only cannot be read now.
 fn is_finding(error: &TransferError) -> bool {
+    // That an image is for other platforms says nothing about its content.
+    if matches!(error, TransferError::NoPlatform { .. }) {
+        return false;
+    }
     match error.diagnose().class {
         ErrorClass::Auth | ErrorClass::Network | ErrorClass::RateLimit | ErrorClass::Server => {
             false

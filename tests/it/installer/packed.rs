@@ -87,6 +87,7 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
         ("--tool f", "it is not a Linux program"),
         (&format!("--tool {dynamic}"), "it is dynamically linked"),
         ("--set 1=2", "expected `KEY=VALUE`"),
+        ("--set registry=https://h.io", "without `https://`"),
         ("--template-dir none", "not found"),
     ] {
         let output = env

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::super::session::Session;
 use super::super::written::left_out;
-use super::{CommandError, Session};
+use crate::cli::error::CommandError;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_ops::{PackForecast, TargetNeeds};
 
