@@ -427,3 +427,27 @@ fn a_list_that_a_person_wrote_is_not_replaced_by_what_is_left_of_it() {
         assert_eq!(env.read("retry.txt"), before, "{line}");
     }
 }
+
+/// The document of a run says how it ended, whatever else it says.
+#[test]
+fn the_document_agrees_with_the_exit_code() {
+    let (env, source) = three();
+    let line = pull_line(&source, "list.txt");
+    // The images are done, and a file that was asked for is not written.
+    let output = env.run_line(&format!("--json {line} --digest-file /dev/full"));
+    let found: Value = serde_json::from_str(&output.exits(1).stdout).unwrap();
+    assert_eq!(found["exit"], 1, "{found}");
+    assert_eq!(found["error"]["class"], "space", "{found}");
+    assert_eq!(found["images"].as_array().unwrap().len(), 3);
+
+    // A bundle of those that can be read.
+    let current =
+        env.path("store/docker/registry/v2/repositories/app/b/_manifests/tags/1/current/link");
+    hod_fsx::write_file(&current, b"garbage").unwrap();
+    let output = env.run_line("--json pack store --output b.tar --no-tool");
+    let found: Value = serde_json::from_str(&output.exits(3).stdout).unwrap();
+    assert_eq!(found["exit"], 3, "{found}");
+    let images = found["images"].as_array().unwrap();
+    assert_eq!(images.len(), 1, "{found}");
+    assert_eq!(images[0]["status"], "failed");
+}

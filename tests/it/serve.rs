@@ -258,11 +258,8 @@ fn while_serving(store: Store, options: ServeOptions, work: impl FnOnce(&str)) {
     });
     work(&host);
     stop.send(()).unwrap();
+    // Its listener is gone with it. The port is not asked: another test may have it by now.
     server.join().unwrap();
-    assert!(
-        std::net::TcpStream::connect(&host).is_err(),
-        "it listens after its end"
-    );
 }
 
 #[test]

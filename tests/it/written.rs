@@ -212,7 +212,7 @@ fn slips_that_would_change_nothing_are_refused() {
     assert!(gzip.unwrap().success());
     let said = env.run_line("ls one.tar.gz").exits(2).stderr;
     assert!(
-        said.contains("is compressed with gzip\n\nhint: Decompress it first with `gunzip`."),
+        said.contains("is compressed with gzip") && said.contains("`gunzip`"),
         "{said}"
     );
     env.write("one.tar.xz", b"\xfd7zXZ\0and more");

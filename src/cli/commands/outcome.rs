@@ -81,7 +81,7 @@ pub(super) async fn finish(
     let written = write(session, found.as_ref(), asked).await;
     match found {
         Ok(found) => {
-            let exit = print(session, wording, &found)?;
+            let exit = print(session, wording, &found, written.as_ref().err())?;
             written.map(|()| exit)
         }
         Err(error) => {
@@ -144,13 +144,13 @@ fn print(
     session: &Session<'_>,
     wording: Wording,
     outcome: &BatchOutcome,
+    unwritten: Option<&CommandError>,
 ) -> Result<Exit, CommandError> {
     session.progress.finish();
     let printer = session.printer;
     let totals = session.progress.totals();
     let exit = Exit::of_batch(outcome);
-    let advice = (exit != Exit::Done).then(|| advice(wording.mode, outcome));
-    let advice = advice.flatten();
+    let advice = advice_at(exit, wording.mode, outcome);
     match printer.format() {
         ResultFormat::Json => {
             let document = Document {
@@ -165,7 +165,10 @@ fn print(
                 present_bytes: totals.present_len,
                 seconds: totals.elapsed.as_secs_f64(),
             };
-            session.document_of(&document, exit, advice.as_deref())?;
+            match unwritten {
+                Some(error) => session.document_without_files(&document, error)?,
+                None => session.document_of(&document, exit, advice.as_deref())?,
+            }
         }
         ResultFormat::Text => print_images(session, wording.mode, outcome)?,
     }
@@ -387,6 +390,13 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
 }
 
 /// Advice about the failures, without duplicates.
+/// The hint of a run that ends with `exit`.
+pub(super) fn advice_at(exit: Exit, mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
+    (exit != Exit::Done)
+        .then(|| advice(mode, outcome))
+        .flatten()
+}
+
 fn advice(mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
     let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);

@@ -4,6 +4,8 @@ mod forecast;
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::bundle::bundle;
 use super::outcome::{self, Asked, Wording};
 use super::session::Session;
@@ -17,7 +19,10 @@ use crate::cli::settings;
 use crate::cli::ui::{ResultFormat, format_count, format_len};
 use hod_fsx::Durability;
 use hod_oci::Registry;
-use hod_ops::{BundleTarget, CopyOptions, Input, OpsError, PackOutcome, Reading, RunMode};
+use hod_ops::{
+    BatchOutcome, BundleTarget, CopyOptions, ImageReport, Input, OpsError, PackOutcome, Reading,
+    RunMode,
+};
 use hod_transfer::Stated;
 
 const WORDING: Wording = Wording {
@@ -76,7 +81,8 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
     }
     let written = outcome::write(session, Ok(&found), asked).await;
     if let Some(packed) = found.bundles.first() {
-        print(session, packed, args.only_volume)?;
+        let unwritten = written.as_ref().err();
+        print(session, &found, unwritten, packed, args.only_volume)?;
     }
     let exit = outcome::print_failures(session, wording, &found);
     written.map(|()| exit)
@@ -191,15 +197,40 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
     })
 }
 
+/// The document of a bundle.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    packed: &'a PackOutcome,
+    /// The images that are not in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<&'a ImageReport>,
+}
+
 fn print(
     session: &Session<'_>,
+    outcome: &BatchOutcome,
+    unwritten: Option<&CommandError>,
     packed: &PackOutcome,
     only_volume: Option<u32>,
 ) -> Result<(), CommandError> {
     session.progress.finish();
     let printer = session.printer;
     match printer.format() {
-        ResultFormat::Json => session.document(packed)?,
+        ResultFormat::Json => {
+            let images = outcome.images.iter();
+            let images = images.filter(|image| image.status.error().is_some());
+            let document = Document {
+                packed,
+                images: images.collect(),
+            };
+            let exit = Exit::of_batch(outcome);
+            let hint = outcome::advice_at(exit, WORDING.mode, outcome);
+            match unwritten {
+                Some(error) => session.document_without_files(&document, error)?,
+                None => session.document_of(&document, exit, hint.as_deref())?,
+            }
+        }
         // The path of the bundle.
         ResultFormat::Text if hod_fsx::is_stream(&packed.path).unwrap_or(false) => {}
         ResultFormat::Text => {

@@ -9,11 +9,12 @@ use serde::Serialize;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::results::Failure;
 use crate::cli::ui::{OutputError, Printer, ProgressReporter};
 use hod_bundle::ReadOptions;
 use hod_ops::Context;
 use hod_registry::Drain;
-use hod_report::Reporter;
+use hod_report::{Diagnose as _, Reporter};
 use hod_retry::RetryPolicy;
 
 /// How long an interrupted command waits for chunks: less than systemd grants (90 s), and enough
@@ -93,6 +94,22 @@ impl Session<'_> {
             result,
             exit: (exit != Exit::Done).then(|| exit.code()),
             hint,
+            error: None,
+            warnings: self.progress.warnings(),
+        })
+    }
+
+    /// As [`Session::document`], for a run whose files could not be written.
+    pub(super) fn document_without_files(
+        &self,
+        result: &impl Serialize,
+        error: &CommandError,
+    ) -> Result<(), OutputError> {
+        self.printer.document(&Document {
+            result,
+            exit: Some(Exit::of(&error.diagnose()).code()),
+            hint: None,
+            error: Some(Failure::of_run(error)),
             warnings: self.progress.warnings(),
         })
     }
@@ -137,6 +154,8 @@ struct Document<'a, T> {
     exit: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

@@ -48,6 +48,8 @@ pub(super) fn verdict(error: &RegistryError, phase: Phase) -> Verdict {
             Verdict::Restart
         }
         Some(416 | 409) if again == Verdict::Ask => Verdict::Ask,
+        // It has another idea of how much arrived.
+        Some(416) => Verdict::Restart,
         Some(400 | 405 | 415 | 501) if phase == Phase::FirstChunk => Verdict::InOne,
         Some(400) if code == Some("DIGEST_INVALID") => Verdict::RestartOnce,
         _ if error.is_transient() => again,
@@ -93,7 +95,7 @@ mod tests {
         check(404, "NOT_FOUND", [Restart; 4]);
         check(404, "BLOB_UPLOAD_UNKNOWN", [Restart; 4]);
         check(400, "BLOB_UPLOAD_INVALID", [Restart; 4]);
-        check(416, "RANGE_INVALID", [Fatal, Ask, Ask, Fatal]);
+        check(416, "RANGE_INVALID", [Restart, Ask, Ask, Restart]);
         check(409, "", [Fatal, Ask, Ask, Fatal]);
         for status in [405, 415, 501] {
             check(status, "", [Fatal, InOne, Fatal, Fatal]);
