@@ -494,9 +494,7 @@ impl RegistryError {
         }
     }
 
-    /// Whether the same may succeed a moment later; never after [`Client::retry`] gave up.
-    ///
-    /// [`Client::retry`]: crate::Client::retry
+    /// Whether the same may succeed a moment later; never after `Session::retry` gave up.
     pub fn is_transient(&self) -> bool {
         self.failure() != Failure::Lasting
     }

@@ -22,7 +22,7 @@ pub enum Batching {
 pub enum Visibility {
     /// Each blob at once, each image when it is complete: a later run continues.
     Growing,
-    /// Nothing before [`StoreSink::reveal`]: all or nothing.
+    /// Nothing before `StoreSink::reveal`: all or nothing.
     AllOrNothing,
 }
 
