@@ -88,7 +88,7 @@ pub fn require_threads(n: usize) -> io::Result<()> {
     })
 }
 
-/// Requests that work on another thread stops, because its result is no longer required.
+/// Asks the work on another thread to stop, because its result is no longer required.
 ///
 /// Cheap to clone; see [`run_stoppable`].
 #[derive(Debug, Clone, Default)]

@@ -33,7 +33,7 @@ impl HashThread {
             let mut hasher = DigestHasher::new(algorithm);
             for (buffer, len) in to_do {
                 hasher.update(&buffer[..len]);
-                // At the end there is no receiver.
+                // The receiver is gone when the run ends.
                 let _ = give_back.send(buffer);
             }
             let _ = report.send(hasher.finish());

@@ -180,6 +180,14 @@ impl Good {
         }
     }
 
+    /// As `check`, of this bundle with `to` in place of `from` in its `bundle.json`.
+    #[track_caller]
+    fn check_json(&self, from: &str, to: &str, expect: &str) {
+        assert!(self.bundle_json.contains(from), "{}", self.bundle_json);
+        let evil = self.rewrite(|json| json.replace(from, to), str::to_owned);
+        self.check(&evil, expect);
+    }
+
     /// As `check`, for content, which is not looked at in place.
     #[track_caller]
     fn check_content(&self, bytes: &[u8], expect: &str) {

@@ -165,10 +165,7 @@ fn print(
                 present_bytes: totals.present_len,
                 seconds: totals.elapsed.as_secs_f64(),
             };
-            match unwritten {
-                Some(error) => session.document_without_files(&document, error)?,
-                None => session.document_of(&document, exit, advice.as_deref())?,
-            }
+            session.document_with_files(&document, unwritten, exit, advice.as_deref())?;
         }
         ResultFormat::Text => print_images(session, wording.mode, outcome)?,
     }

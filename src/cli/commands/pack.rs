@@ -226,10 +226,7 @@ fn print(
             };
             let exit = Exit::of_batch(outcome);
             let hint = outcome::advice_at(exit, WORDING.mode, outcome);
-            match unwritten {
-                Some(error) => session.document_without_files(&document, error)?,
-                None => session.document_of(&document, exit, hint.as_deref())?,
-            }
+            session.document_with_files(&document, unwritten, exit, hint.as_deref())?;
         }
         // The path of the bundle.
         ResultFormat::Text if hod_fsx::is_stream(&packed.path).unwrap_or(false) => {}

@@ -90,26 +90,27 @@ impl Session<'_> {
         exit: Exit,
         hint: Option<&str>,
     ) -> Result<(), OutputError> {
+        self.document_with_files(result, None, exit, hint)
+    }
+
+    /// As [`Session::document_of`], for a run that was asked for files. If they are `unwritten`, it
+    /// ends with that error.
+    pub(super) fn document_with_files(
+        &self,
+        result: &impl Serialize,
+        unwritten: Option<&CommandError>,
+        exit: Exit,
+        hint: Option<&str>,
+    ) -> Result<(), OutputError> {
+        let (exit, hint) = match unwritten {
+            Some(error) => (Exit::of(&error.diagnose()), None),
+            None => (exit, hint),
+        };
         self.printer.document(&Document {
             result,
             exit: (exit != Exit::Done).then(|| exit.code()),
             hint,
-            error: None,
-            warnings: self.progress.warnings(),
-        })
-    }
-
-    /// As [`Session::document`], for a run whose files could not be written.
-    pub(super) fn document_without_files(
-        &self,
-        result: &impl Serialize,
-        error: &CommandError,
-    ) -> Result<(), OutputError> {
-        self.printer.document(&Document {
-            result,
-            exit: Some(Exit::of(&error.diagnose()).code()),
-            hint: None,
-            error: Some(Failure::of_run(error)),
+            error: unwritten.map(Failure::of_run),
             warnings: self.progress.warnings(),
         })
     }

@@ -33,7 +33,7 @@ pub(crate) fn require_writable(
     })
 }
 
-/// Refuses if there is no space for `needed` bytes at `path`.
+/// Fails if `path` has no space for `needed` bytes.
 pub(crate) fn require_space(path: &Path, needed: u64, fewer: Fewer) -> Result<(), OpsError> {
     let available = hod_fsx::available(existing_ancestor(path)?)?;
     if needed <= available {

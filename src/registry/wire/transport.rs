@@ -228,8 +228,8 @@ pub(crate) struct Transport {
     outages: Outages,
     /// Registries that are accessed without TLS, besides those on this machine.
     plain_http: Vec<Registry>,
-    /// Registries that may lack TLS.
-    insecure: Vec<Registry>,
+    /// Registries whose certificate is not verified, and that may as well have none.
+    may_lack_tls: Vec<Registry>,
     /// The scheme of each registry that may lack TLS.
     schemes: Mutex<HashMap<Registry, Arc<OnceCell<Scheme>>>>,
 }
@@ -242,12 +242,12 @@ impl Transport {
         plain_http: Vec<Registry>,
         limiter: Limiter,
     ) -> Self {
-        let may_lack_tls = |registry: &Registry| !trust.implies_tls(registry);
-        let insecure: Vec<Registry> = insecure.into_iter().filter(may_lack_tls).collect();
-        trust.insecure.extend(insecure.iter().cloned());
+        let may_lack_tls = insecure.iter().filter(|at| !trust.implies_tls(at));
+        let may_lack_tls = may_lack_tls.cloned().collect();
+        trust.insecure.extend(insecure);
         Self {
             plain_http,
-            insecure,
+            may_lack_tls,
             schemes: Mutex::default(),
             connections: Connections::new(user_agent, trust),
             limiter: Arc::new(limiter),
@@ -258,10 +258,8 @@ impl Transport {
     /// Returns the root of a registry's API: https, unless the user or the loopback address says
     /// otherwise.
     pub(crate) fn root(&self, registry: &Registry) -> Result<Url, RegistryError> {
-        // That a certificate is not verified says that there is one, except where it also stands for
-        // no TLS at all.
         let implies_tls =
-            !self.insecure.contains(registry) && self.connections.trust().implies_tls(registry);
+            !self.may_lack_tls.contains(registry) && self.connections.trust().implies_tls(registry);
         let is_local = registry.is_loopback() && !implies_tls;
         let scheme = match self.known_scheme(registry) {
             _ if self.plain_http.contains(registry) => Scheme::Http,
@@ -482,4 +480,40 @@ pub(crate) fn with_login(headers: &HeaderMap, authorization: Option<&HeaderValue
         headers.insert(AUTHORIZATION, authorization.clone());
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hod_report::Silent;
+    use hod_retry::RetryPolicy;
+
+    /// `insecure` in registries.conf says that a certificate is not verified, and not that there is
+    /// one; certificates of a host say that there is.
+    #[test]
+    fn what_may_lack_tls_is_not_verified_whatever_else_is_known_of_it() {
+        let host: Registry = "127.0.0.1:5000".parse().unwrap();
+        let certs = [(host.to_string(), "certs.d".into())];
+        for (certs_d, scheme) in [(Vec::new(), "http"), (certs.into(), "https")] {
+            let trust = TrustOptions {
+                certs_d: certs_d.into_iter().collect(),
+                ..TrustOptions::default()
+            };
+            let retry = RetryPolicy {
+                attempts: 1,
+                base: Duration::ZERO,
+                max: Duration::ZERO,
+                outage: Duration::ZERO,
+            };
+            let limiter = Limiter::new(crate::LimitOptions::default(), retry, Arc::new(Silent));
+            let agent = HeaderValue::from_static("hod/test");
+            let transport = Transport::new(agent, trust, vec![host.clone()], Vec::new(), limiter);
+            let root = transport.root(&host).unwrap();
+            assert_eq!(root.scheme(), scheme);
+            assert!(
+                transport.connections().trust().is_insecure(&root),
+                "{scheme}"
+            );
+        }
+    }
 }

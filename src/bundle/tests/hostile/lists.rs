@@ -98,11 +98,7 @@ fn json_that_is_too_long_is_not_read() {
 #[test]
 fn lists_that_make_no_sense_are_refused() {
     let good = good();
-    let bundle = |from: &str, to: &str, expect: &str| {
-        assert!(good.bundle_json.contains(from), "{}", good.bundle_json);
-        let evil = good.rewrite(|json| json.replace(from, to), str::to_owned);
-        good.check(&evil, expect);
-    };
+    let bundle = |from: &str, to: &str, expect: &str| good.check_json(from, to, expect);
     let layer = Digest::of(&noise(1, 5000));
     let config = Digest::of(b"{}");
     let manifest = good.sample.plan.images[0].digest.clone();
@@ -184,11 +180,7 @@ fn lists_that_make_no_sense_are_refused() {
 #[test]
 fn places_and_bases_that_make_no_sense_are_refused() {
     let good = good();
-    let bundle = |from: &str, to: &str, expect: &str| {
-        assert!(good.bundle_json.contains(from), "{}", good.bundle_json);
-        let evil = good.rewrite(|json| json.replace(from, to), str::to_owned);
-        good.check(&evil, expect);
-    };
+    let bundle = |from: &str, to: &str, expect: &str| good.check_json(from, to, expect);
     let layer = Digest::of(&noise(1, 5000));
     bundle(
         "\"volume\":1",
