@@ -18,6 +18,7 @@ use crate::login::session::Session;
 use crate::login::target::Target;
 use crate::login::token::basic;
 use crate::wire::endpoint::same_origin;
+use crate::wire::retry_after::may_pass;
 use crate::wire::transport::{Answer, Call};
 use hod_oci::Tag;
 
@@ -197,7 +198,7 @@ impl Harbor {
                         Ok(Some(true))
                     }
                     404 => Ok(Some(false)),
-                    408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
+                    status if may_pass(status) => Err(self.refusal(project, answer).await),
                     _ => Ok(None),
                 }
             })
@@ -368,7 +369,7 @@ impl Harbor {
                         let bytes = answer.read(ANSWER_LEN_MAX).await?;
                         Ok(serde_json::from_slice(&bytes).ok())
                     }
-                    408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
+                    status if may_pass(status) => Err(self.refusal(project, answer).await),
                     _ => Ok(None),
                 }
             })

@@ -7,6 +7,7 @@ use super::api::{Creation, url};
 use super::{Harbor, Project};
 use crate::RegistryError;
 use crate::wire::endpoint::same_origin;
+use crate::wire::retry_after::may_pass;
 use crate::wire::transport::Call;
 
 /// Whether a login may create projects.
@@ -94,7 +95,7 @@ impl Harbor {
                     _ if !same_origin(&answer.url, &call.url) => Ok(Account::Unknown),
                     200 => Ok(Account::User),
                     412 => Ok(Account::Robot),
-                    408 | 429 | 500..=599 => Err(self.refusal(project, answer).await),
+                    status if may_pass(status) => Err(self.refusal(project, answer).await),
                     _ => Ok(Account::Unknown),
                 }
             })

@@ -18,6 +18,7 @@ use crate::login::registry_check::require_registry;
 use crate::login::target::Target;
 use crate::login::token_server::Authorizer;
 use crate::wire::endpoint::same_origin;
+use crate::wire::retry_after::may_pass;
 use crate::wire::transport::{Answer, Call, Transport};
 use crate::{RegistryError, Repo};
 
@@ -399,7 +400,7 @@ impl Session {
                         Root::Wants(challenge)
                     }))
                 }
-                408 | 429 | 500..=599 => Err(self.refusal(target, answer).await),
+                status if may_pass(status) => Err(self.refusal(target, answer).await),
                 // It may be a server that expects TLS, or a client certificate.
                 400 => match self.refusal(target, answer).await {
                     error if error.is_tls() => Err(error),
