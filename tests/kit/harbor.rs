@@ -1,5 +1,6 @@
 //! A Harbor in the test's process that answers as Harbor 2.15 was seen to answer: core with its
 //! tokens, projects, quotas and rules, in front of hod's own server as the backend.
+//! `harbor/facts.md` says what it imitates.
 //!
 //! `core` handles `/v2/`, `api` handles `/service/token` and `/api/v2.0`, `policy` decides what may
 //! be pulled, and `outage` answers while the database is down. Not imitated: Harbor's race that
@@ -391,7 +392,7 @@ fn too_large(seen: &Seen, len_max: usize) -> Option<Response> {
     seen.headers.iter().any(is_long).then(|| page(400, title))
 }
 
-/// What stands before everything: nginx, sessions (facts D3), and what a test wants.
+/// What stands before everything: nginx, sessions (facts.md 3), and what a test wants.
 fn instead(shared: &Shared, seen: &Seen) -> Option<Response> {
     let mut state = shared.state.lock().unwrap();
     if let Some(response) = too_large(seen, state.header_len_max) {

@@ -1,4 +1,4 @@
-//! Harbor's refusals (facts D5) when nothing was seen to stand in the way: each is said in one
+//! Harbor's refusals (facts.md 5) when nothing was seen to stand in the way: each is said in one
 //! sentence, with what to do.
 
 use insta::assert_snapshot;

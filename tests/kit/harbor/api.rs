@@ -1,4 +1,4 @@
-//! `/service/token` (facts D4) and `/api/v2.0` (facts D1, D2; Harbor's swagger for the rest).
+//! `/service/token` (facts.md 4) and `/api/v2.0` (facts.md 1 and 2; Harbor's swagger for the rest).
 
 use std::collections::{BTreeMap, BTreeSet};
 

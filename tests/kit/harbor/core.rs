@@ -1,4 +1,4 @@
-//! What core does with `/v2/` before and after the backend (facts D4 to D8).
+//! What core does with `/v2/` before and after the backend (facts.md 4 to 8).
 
 use axum::body::Body;
 use axum::extract::Request;

@@ -1,4 +1,4 @@
-//! Which images may be pulled (facts D5), of which HEAD is told too, and what a proxy cache has.
+//! Which images may be pulled (facts.md 5), of which HEAD is told too, and what a proxy cache has.
 
 use axum::response::Response;
 

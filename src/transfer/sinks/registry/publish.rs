@@ -2,8 +2,8 @@
 //! that the registry has lost.
 //!
 //! Registries remember what they had: a blob that was collected as garbage may still be there for
-//! a HEAD, and missing for its manifest (facts A7). At a Harbor with several replicas, what one has
-//! done the others may not know yet (facts D9).
+//! a HEAD, and missing for its manifest. At a Harbor with several replicas, what one has
+//! done the others may not know yet.
 
 use std::collections::HashSet;
 use std::sync::Arc;
