@@ -42,13 +42,11 @@ const N_THREADS_MIN: usize = 6;
 ///
 /// The only place that enters the runtime. An interrupt stops the verb: published content stays,
 /// temporary files are removed.
-/// published stays, temporary files are removed.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that enters the runtime"
 )]
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+pub fn run(mut arguments: Vec<OsString>) -> u8 {
     // It joins them itself.
     if !arguments.iter().any(|argument| argument == "merge") {
         arguments = hod_bundle::fold_volumes(arguments);

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hod::cli::run(std::env::args_os()).into()
+    hod::cli::run(std::env::args_os().collect()).into()
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::colour::{Colour, Label};
-use super::text::{hang, indented, visible, wrap};
+use super::text::{Fit, hang, indented, visible, wrap};
 
 /// Maximum width of a hint.
 const HINT_WIDTH: usize = 100;
@@ -13,20 +13,23 @@ const HINT_WIDTH: usize = 100;
 ///
 /// A cause that adds nothing (its text is the end of a line above it) is left out.
 pub fn render_error(error: &dyn Error, hint: Option<&str>) -> String {
-    render(error, hint, Colour::Plain)
+    render(error, hint, Colour::Plain, Fit(None))
 }
 
-pub(super) fn render(error: &dyn Error, hint: Option<&str>, colour: Colour) -> String {
+pub(super) fn render(error: &dyn Error, hint: Option<&str>, colour: Colour, fit: Fit) -> String {
     let what = indented(&visible(&error.to_string()));
-    let mut text = format!("{} {what}", colour.paint(Label::Error, "error:"));
+    let mut text = colour.paint(Label::Error, "error:");
+    text.push(' ');
+    text.push_str(&fit.lines(&what, "error: ".len(), 0));
     for cause in causes(error, what) {
         let label = colour.paint(Label::Aside, "caused by:");
-        let cause = hang(&cause, 4);
+        let cause = fit.lines(&cause, "  caused by: ".len(), 4);
         write!(text, "\n  {label} {cause}").expect("a string takes all text");
     }
     if let Some(hint) = hint.filter(|hint| !hint.trim().is_empty()) {
         let indent = "hint: ".len();
-        let lines = wrap(&visible(hint), HINT_WIDTH - indent).join("\n");
+        let width = fit.width(HINT_WIDTH) - indent;
+        let lines = wrap(&visible(hint), width, width).join("\n");
         let label = colour.paint(Label::Advice, "hint:");
         write!(text, "\n\n{label} {}", hang(&lines, indent)).expect("a string takes all text");
     }
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn colour_is_on_labels_only() {
         let error = failure("it failed", None);
-        let text = render(&error, Some("Try it."), Colour::Ansi);
+        let text = render(&error, Some("Try it."), Colour::Ansi, Fit(None));
         assert_eq!(
             text,
             "\u{1b}[1;31merror:\u{1b}[0m it failed\n\n\u{1b}[1;36mhint:\u{1b}[0m Try it."

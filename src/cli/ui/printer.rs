@@ -11,8 +11,11 @@ use serde::Serialize;
 
 use super::colour::{Colour, ColourChoice, Label};
 use super::error::render;
-use super::screen::{DRAWS_PER_SECOND, Motion, Screen};
-use super::text::{hang, indented, one_line, visible, visible_json};
+use super::screen::{DRAWS_PER_SECOND, Motion, Screen, Terminal};
+use super::text::{Fit, indented, one_line, visible, visible_json};
+
+/// Width of a terminal that does not say its own.
+const WIDTH: usize = 80;
 
 /// The amount of output on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,10 +81,14 @@ impl Printer {
     /// Creates the printer of this process, which has only one. Bars and colour require a terminal.
     pub fn for_process(options: PrinterOptions) -> Self {
         let stderr = io::stderr();
-        let bars = stderr
-            .is_terminal()
-            .then(|| ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
-        let screen = Screen::new(Box::new(stderr), bars);
+        let terminal = stderr.is_terminal().then(|| Terminal {
+            bars: ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND),
+            width: || {
+                let size = terminal_size::terminal_size_of(io::stderr());
+                size.map_or(WIDTH, |(width, _)| width.0.into())
+            },
+        });
+        let screen = Screen::new(Box::new(stderr), terminal);
         Self::with_streams(options, screen, Box::new(io::stdout()))
     }
 
@@ -178,7 +185,8 @@ impl Printer {
     /// Says `text` on stderr, unless quiet.
     pub fn message(&self, text: &str) {
         if self.options.verbosity == Verbosity::Normal {
-            self.screen.line(&indented(&visible(text)));
+            self.screen
+                .line(&self.fit().lines(&indented(&visible(text)), 0, 0));
         }
     }
 
@@ -201,13 +209,18 @@ impl Printer {
 
     /// Prints an error, its causes and a hint on stderr.
     pub fn error(&self, error: &dyn Error, hint: Option<&str>) {
-        self.screen.line(&render(error, hint, self.colour));
+        self.screen
+            .line(&render(error, hint, self.colour, self.fit()));
     }
 
     pub(super) fn labelled(&self, label: Label, name: &str, text: &str) {
-        let text = hang(&visible(text), 2);
+        let text = self.fit().lines(&visible(text), name.len() + 1, 2);
         let name = self.colour.paint(label, name);
         self.screen.line(&format!("{name} {text}"));
+    }
+
+    fn fit(&self) -> Fit {
+        Fit(self.screen.width())
     }
 
     fn write_stdout(&self, bytes: &[u8]) -> Result<(), OutputError> {

@@ -14,8 +14,9 @@ use hod_report::{Event, Reporter};
 use super::colour::Label;
 use super::counters::{Counters, Meter};
 use super::printer::{Printer, Verbosity};
-use super::repeats::{Repeats, brief, cause, common, with_short_digests};
+use super::repeats::{Repeats, brief, cause, common};
 use super::screen::Motion;
+use super::text::with_short_digests;
 use super::totals::Totals;
 use hod_report::amount::format_duration;
 
@@ -298,6 +299,7 @@ mod tests {
 
     use super::super::captured::Captured;
     use super::super::printer::PrinterOptions;
+    use super::super::screen::Terminal;
     use super::*;
     use crate::cli::ui::screen::Screen;
     use hod_oci::Digest;
@@ -320,7 +322,13 @@ mod tests {
     fn bars_printer() -> (Printer, Captured) {
         let stderr = Captured::default();
         let target = indicatif::ProgressDrawTarget::term_like(Box::new(stderr.clone()));
-        let screen = Screen::new(Box::new(stderr.clone()), Some(target));
+        let screen = Screen::new(
+            Box::new(stderr.clone()),
+            Some(Terminal {
+                bars: target,
+                width: || 100,
+            }),
+        );
         let stdout = Box::new(Captured::default());
         let printer = Printer::with_streams(options(Verbosity::Normal), screen, stdout);
         (printer, stderr)

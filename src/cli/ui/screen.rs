@@ -18,29 +18,41 @@ pub(super) enum Motion {
     Lines,
 }
 
+/// A terminal that shows stderr.
+pub(super) struct Terminal {
+    pub(super) bars: ProgressDrawTarget,
+    /// Returns the number of columns, which changes with the size of the window.
+    pub(super) width: fn() -> usize,
+}
+
 pub(super) struct Screen {
     bars: MultiProgress,
     stderr: Mutex<Box<dyn Write + Send>>,
-    motion: Motion,
+    width: Option<fn() -> usize>,
 }
 
 impl Screen {
-    /// Takes over stderr. Bars are drawn on `bars`; `None` if stderr is not a terminal.
-    pub(super) fn new(stderr: Box<dyn Write + Send>, bars: Option<ProgressDrawTarget>) -> Self {
-        let motion = match bars {
-            Some(_) => Motion::Bars,
-            None => Motion::Lines,
-        };
-        let target = bars.unwrap_or_else(ProgressDrawTarget::hidden);
+    /// Takes over stderr, and the terminal if it is one.
+    pub(super) fn new(stderr: Box<dyn Write + Send>, terminal: Option<Terminal>) -> Self {
+        let width = terminal.as_ref().map(|terminal| terminal.width);
+        let bars = terminal.map_or_else(ProgressDrawTarget::hidden, |terminal| terminal.bars);
         Self {
-            bars: MultiProgress::with_draw_target(target),
+            bars: MultiProgress::with_draw_target(bars),
             stderr: Mutex::new(stderr),
-            motion,
+            width,
         }
     }
 
     pub(super) fn motion(&self) -> Motion {
-        self.motion
+        match self.width {
+            Some(_) => Motion::Bars,
+            None => Motion::Lines,
+        }
+    }
+
+    /// The number of columns of the terminal; `None` if stderr is not one.
+    pub(super) fn width(&self) -> Option<usize> {
+        self.width.map(|width| width())
     }
 
     /// Writes `text` and a line break, above the bars.
@@ -69,6 +81,8 @@ impl Screen {
 impl fmt::Debug for Screen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Screen");
-        debug.field("motion", &self.motion).finish_non_exhaustive()
+        debug
+            .field("motion", &self.motion())
+            .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,9 @@ use std::sync::OnceLock;
 
 use hod_report::redact::{self, Secrets};
 
+/// Minimum number of columns to wrap at.
+const WIDTH_MIN: usize = 20;
+
 /// Secrets of this process that are never printed.
 static SECRETS: OnceLock<Secrets> = OnceLock::new();
 
@@ -117,15 +120,71 @@ pub(super) fn hang(text: &str, n: usize) -> String {
     text.replace('\n', &format!("\n{}", " ".repeat(n)))
 }
 
-/// Breaks `text` into lines of at most `width` characters where it can; a word or a text in
-/// backticks is never broken. Line breaks of the text stay.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+/// Fits messages to the columns of the terminal; without one, they stay as they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fit(pub(super) Option<usize>);
+
+impl Fit {
+    /// The columns to use of `max`.
+    pub(super) fn width(self, max: usize) -> usize {
+        self.0.map_or(max, |width| width.clamp(WIDTH_MIN, max))
+    }
+
+    /// Indents every line but the first, which follows `n_used` columns of a label, by `indent`. On
+    /// a terminal, long lines are wrapped, except columns, and digests shortened.
+    pub(super) fn lines(self, text: &str, n_used: usize, indent: usize) -> String {
+        if self.0.is_none() {
+            return hang(text, indent);
+        }
+        let width = self.width(usize::MAX);
+        let text = with_short_digests(text);
+        let mut lines = Vec::new();
+        for (n, line) in text.split('\n').enumerate() {
+            let words = line.trim_start();
+            let n_spaces = line.len() - words.len() + if n == 0 { 0 } else { indent };
+            let start = n_spaces + if n == 0 { n_used } else { 0 };
+            let lead = " ".repeat(n_spaces);
+            if start + words.chars().count() <= width || words.contains("  ") {
+                lines.push(format!("{lead}{words}"));
+                continue;
+            }
+            let rest = if n == 0 { indent.max(2) } else { start + 2 };
+            let wrapped = wrap(
+                words,
+                width.saturating_sub(start),
+                width.saturating_sub(rest),
+            );
+            lines.push(lead + &hang(&wrapped.join("\n"), rest));
+        }
+        lines.join("\n")
+    }
+}
+
+/// The text with digests cut to 12 digits.
+pub(super) fn with_short_digests(text: &str) -> String {
+    const PREFIX: &str = "sha256:";
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(PREFIX) {
+        let digits = &rest[at + PREFIX.len()..];
+        let n_digits = digits.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let n_shown = if n_digits == 64 { 12 } else { n_digits };
+        shown.push_str(&rest[..at + PREFIX.len() + n_shown]);
+        rest = &digits[n_digits..];
+    }
+    shown + rest
+}
+
+/// Breaks `text` into lines of at most `width` characters, and the first of at most `first`, where
+/// it can; a word or a text in backticks is never broken. Line breaks of the text stay.
+pub(super) fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
         let mut len = 0;
         for word in words(paragraph) {
             let word_len = word.chars().count();
+            let width = if lines.is_empty() { first } else { width };
             if len > 0 && len + 1 + word_len > width {
                 lines.push(std::mem::take(&mut line));
                 len = 0;
@@ -183,6 +242,25 @@ mod tests {
     }
 
     #[test]
+    fn messages_fit_the_terminal() {
+        let digest = "0123456789abcdef".repeat(4);
+        let text = format!(
+            "cannot read `sha256:{digest}`, which is bad\n  `one two three` line 2 is long"
+        );
+        assert_eq!(Fit(None).lines(&text, 7, 2), hang(&text, 2));
+        assert_eq!(
+            Fit(Some(24)).lines(&text, 7, 2),
+            "cannot read\n  `sha256:0123456789ab`,\n  which is bad\n    `one two three` line\n      2 is long"
+        );
+        let columns = "a  b                                c";
+        assert_eq!(Fit(Some(24)).lines(columns, 0, 2), columns);
+        assert_eq!(
+            with_short_digests("sha256:12, sha256:"),
+            "sha256:12, sha256:"
+        );
+    }
+
+    #[test]
     fn wraps_between_words_only() {
         let table: &[(&str, &[&str])] = &[
             ("", &[]),
@@ -193,7 +271,7 @@ mod tests {
             ("one\ntwo", &["one", "two"]),
         ];
         for (text, expect) in table {
-            assert_eq!(wrap(text, 8), *expect, "{text}");
+            assert_eq!(wrap(text, 8, 8), *expect, "{text}");
         }
     }
 }
