@@ -87,7 +87,7 @@ pub(crate) enum CommandError {
     },
     #[error("`SOURCE_DATE_EPOCH` is `{value}`, which is not a number of seconds")]
     SourceDateEpoch { value: String },
-    #[error("bundle `{}` must be named `.tar` or `.tar.zst`", path.display())]
+    #[error("the name of bundle `{}` must end in `.tar` or `.tar.zst`", path.display())]
     BundleName { path: PathBuf },
     /// The bundle is on stdout already.
     #[error("with `--output -` the bundle itself goes to stdout, where `{flag}` {problem}")]
@@ -95,7 +95,7 @@ pub(crate) enum CommandError {
         flag: &'static str,
         problem: &'static str,
     },
-    #[error("merged bundle `{}` must be named `.tar`", path.display())]
+    #[error("the name of merged bundle `{}` must end in `.tar`", path.display())]
     MergedName { path: PathBuf },
     /// A directory, or a name that no file can have.
     #[error("output `{}` cannot be written", path.display())]
@@ -111,7 +111,7 @@ pub(crate) enum CommandError {
     OutputIsInput { path: PathBuf },
     #[error("output `{}` is given twice; choose another path", path.display())]
     OutputTwice { path: PathBuf },
-    #[error("report `{}` must be named `.json` or `.xml`", path.display())]
+    #[error("the name of report `{}` must end in `.json` or `.xml`", path.display())]
     ReportName { path: PathBuf },
     /// The work is finished, successfully or not.
     #[error("failed to write `{}`", path.display())]

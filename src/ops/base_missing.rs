@@ -123,7 +123,7 @@ impl fmt::Display for BaseMissing {
             }
             if !blob.held.is_empty() {
                 let held: Vec<String> = blob.held.iter().map(HeldBy::to_string).collect();
-                write!(f, "; {} had it", held.join(", and "))?;
+                write!(f, "; {} contained it", held.join(", and "))?;
             }
         }
         if self.blobs.len() > BLOBS_SHOWN_MAX {

@@ -185,7 +185,7 @@ fn add_route(findings: &mut Observations, route: &Route) {
             (None, _) => text += "; none for this host in a `certs.d`",
             _ => {}
         }
-        findings.add("authorities", ObservationStatus::Set, text);
+        findings.add("CA certificates", ObservationStatus::Set, text);
         if let Some((certificate, key)) = &route.client_certificate {
             let text = format!("{} with {}", shown(certificate), shown(key));
             findings.add("certificate", ObservationStatus::Set, text);

@@ -369,8 +369,8 @@ async fn ask_all(
     if found.n_images == 0 && !found.absent.is_empty() {
         // This is normal before the first delivery, or the prefix is misspelled.
         cx.warn(&format!(
-            "none of the {} found at `{name}`: the next bundle will contain all of them; `hod ls` \
-             shows what the registry has",
+            "{} not found at `{name}`, and none found: the next bundle will contain all of them; \
+             `hod ls` lists the images of the registry",
             format_count(found.absent.len(), "image"),
         ));
     }

@@ -54,7 +54,7 @@ impl FromStr for EntryPath {
         } else if text.contains('\\') {
             "it has a backslash"
         } else if text.split('/').any(|component| component == "..") {
-            "it climbs out with `..`"
+            "it has a component `..`"
         } else if text.split('/').any(|component| component == ".") {
             "it has a component `.`"
         } else if text.split('/').any(str::is_empty) {
@@ -99,8 +99,8 @@ mod tests {
         check("a/..b/c...", Ok(()));
         check("", Err("it is empty"));
         check("/etc/passwd", Err("it is absolute"));
-        check("..", Err("it climbs out with `..`"));
-        check("a/../../b", Err("it climbs out with `..`"));
+        check("..", Err("it has a component `..`"));
+        check("a/../../b", Err("it has a component `..`"));
         check("./a", Err("it has a component `.`"));
         check("a//b", Err("it has an empty component"));
         check("a/", Err("it has an empty component"));

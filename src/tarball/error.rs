@@ -101,7 +101,7 @@ impl Diagnose for ArchiveError {
             Self::BadHeader { .. } | Self::Truncated { .. } | Self::Trailing { .. } => damaged(),
             Self::UnsafePath { .. } | Self::Kind { .. } | Self::Duplicate { .. } => {
                 Diagnosis::new(Policy)
-                    .hint("No image tool writes such an archive. Nothing of it was used.")
+                    .hint("No image tool writes such an archive. The archive was not used.")
             }
             Self::TooMany { .. } | Self::TooLong { .. } => Diagnosis::new(Policy),
         }

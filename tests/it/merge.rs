@@ -148,7 +148,7 @@ fn bundles_that_differ_are_merged_as_preferred_or_not_at_all() {
     exit code: 2
     --- stdout
     --- stderr
-    error: merged bundle `c.tar.zst` must be named `.tar`
+    error: the name of merged bundle `c.tar.zst` must end in `.tar`
 
     hint: It is not compressed, since layers are compressed already.
     ");

@@ -129,16 +129,16 @@ impl Diagnose for SignatureError {
     fn diagnose(&self) -> Diagnosis {
         Diagnosis::new(Verify).hint(match self {
             Self::Unsigned { .. } => {
-                "Nothing of it was used. Ask the maker of the bundle for a signed one (`hod pack \
+                "The bundle was not used. Ask its maker for a signed one (`hod pack \
                  --sign KEY`). To use it unsigned, leave out `--verify-key`, unset \
                  `HOD_VERIFY_KEY`, and remove the keys in `trusted.d`."
             }
             Self::UnknownKey { .. } => {
-                "Nothing of it was used. If this key is the right one, get its public key from the \
+                "The bundle was not used. If this key is the right one, get its public key from the \
                  maker of the bundle, not together with the bundle, and pass `--verify-key FILE`."
             }
             Self::Legacy => {
-                "Nothing of it was used. Ask the maker of the bundle to sign it with `hod pack --sign \
+                "The bundle was not used. Ask its maker to sign it with `hod pack --sign \
                  KEY`, or with `minisign -S` of version 0.10 or later."
             }
             Self::Altered { .. }
@@ -147,8 +147,8 @@ impl Diagnose for SignatureError {
             | Self::Format { .. }
             | Self::Missing { .. }
             | Self::Disagrees { .. } => {
-                "Nothing of it was used. It was changed after it was signed. Get it again from where \
-                 it was made."
+                "The bundle was not used. It was changed after it was signed. Get it again from its \
+                 maker."
             }
         })
     }

@@ -170,14 +170,12 @@ fn damaged(request: &RequestLine) -> String {
     if Subject::of(request) == Subject::Blob {
         format!(
             "`{host}`, or a proxy in front of it, has a damaged or truncated copy of this blob. \
-             Nothing of it was kept. Take the image from another registry. To repair it there, \
+             It was not stored. Take the image from another registry. To repair it there, \
              delete the damaged content at `{host}`, and push the image again with `hod push SOURCE \
              {host} --recheck` from an undamaged source."
         )
     } else {
-        format!(
-            "`{host}`, or a proxy in front of it, serves damaged content. Nothing of it was kept."
-        )
+        format!("`{host}`, or a proxy in front of it, serves damaged content. It was not stored.")
     }
 }
 

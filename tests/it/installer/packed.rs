@@ -76,7 +76,7 @@ fn what_cannot_be_carried_is_refused_and_nothing_is_written() {
     hod_fsx::create_dir_all(&env.path("empty")).unwrap();
     let dynamic = env!("CARGO_BIN_EXE_hod");
     for (flags, expected) in [
-        ("--file f=../f", "climbs out"),
+        ("--file f=../f", "component `..`"),
         ("--file f=hod/x", "which is reserved for hod"),
         ("--file f=docker/x", "which is reserved for hod"),
         ("--file f=README.txt", "two files would be `README.txt`"),
