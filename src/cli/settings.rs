@@ -75,9 +75,12 @@ pub(crate) async fn client(
 ) -> Result<Client, CommandError> {
     let credentials = credentials::credentials(args, &purpose.reach, reporter.as_ref()).await?;
     build(
-        (args, jobs),
+        args,
+        jobs,
         reporter,
-        (credentials, purpose.registries_conf, purpose.purpose),
+        credentials,
+        purpose.registries_conf,
+        purpose.purpose,
     )
 }
 
@@ -86,13 +89,23 @@ pub(crate) fn client_without_logins(
     args: &RegistryArgs,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Client, CommandError> {
-    build((args, 1), reporter, Default::default())
+    build(
+        args,
+        1,
+        reporter,
+        Credentials::default(),
+        RegistriesConf::default(),
+        Purpose::default(),
+    )
 }
 
 fn build(
-    (args, jobs): (&RegistryArgs, usize),
+    args: &RegistryArgs,
+    jobs: usize,
     reporter: &Arc<dyn Reporter>,
-    (credentials, registries_conf, purpose): (Credentials, RegistriesConf, Purpose),
+    credentials: Credentials,
+    registries_conf: RegistriesConf,
+    purpose: Purpose,
 ) -> Result<Client, CommandError> {
     for registry in &args.insecure {
         reporter.event(Event::Warning {

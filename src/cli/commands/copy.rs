@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
     let cx = session.remote(settings::retry_policy(&args.registry));
-    carry(session, (wording, cx), results, options(session, args)).await
+    carry(session, wording, cx, results, options(session, args)).await
 }
 
 /// The further inputs of a verb.
@@ -44,7 +44,8 @@ pub(super) fn inputs<'a>(registry: &'a RegistryArgs, source: &'a Path) -> Vec<&'
 /// Copies as `options` requests, and reports the result.
 pub(super) async fn carry(
     session: &Session<'_>,
-    (wording, cx): (Wording, Context),
+    wording: Wording,
+    cx: Context,
     results: Results,
     options: impl Future<Output = Result<CopyOptions, CommandError>>,
 ) -> Result<Exit, CommandError> {
@@ -88,9 +89,6 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
     if args.link.is_some() && targets.iter().all(|target| target.registry().is_some()) {
         return Err(CommandError::LinkNothing);
     }
-    let from = (&args.registry, &args.names, &args.only);
-    let carried = (args.platforms.options(), args.referrers.mode());
-    let preflight = SourceCheck::unless(args.preflight.no_preflight);
     let reading = Reading {
         foreign_layers: args.foreign_layers.mode(),
         login: if targets::has_registry(&args.targets) {
@@ -98,7 +96,14 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         } else {
             LoginFor::Source
         },
-        ..Reading::new(from, carried, preflight)
+        ..Reading::new(
+            &args.registry,
+            &args.names,
+            &args.only,
+            args.platforms.options(),
+            args.referrers.mode(),
+            SourceCheck::unless(args.preflight.no_preflight),
+        )
     };
     let from = reading.input(session, Path::new(&args.source)).await?;
     if args.link.is_some() && matches!(from, Input::Registries(_)) {

@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
         let is_sought = is_renamed && !args.look.only.only.is_empty();
         reading.renames = renames.clone().filter(|_| is_sought);
         let renames = renames.clone().filter(|_| !is_renamed);
-        sides.push(compared(session, &reading, (word, renames)).await?);
+        sides.push(compared(session, &reading, word, renames).await?);
     }
     let [old, new] = sides.try_into().expect("one for each argument");
     let options = DiffOptions { old, new, list };
@@ -82,7 +82,8 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
 async fn compared(
     session: &Session<'_>,
     reading: &Reading<'_>,
-    (word, renames): (&Path, Option<RenameRules>),
+    word: &Path,
+    renames: Option<RenameRules>,
 ) -> Result<Compared, CommandError> {
     if hod_ops::is_receipt(word)? {
         if renames.is_some() {

@@ -1,6 +1,7 @@
 //! `hod doctor`
 
 use super::session::Session;
+use super::target::RegistryPath;
 use crate::cli::Exit;
 use crate::cli::args::DoctorArgs;
 use crate::cli::error::CommandError;
@@ -11,7 +12,10 @@ use hod_ops::{DoctorOptions, ObservationStatus};
 use hod_registry::Purpose;
 
 pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, CommandError> {
-    let (registry, repository) = super::login::registry_name(&args.registry)?;
+    let RegistryPath {
+        registry,
+        prefix: repository,
+    } = super::login::registry_name(&args.registry)?;
     let purpose = ClientFor {
         reach: Reach {
             side: Side::Either,

@@ -33,7 +33,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
     let cx = session.remote(settings::retry_policy(&args.registry));
     copy::carry(
         session,
-        (wording, cx),
+        wording,
+        cx,
         results,
         options(session, args, output),
     )
@@ -45,12 +46,16 @@ async fn options(
     args: &ExportArgs,
     output: Output,
 ) -> Result<CopyOptions, CommandError> {
-    let place = (output.path, output.image);
-    let target = copy::local(output.transport, place, args.link.map(Into::into))?;
-    let from = (&args.registry, &args.names, &args.only);
-    let carried = (args.platforms.options(), args.referrers.mode());
-    let preflight = SourceCheck::unless(args.preflight.no_preflight);
-    let reading = Reading::new(from, carried, preflight);
+    let link = args.link.map(Into::into);
+    let target = copy::local(output.transport, output.path, output.image, link)?;
+    let reading = Reading::new(
+        &args.registry,
+        &args.names,
+        &args.only,
+        args.platforms.options(),
+        args.referrers.mode(),
+        SourceCheck::unless(args.preflight.no_preflight),
+    );
     let from = reading.input(session, &args.source).await?;
     if args.link.is_some() && matches!(from, Input::Registries(_)) {
         return Err(CommandError::LinkNothing);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::input::Place;
 use super::session::Session;
+use super::target::RegistryPath;
 use crate::cli::args::{PreflightArgs, RegistryArgs, UploadArgs};
 use crate::cli::error::CommandError;
 use crate::cli::settings;
@@ -27,9 +27,9 @@ impl Filling<'_> {
     pub(super) async fn targets(
         &self,
         session: &Session<'_>,
-        named: Vec<Place>,
+        named: Vec<RegistryPath>,
     ) -> Result<Vec<Box<dyn CopyTarget>>, CommandError> {
-        let registries = named.iter().map(|(registry, _)| registry.clone());
+        let registries = named.iter().map(|path| path.registry.clone());
         let mut registries: Vec<Registry> = registries.collect();
         registries.sort();
         registries.dedup();
@@ -47,7 +47,9 @@ impl Filling<'_> {
             .with_uploads(settings::uploads(self.upload, &session.drain));
         let how = (preflight(self.preflight), self.recheck);
         let targets = named.into_iter();
-        let targets = targets.map(|at| RegistryTarget::new(at, client.clone(), how));
+        let targets = targets.map(|RegistryPath { registry, prefix }| {
+            RegistryTarget::new((registry, prefix), client.clone(), how)
+        });
         Ok(targets.map(|target| Box::new(target) as _).collect())
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
 
 use super::session::Session;
+use super::target::RegistryPath;
 use super::{aliases, locked};
 use crate::cli::args::{LookArgs, NameSourceArgs, OnlyArgs, RegistryArgs};
 use crate::cli::error::CommandError;
@@ -17,9 +18,6 @@ use hod_ops::{
 };
 use hod_registry::{Client, Purpose, RegistriesConf};
 use hod_transfer::{Endpoint, EndpointError, ReferrerMode, Stated};
-
-/// A registry, and a prefix for all names there.
-pub(super) type Place = (Registry, Option<RepositoryName>);
 
 /// How a verb reads what its arguments name.
 pub(super) struct Reading<'a> {
@@ -52,8 +50,11 @@ pub(super) enum LoginFor {
 impl<'a> Reading<'a> {
     /// Reads sources with these flags; a login is for the source.
     pub(super) fn new(
-        (registry, names, only): (&'a RegistryArgs, &'a NameSourceArgs, &'a OnlyArgs),
-        (platforms, referrers): (PlatformOptions, ReferrerMode),
+        registry: &'a RegistryArgs,
+        names: &'a NameSourceArgs,
+        only: &'a OnlyArgs,
+        platforms: PlatformOptions,
+        referrers: ReferrerMode,
         preflight: SourceCheck,
     ) -> Self {
         Self {
@@ -76,15 +77,16 @@ impl<'a> Reading<'a> {
         look: &'a LookArgs<P>,
         platforms: PlatformOptions,
     ) -> Self {
-        let preflight = if look.preflight.no_preflight {
-            SourceCheck::Skip
-        } else {
-            SourceCheck::Look
-        };
-        let from = (&look.registry, &look.names, &look.only);
         Self {
             renames: settings::rename_rules(&look.rename, None).if_any(),
-            ..Self::new(from, (platforms, look.referrers.mode()), preflight)
+            ..Self::new(
+                &look.registry,
+                &look.names,
+                &look.only,
+                platforms,
+                look.referrers.mode(),
+                SourceCheck::unless(look.preflight.no_preflight),
+            )
         }
     }
 
@@ -118,8 +120,15 @@ impl<'a> Reading<'a> {
             }
             Endpoint::Local { .. } | Endpoint::Path(_) => {
                 self.require_names(word)?;
-                let how = (self.platforms.clone(), self.referrers);
-                let mut input = local(session, (word.to_owned(), self.only), how).await?;
+                let platforms = self.platforms.clone();
+                let mut input = local(
+                    session,
+                    word.to_owned(),
+                    self.only,
+                    platforms,
+                    self.referrers,
+                )
+                .await?;
                 if let (Input::Local { list, .. }, Some(rules)) = (&mut input, &self.renames)
                     && let Some(list) = list
                 {
@@ -138,14 +147,20 @@ impl<'a> Reading<'a> {
     ) -> Result<Input, CommandError> {
         let named = self.named_source()?;
         let is_named = named.is_some();
-        let (source, prefix) = named.unwrap_or_else(|| (Registry::docker_hub(), None));
+        let RegistryPath {
+            registry: source,
+            prefix,
+        } = named.unwrap_or_else(|| RegistryPath {
+            registry: Registry::docker_hub(),
+            prefix: None,
+        });
         let conf = settings::registries_conf(UseConf::unless(self.names.no_registries_conf))?;
         let named_by = Named::of(words)?;
         let origin = named_by.origin(words);
         let mut list = match named_by {
             Named::Registry(place) => {
                 self.require_names(&origin.word)?;
-                self.listed(session, (&place, words), &conf).await?
+                self.listed(session, &place, words, &conf).await?
             }
             Named::Images { paths, images } => {
                 if !self.only.only.is_empty() {
@@ -160,7 +175,7 @@ impl<'a> Reading<'a> {
             }
         };
         if let Some(prefix) = &prefix {
-            put_below(&mut list, (&source, prefix))?;
+            put_below(&mut list, &source, prefix)?;
         }
         if !is_named {
             aliases::note(session, &mut list, &conf);
@@ -170,7 +185,7 @@ impl<'a> Reading<'a> {
         } else {
             registries(&list, &source)
         };
-        let client = self.client(session, (reached, words), conf).await?;
+        let client = self.client(session, reached, words, conf).await?;
         let flags = locked::Flags {
             platforms: self.platforms.platforms.as_ref(),
             index: self.platforms.index,
@@ -191,7 +206,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The registry of names that have none, if the user named it.
-    pub(super) fn named_source(&self) -> Result<Option<Place>, CommandError> {
+    pub(super) fn named_source(&self) -> Result<Option<RegistryPath>, CommandError> {
         let Some(text) = &self.names.registry else {
             return Ok(None);
         };
@@ -223,7 +238,7 @@ impl<'a> Reading<'a> {
         session: &Session<'_>,
         word: &Path,
     ) -> Result<Vec<Registry>, CommandError> {
-        let named = self.named_source()?.map(|(registry, _)| registry);
+        let named = self.named_source()?.map(|named| named.registry);
         let source = named.unwrap_or_else(Registry::docker_hub);
         match endpoint(word)? {
             Endpoint::Registry { registry, .. } => Ok(vec![registry]),
@@ -251,7 +266,8 @@ impl<'a> Reading<'a> {
     async fn listed(
         &self,
         session: &Session<'_>,
-        ((registry, prefix), words): (&Place, &[PathBuf]),
+        place: &RegistryPath,
+        words: &[PathBuf],
         conf: &RegistriesConf,
     ) -> Result<ImageList, CommandError> {
         let list = settings::only_list(self.only, session.reporter().as_ref()).await?;
@@ -259,12 +275,13 @@ impl<'a> Reading<'a> {
             if let Some(rules) = &self.renames {
                 rename(&mut list, rules)?;
             }
-            place_at(&mut list, (registry, prefix.as_ref()))?;
+            place_at(&mut list, place)?;
             return Ok(list);
         }
         settings::require_no_section(self.only)?;
-        let reached = (vec![registry.clone()], words);
-        let client = self.client(session, reached, conf.clone()).await?;
+        let RegistryPath { registry, prefix } = place;
+        let reached = vec![registry.clone()];
+        let client = self.client(session, reached, words, conf.clone()).await?;
         let list = hod_ops::registry_list(&client, registry, prefix.as_ref());
         session.interruptible(list).await
     }
@@ -273,17 +290,19 @@ impl<'a> Reading<'a> {
     async fn client(
         &self,
         session: &Session<'_>,
-        reached: (Vec<Registry>, &[PathBuf]),
+        registries: Vec<Registry>,
+        words: &[PathBuf],
         conf: RegistriesConf,
     ) -> Result<Client, CommandError> {
-        let make = || self.make_client(session, reached, conf);
+        let make = || self.make_client(session, registries, words, conf);
         self.client.get_or_try_init(make).await.cloned()
     }
 
     async fn make_client(
         &self,
         session: &Session<'_>,
-        (mut registries, words): (Vec<Registry>, &[PathBuf]),
+        mut registries: Vec<Registry>,
+        words: &[PathBuf],
         conf: RegistriesConf,
     ) -> Result<Client, CommandError> {
         let mut lists = [words, &self.only.only].concat();
@@ -337,7 +356,7 @@ enum Named {
         paths: Vec<PathBuf>,
         images: Vec<String>,
     },
-    Registry(Place),
+    Registry(RegistryPath),
 }
 
 impl Named {
@@ -348,7 +367,7 @@ impl Named {
             .map(|word| word.display().to_string())
             .collect();
         let (kind, prefix) = match self {
-            Self::Registry((_, prefix)) => (SourceKind::Registry, prefix.clone()),
+            Self::Registry(place) => (SourceKind::Registry, place.prefix.clone()),
             Self::Images { paths, .. } if paths.is_empty() => (SourceKind::Image, None),
             Self::Images { .. } => (SourceKind::List, None),
         };
@@ -364,7 +383,7 @@ impl Named {
         for word in words {
             match endpoint(word) {
                 Ok(Endpoint::Registry { registry, prefix }) if words.len() == 1 => {
-                    return Ok(Self::Registry((registry, prefix)));
+                    return Ok(Self::Registry(RegistryPath { registry, prefix }));
                 }
                 Ok(Endpoint::Registry { .. }) => {
                     let word = word.display().to_string();
@@ -385,8 +404,10 @@ impl Named {
 /// A local source, with or without a transport, or those of its images that lists name.
 pub(super) async fn local(
     session: &Session<'_>,
-    (word, only): (PathBuf, &OnlyArgs),
-    (platforms, referrers): (PlatformOptions, ReferrerMode),
+    word: PathBuf,
+    only: &OnlyArgs,
+    platforms: PlatformOptions,
+    referrers: ReferrerMode,
 ) -> Result<Input, CommandError> {
     let (path, stated) = stated(word)?;
     if stated.image.is_some() && !only.only.is_empty() {
@@ -428,7 +449,7 @@ pub(super) fn stated(word: PathBuf) -> Result<(PathBuf, Stated), CommandError> {
 }
 
 /// The registry of an argument, and the prefix for names there.
-pub(super) fn place(text: &str) -> Result<Place, ReferenceError> {
+pub(super) fn place(text: &str) -> Result<RegistryPath, ReferenceError> {
     let text = text.strip_prefix("docker://").unwrap_or(text);
     super::target::target(text)
 }
@@ -455,14 +476,11 @@ pub(super) fn rename(list: &mut ImageList, rules: &RenameRules) -> Result<(), Co
 
 /// Has all images of a list read at one registry, under the names that a push with that prefix gives
 /// them, and keeps those names.
-fn place_at(
-    list: &mut ImageList,
-    (registry, prefix): (&Registry, Option<&RepositoryName>),
-) -> Result<(), CommandError> {
+fn place_at(list: &mut ImageList, place: &RegistryPath) -> Result<(), CommandError> {
     for entry in list.lines.iter_mut().map(ListLine::stem_mut) {
         let stored = entry.stored();
         let name = stored.repository.with_library();
-        let name = match prefix {
+        let name = match &place.prefix {
             None => name,
             Some(prefix) => below(&name, prefix)?,
         };
@@ -471,7 +489,7 @@ fn place_at(
             entry.reference.digest = Some(rewritten.clone());
             entry.options.index = Some(IndexChoice::Keep);
         }
-        entry.reference.registry = Some(registry.clone());
+        entry.reference.registry = Some(place.registry.clone());
         entry.reference.repository = name.clone();
         entry.reference.tag.clone_from(&stored.tag);
         entry.destination = Some(Destination {
@@ -486,7 +504,8 @@ fn place_at(
 /// keep the names of the list.
 fn put_below(
     list: &mut ImageList,
-    (source, prefix): (&Registry, &RepositoryName),
+    source: &Registry,
+    prefix: &RepositoryName,
 ) -> Result<(), CommandError> {
     for entry in list.lines.iter_mut().map(ListLine::stem_mut) {
         if entry.reference.registry.is_some() {

@@ -3,18 +3,22 @@
 use std::io::IsTerminal as _;
 
 use super::session::Session;
+use super::target::RegistryPath;
 use crate::cli::Exit;
 use crate::cli::args::LoginArgs;
 use crate::cli::error::CommandError;
 use crate::cli::settings;
 use crate::cli::settings::{ClientFor, Reach, Side};
 use crate::cli::terminal::{self, Echo};
-use hod_oci::{Registry, RepositoryName};
+use hod_oci::Registry;
 use hod_ops::{LoginOptions, OpsError};
 use hod_registry::{Kept, Login, Purpose, RegistriesConf};
 
 pub(super) async fn run(session: &Session<'_>, args: &LoginArgs) -> Result<Exit, CommandError> {
-    let (registry, repository) = registry_name(&args.registry)?;
+    let RegistryPath {
+        registry,
+        prefix: repository,
+    } = registry_name(&args.registry)?;
     let file = settings::login_file(args.reach.authfile.as_deref())?;
     if args.get_login {
         let purpose = ClientFor {
@@ -118,9 +122,7 @@ async fn ask(echo: Echo) -> Result<String, CommandError> {
 }
 
 /// A registry, optionally with a part of it.
-pub(super) fn registry_name(
-    text: &str,
-) -> Result<(Registry, Option<RepositoryName>), CommandError> {
+pub(super) fn registry_name(text: &str) -> Result<RegistryPath, CommandError> {
     super::target::target(text).map_err(|source| CommandError::RegistryName {
         text: text.to_owned(),
         source,

@@ -1,6 +1,7 @@
 //! `hod logout`
 
 use super::session::Session;
+use super::target::RegistryPath;
 use crate::cli::Exit;
 use crate::cli::args::LogoutArgs;
 use crate::cli::error::CommandError;
@@ -12,7 +13,10 @@ pub(super) async fn run(session: &Session<'_>, args: &LogoutArgs) -> Result<Exit
     let file = settings::login_file(args.authfile.as_deref())?;
     let scope = match &args.registry {
         Some(name) => {
-            let (registry, repository) = super::login::registry_name(name)?;
+            let RegistryPath {
+                registry,
+                prefix: repository,
+            } = super::login::registry_name(name)?;
             LogoutScope::One {
                 registry,
                 repository,

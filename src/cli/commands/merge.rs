@@ -53,7 +53,7 @@ async fn merge(session: &Session<'_>, args: &MergeArgs) -> Result<Exit, CommandE
     match printer.format() {
         ResultFormat::Json => session.document(&merged)?,
         ResultFormat::Text => {
-            written::print(session, &merged.files, (&merged.id, merged.signed_by))?;
+            written::print(session, &merged.files, &merged.id, merged.signed_by)?;
         }
     }
     let base = if merged.base_blobs > 0 {

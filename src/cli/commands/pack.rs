@@ -231,7 +231,7 @@ fn print(
         // The path of the bundle.
         ResultFormat::Text if hod_fsx::is_stream(&packed.path).unwrap_or(false) => {}
         ResultFormat::Text => {
-            written::print(session, &packed.files, (&packed.id, packed.signed_by))?;
+            written::print(session, &packed.files, &packed.id, packed.signed_by)?;
         }
     }
     if let Some(volume) = only_volume {

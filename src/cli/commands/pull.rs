@@ -29,23 +29,27 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
     let cx = session.remote(settings::retry_policy(&args.registry));
-    copy::carry(session, (wording, cx), results, options(session, args)).await
+    copy::carry(session, wording, cx, results, options(session, args)).await
 }
 
 async fn options(session: &Session<'_>, args: &PullArgs) -> Result<CopyOptions, CommandError> {
     let only = args.list.narrowed();
-    let from = (&args.registry, &args.names, &only);
-    let carried = (args.platforms.options(), args.referrers.mode());
-    let preflight = SourceCheck::unless(args.preflight.no_preflight);
     let reading = Reading {
         foreign_layers: args.foreign_layers.mode(),
-        ..Reading::new(from, carried, preflight)
+        ..Reading::new(
+            &args.registry,
+            &args.names,
+            &only,
+            args.platforms.options(),
+            args.referrers.mode(),
+            SourceCheck::unless(args.preflight.no_preflight),
+        )
     };
     if let Some(lock) = &args.lock {
         settings::require_text_output(lock)?;
         settings::require_others(&[lock.as_path()], &args.list.lists)?;
-        if let Some((source, _)) = reading.named_source()? {
-            locked::require_nameable(&source)?;
+        if let Some(named) = reading.named_source()? {
+            locked::require_nameable(&named.registry)?;
         }
     }
     let mut from = reading.registries(session, &args.list.lists).await?;

@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
     let cx = session.remote(settings::retry_policy(&args.registry));
-    copy::carry(session, (wording, cx), results, options(session, args)).await
+    copy::carry(session, wording, cx, results, options(session, args)).await
 }
 
 async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, CommandError> {
@@ -46,12 +46,16 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         preflight: &args.preflight,
         recheck: args.recheck.mode(),
     };
-    let from = (&args.registry, &args.names, &args.only);
-    let carried = (args.platforms.options(), args.referrers.mode());
-    let preflight = SourceCheck::unless(args.preflight.no_preflight);
     let reading = Reading {
         login: LoginFor::Target,
-        ..Reading::new(from, carried, preflight)
+        ..Reading::new(
+            &args.registry,
+            &args.names,
+            &args.only,
+            args.platforms.options(),
+            args.referrers.mode(),
+            SourceCheck::unless(args.preflight.no_preflight),
+        )
     };
     Ok(CopyOptions {
         targets: filling.targets(session, vec![named]).await?,

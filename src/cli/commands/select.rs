@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SelectArgs) -> Result<Exit
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
     let cx = session.local();
-    copy::carry(session, (wording, cx), results, options(session, args)).await
+    copy::carry(session, wording, cx, results, options(session, args)).await
 }
 
 async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions, CommandError> {

@@ -3,12 +3,21 @@
 use hod_oci::{ReferenceError, Registry, RepositoryName};
 
 /// Parses `REGISTRY[/PREFIX]`.
-pub(super) fn target(text: &str) -> Result<(Registry, Option<RepositoryName>), ReferenceError> {
+pub(super) fn target(text: &str) -> Result<RegistryPath, ReferenceError> {
     let text = text.trim_end_matches('/');
-    match text.split_once('/') {
-        Some((registry, prefix)) => Ok((registry.parse()?, Some(prefix.parse()?))),
-        None => Ok((text.parse()?, None)),
-    }
+    let (registry, prefix) = match text.split_once('/') {
+        Some((registry, prefix)) => (registry, Some(prefix.parse()?)),
+        None => (text, None),
+    };
+    let registry = registry.parse()?;
+    Ok(RegistryPath { registry, prefix })
+}
+
+/// A registry, and a prefix for all names there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RegistryPath {
+    pub(super) registry: Registry,
+    pub(super) prefix: Option<RepositoryName>,
 }
 
 #[cfg(test)]
@@ -19,10 +28,10 @@ mod tests {
     fn targets_are_a_registry_and_a_prefix() {
         #[track_caller]
         fn check(text: &str, expect: Option<(&str, &str)>) {
-            let got = target(text).ok().map(|(registry, prefix)| {
+            let got = target(text).ok().map(|path| {
                 (
-                    registry.to_string(),
-                    prefix.map(|p| p.to_string()).unwrap_or_default(),
+                    path.registry.to_string(),
+                    path.prefix.map(|p| p.to_string()).unwrap_or_default(),
                 )
             });
             let expect = expect.map(|(r, p)| (r.to_owned(), p.to_owned()));

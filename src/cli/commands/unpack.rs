@@ -25,17 +25,23 @@ pub(super) async fn run(session: &Session<'_>, args: &UnpackArgs) -> Result<Exit
     };
     let results = Results::begin(wording.verb, &args.results, &files)?;
     let cx = session.local();
-    copy::carry(session, (wording, cx), results, options(session, args)).await
+    copy::carry(session, wording, cx, results, options(session, args)).await
 }
 
 async fn options(session: &Session<'_>, args: &UnpackArgs) -> Result<CopyOptions, CommandError> {
-    let how = (args.platforms.options(), args.referrers.mode());
     let store = StoreTarget {
         visibility: Visibility::AllOrNothing,
         ..StoreTarget::lasting(args.output.clone())
     };
     Ok(CopyOptions {
-        from: input::local(session, (args.bundle.clone(), &args.only), how).await?,
+        from: input::local(
+            session,
+            args.bundle.clone(),
+            &args.only,
+            args.platforms.options(),
+            args.referrers.mode(),
+        )
+        .await?,
         targets: vec![Box::new(store)],
         renames: settings::rename_rules(&args.rename, None),
         referrers: args.referrers.mode(),

@@ -13,7 +13,8 @@ use hod_ops::WrittenFile;
 pub(super) fn print(
     session: &Session<'_>,
     files: &[WrittenFile],
-    (id, signed_by): (&Digest, Option<KeyId>),
+    id: &Digest,
+    signed_by: Option<KeyId>,
 ) -> Result<(), OutputError> {
     let mut stdout = session.printer.stdout();
     for WrittenFile {

@@ -156,7 +156,8 @@ impl Document {
     #[cfg(test)]
     pub(super) fn of_images(
         verb: &'static str,
-        (moved, images): (Amounts, Vec<ReportedImage>),
+        moved: Amounts,
+        images: Vec<ReportedImage>,
     ) -> Self {
         Self {
             hod: "0",

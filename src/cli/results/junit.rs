@@ -174,7 +174,7 @@ mod tests {
             error: Some(error),
         };
         let moved = Amounts::from(Totals::default());
-        let document = Document::of_images("pull", (moved, vec![image]));
+        let document = Document::of_images("pull", moved, vec![image]);
         let xml = render(&document);
         let mut reader = quick_xml::Reader::from_str(&xml);
         let mut n_events = 0;

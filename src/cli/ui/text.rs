@@ -131,7 +131,7 @@ impl Fit {
     }
 
     /// Indents every line but the first, which follows `n_used` columns of a label, by `indent`. On
-    /// a terminal, long lines are wrapped, except columns, and digests shortened.
+    /// a terminal, long lines are wrapped, and digests shortened.
     pub(super) fn lines(self, text: &str, n_used: usize, indent: usize) -> String {
         if self.0.is_none() {
             return hang(text, indent);
@@ -140,21 +140,23 @@ impl Fit {
         let text = with_short_digests(text);
         let mut lines = Vec::new();
         for (n, line) in text.split('\n').enumerate() {
-            let words = line.trim_start();
-            let n_spaces = line.len() - words.len() + if n == 0 { 0 } else { indent };
-            let start = n_spaces + if n == 0 { n_used } else { 0 };
-            let lead = " ".repeat(n_spaces);
-            if start + words.chars().count() <= width || words.contains("  ") {
-                lines.push(format!("{lead}{words}"));
-                continue;
-            }
-            let rest = if n == 0 { indent.max(2) } else { start + 2 };
+            let is_first = n == 0;
+            let lead = " ".repeat(if is_first { 0 } else { indent });
+            // A row of a table continues in its last column.
+            let words = line.rsplit_once("  ").map_or(line, |(_, last)| last);
+            let before = &line[..line.len() - words.len()];
+            let start = lead.len() + before.chars().count() + if is_first { n_used } else { 0 };
+            let rest = match before.trim_start() {
+                "" if is_first => indent.max(2),
+                "" => start + 2,
+                _ => start,
+            };
             let wrapped = wrap(
                 words,
-                width.saturating_sub(start),
-                width.saturating_sub(rest),
+                width.saturating_sub(start).max(WIDTH_MIN),
+                width.saturating_sub(rest).max(WIDTH_MIN),
             );
-            lines.push(lead + &hang(&wrapped.join("\n"), rest));
+            lines.push(lead + before + &hang(&wrapped.join("\n"), rest));
         }
         lines.join("\n")
     }
@@ -252,8 +254,11 @@ mod tests {
             Fit(Some(24)).lines(&text, 7, 2),
             "cannot read\n  `sha256:0123456789ab`,\n  which is bad\n    `one two three` line\n      2 is long"
         );
-        let columns = "a  b                                c";
-        assert_eq!(Fit(Some(24)).lines(columns, 0, 2), columns);
+        let row = "  a  b    cannot be read again by anyone";
+        assert_eq!(
+            Fit(Some(34)).lines(row, 0, 0),
+            "  a  b    cannot be read again by\n          anyone"
+        );
         assert_eq!(
             with_short_digests("sha256:12, sha256:"),
             "sha256:12, sha256:"

@@ -23,7 +23,8 @@ struct Local {
 /// A path that a transport names as a target.
 pub(in crate::cli::commands) fn local(
     transport: Transport,
-    (path, image): (PathBuf, Option<ChosenImage>),
+    path: PathBuf,
+    image: Option<ChosenImage>,
     link: Option<LinkMode>,
 ) -> Result<Box<dyn CopyTarget>, CommandError> {
     let local = Local { path, image, link };

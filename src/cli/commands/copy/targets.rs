@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::super::filling::Filling;
-use super::super::input::{Place, endpoint, place};
+use super::super::input::{endpoint, place};
 use super::super::session::Session;
+use super::super::target::RegistryPath;
 use super::local::local;
 use crate::cli::args::CopyArgs;
 use crate::cli::error::CommandError;
@@ -16,7 +17,7 @@ use hod_transfer::{ChosenImage, Endpoint, EndpointError, Transport};
 
 /// A target as the command line names it.
 enum End {
-    Registry(Place),
+    Registry(RegistryPath),
     Local {
         transport: Transport,
         path: PathBuf,
@@ -33,7 +34,7 @@ pub(super) async fn targets(
     for text in &args.targets {
         let end = End::of(session, text)?;
         for (other, name) in ends.iter().zip(&args.targets) {
-            end.require_apart(text, (other, name))?;
+            end.require_apart(text, other, name)?;
         }
         ends.push(end);
     }
@@ -41,7 +42,7 @@ pub(super) async fn targets(
         End::Registry(place) => Some(place.clone()),
         End::Local { .. } => None,
     });
-    let places: Vec<Place> = places.collect();
+    let places: Vec<RegistryPath> = places.collect();
     let read = [&args.only.only[..], &[PathBuf::from(&args.source)]].concat();
     let filling = Filling {
         read: &read,
@@ -61,7 +62,7 @@ pub(super) async fn targets(
             transport,
             path,
             image,
-        } => local(transport, (path, image), link),
+        } => local(transport, path, image, link),
     };
     ends.into_iter().map(target).collect()
 }
@@ -127,7 +128,7 @@ impl End {
     }
 
     /// Refuses two targets that are the same path, or of which one is inside the other.
-    fn require_apart(&self, text: &str, (other, name): (&Self, &str)) -> Result<(), CommandError> {
+    fn require_apart(&self, text: &str, other: &Self, name: &str) -> Result<(), CommandError> {
         let is_same = match (self, other) {
             (Self::Registry(place), Self::Registry(other)) => place == other,
             (Self::Local { path, .. }, Self::Local { path: other, .. }) => {
