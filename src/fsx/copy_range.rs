@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use super::{Error, TempFile, read_at};
 
 /// Number of bytes that the kernel is asked to copy at once; progress is reported between two
@@ -53,8 +55,9 @@ impl RangeCopier {
         (to, offset): (&TempFile, u64),
     ) -> Result<u64, Error> {
         if self.by_kernel {
-            let (mut from_offset, mut to_offset) = (from.offset, offset);
-            let copied = rustix::fs::copy_file_range(
+            let offset_of = |offset: u64| offset.try_into().expect("an offset in a file");
+            let (mut from_offset, mut to_offset) = (offset_of(from.offset), offset_of(offset));
+            let copied = nix::fcntl::copy_file_range(
                 from.file,
                 Some(&mut from_offset),
                 to.file(),
@@ -65,7 +68,7 @@ impl RangeCopier {
                 // At the end, or on a file system that does not report that it lacks support.
                 Ok(0) => {}
                 Ok(n) => return Ok(n as u64),
-                Err(rustix::io::Errno::INTR) => return self.step(from, (to, offset)),
+                Err(Errno::EINTR) => return self.step(from, (to, offset)),
                 // Reading and writing works, or returns a better error.
                 Err(_) => self.by_kernel = false,
             }

@@ -135,17 +135,15 @@ pub(super) const REFLINK: &str = "reflink";
 
 /// Whether `link` fails so for a reason that copying does not have.
 fn is_refused_link(errno: i32) -> bool {
-    use rustix::io::Errno;
+    use nix::errno::Errno;
     let refusals = [
-        Errno::XDEV,
-        Errno::PERM,
-        Errno::MLINK,
-        Errno::OPNOTSUPP,
-        Errno::NOSYS,
+        Errno::EXDEV,
+        Errno::EPERM,
+        Errno::EMLINK,
+        Errno::EOPNOTSUPP,
+        Errno::ENOSYS,
     ];
-    refusals
-        .iter()
-        .any(|refusal| refusal.raw_os_error() == errno)
+    refusals.iter().any(|refusal| *refusal as i32 == errno)
 }
 
 impl Diagnose for Error {
@@ -227,23 +225,23 @@ impl Diagnose for Error {
 
 #[cfg(test)]
 mod tests {
-    use rustix::io::Errno;
+    use nix::errno::Errno;
 
     use super::*;
 
     #[test]
     fn what_the_system_refuses_gets_a_hint_with_the_path() {
         for (errno, expect) in [
-            (Errno::ACCESS, "may not open `a/b`"),
-            (Errno::PERM, "owner and mode"),
+            (Errno::EACCES, "may not open `a/b`"),
+            (Errno::EPERM, "owner and mode"),
             (
-                Errno::ROFS,
+                Errno::EROFS,
                 "`a/b` is on a file system that is mounted read-only",
             ),
-            (Errno::NOTDIR, "part of `a/b` is a file"),
-            (Errno::NOSPC, "The disk is full"),
-            (Errno::DQUOT, "The disk is full"),
-            (Errno::ISDIR, "`a/b` is a directory"),
+            (Errno::ENOTDIR, "part of `a/b` is a file"),
+            (Errno::ENOSPC, "The disk is full"),
+            (Errno::EDQUOT, "The disk is full"),
+            (Errno::EISDIR, "`a/b` is a directory"),
         ] {
             let error = Error::new("open", Path::new("a/b"), errno.into());
             let hint = error.diagnose().hint.unwrap_or_default();
@@ -254,18 +252,18 @@ mod tests {
     #[test]
     fn a_hardlink_that_is_refused_is_told_from_other_failures() {
         for (verb, errno, expect) in [
-            (HARDLINK, Errno::XDEV, IoKind::CannotLink),
-            (HARDLINK, Errno::PERM, IoKind::CannotLink),
-            (HARDLINK, Errno::MLINK, IoKind::CannotLink),
-            (HARDLINK, Errno::OPNOTSUPP, IoKind::CannotLink),
-            (HARDLINK, Errno::ACCESS, IoKind::Permission),
-            (HARDLINK, Errno::NOSPC, IoKind::NoSpace),
-            (HARDLINK, Errno::NOENT, IoKind::NotFound),
-            (REFLINK, Errno::XDEV, IoKind::CrossDevice),
-            (REFLINK, Errno::OPNOTSUPP, IoKind::Unsupported),
-            ("rename", Errno::XDEV, IoKind::CrossDevice),
-            ("rename", Errno::PERM, IoKind::Permission),
-            ("rename", Errno::ISDIR, IoKind::IsDirectory),
+            (HARDLINK, Errno::EXDEV, IoKind::CannotLink),
+            (HARDLINK, Errno::EPERM, IoKind::CannotLink),
+            (HARDLINK, Errno::EMLINK, IoKind::CannotLink),
+            (HARDLINK, Errno::EOPNOTSUPP, IoKind::CannotLink),
+            (HARDLINK, Errno::EACCES, IoKind::Permission),
+            (HARDLINK, Errno::ENOSPC, IoKind::NoSpace),
+            (HARDLINK, Errno::ENOENT, IoKind::NotFound),
+            (REFLINK, Errno::EXDEV, IoKind::CrossDevice),
+            (REFLINK, Errno::EOPNOTSUPP, IoKind::Unsupported),
+            ("rename", Errno::EXDEV, IoKind::CrossDevice),
+            ("rename", Errno::EPERM, IoKind::Permission),
+            ("rename", Errno::EISDIR, IoKind::IsDirectory),
         ] {
             let (from, to) = (Path::new("a"), Path::new("b"));
             let error = Error::with_destination(verb, from, to, errno.into());

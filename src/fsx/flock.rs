@@ -1,11 +1,11 @@
 //! The kernel's locks on open files.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use nix::errno::Errno;
 
 use super::Error;
 
@@ -23,19 +23,19 @@ pub(super) enum Locked {
 ///
 /// The lock belongs to the open file and its duplicates, and ends when the last of them is closed.
 pub(super) fn lock_now(file: &File, path: &Path) -> Result<Locked, Error> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+    match file.try_lock() {
         Ok(()) => Ok(Locked::Yes),
-        Err(Errno::WOULDBLOCK) => Ok(Locked::ByAnother),
-        Err(errno) if is_unsupported(errno) => Ok(Locked::Unsupported),
-        Err(errno) => Err(Error::new("lock", path, errno.into())),
+        Err(TryLockError::WouldBlock) => Ok(Locked::ByAnother),
+        Err(TryLockError::Error(source)) if is_unsupported(&source) => Ok(Locked::Unsupported),
+        Err(TryLockError::Error(source)) => Err(Error::new("lock", path, source)),
     }
 }
 
 /// Whether the file system has no locks.
-pub(super) fn is_unsupported(errno: Errno) -> bool {
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
     matches!(
-        errno,
-        Errno::BADF | Errno::INVAL | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EBADF | Errno::EINVAL | Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS)
     )
 }
 

@@ -1,6 +1,7 @@
 //! The file system: every blocking I/O call of the house, each with an error that names its path.
 //!
-//! The only user of `std::fs`, `nix`, `rustix` and `tempfile`. "Not there" is a value
+//! The only user of `std::fs`, `nix`, `tempfile`, and of `rustix` for what `nix` lacks on Linux:
+//! extended attributes, `FICLONE`, and `renameat2` without glibc. "Not there" is a value
 //! (`try_…` returns `None`); everything else is an [`Error`]. Nothing here knows what a registry is.
 //!
 //! Nothing is removed that this program did not make: files one by one and by name, directories

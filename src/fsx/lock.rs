@@ -1,10 +1,8 @@
 //! Advisory locks between processes, released by the kernel when a process dies.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
 use super::flock::{is_current, is_unsupported};
 use super::owned::open_own_file;
@@ -28,11 +26,14 @@ pub struct DirLock {
 impl DirLock {
     /// Takes the lock on the file at `path`, creating it; `None` when another process holds it.
     pub fn try_acquire(path: &Path, mode: LockMode) -> Result<Option<Self>, Error> {
-        let operation = match mode {
-            LockMode::Shared => FlockOperation::NonBlockingLockShared,
-            LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
-        };
-        match Self::lock(path, operation) {
+        let locked = Self::lock(path, |file| {
+            let locked = match mode {
+                LockMode::Shared => file.try_lock_shared(),
+                LockMode::Exclusive => file.try_lock(),
+            };
+            Ok(locked?)
+        });
+        match locked {
             Ok(lock) => Ok(Some(lock)),
             Err(error) if error.kind() == IoKind::Busy => Ok(None),
             Err(error) => Err(error),
@@ -41,21 +42,19 @@ impl DirLock {
 
     /// Takes the lock on the file at `path`, creating it and waiting for it.
     pub fn acquire(path: &Path, mode: LockMode) -> Result<Self, Error> {
-        let operation = match mode {
-            LockMode::Shared => FlockOperation::LockShared,
-            LockMode::Exclusive => FlockOperation::LockExclusive,
-        };
-        Self::lock(path, operation)
+        Self::lock(
+            path,
+            match mode {
+                LockMode::Shared => File::lock_shared,
+                LockMode::Exclusive => File::lock,
+            },
+        )
     }
 
-    fn lock(path: &Path, operation: FlockOperation) -> Result<Self, Error> {
+    fn lock(path: &Path, take: impl Fn(&File) -> io::Result<()>) -> Result<Self, Error> {
         loop {
             let file = open_own_file(path, 0o600)?;
-            match flock(&file, operation) {
-                Ok(()) => {}
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(Error::new("lock", path, errno.into())),
-            }
+            uninterrupted(|| take(&file)).map_err(|source| Error::new("lock", path, source))?;
             // Its holder may have removed it between our opening and our lock.
             if is_current(&file, path)? {
                 return Ok(Self { file });
@@ -70,10 +69,10 @@ impl DirLock {
             let Some(file) = super::try_open(path)? else {
                 return Ok(None);
             };
-            match flock(&file, FlockOperation::LockShared) {
-                Ok(()) if is_current(&file, path)? => return Ok(Some(Self { file })),
-                Ok(()) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(Error::new("lock", path, errno.into())),
+            uninterrupted(|| file.lock_shared())
+                .map_err(|source| Error::new("lock", path, source))?;
+            if is_current(&file, path)? {
+                return Ok(Some(Self { file }));
             }
         }
     }
@@ -82,21 +81,18 @@ impl DirLock {
     /// on file systems that cannot lock directories (some network ones).
     pub fn of_dir(path: &Path) -> Result<Option<Self>, Error> {
         let file = super::open(path)?;
-        loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(Some(Self { file })),
-                Err(Errno::INTR) => {}
-                Err(errno) if is_unsupported(errno) => return Ok(None),
-                Err(errno) => return Err(Error::new("lock", path, errno.into())),
-            }
+        match uninterrupted(|| file.lock()) {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(source) if is_unsupported(&source) => Ok(None),
+            Err(source) => Err(Error::new("lock", path, source)),
         }
     }
 
     /// Turns an exclusive lock into a shared one, never letting go of it in between by more than
     /// the kernel's conversion does.
     pub fn share(&self, path: &Path) -> Result<(), Error> {
-        flock(&self.file, FlockOperation::LockShared)
-            .map_err(|errno| Error::new("lock", path, errno.into()))
+        let shared = self.file.lock_shared();
+        shared.map_err(|source| Error::new("lock", path, source))
     }
 }
 
@@ -104,7 +100,17 @@ impl Drop for DirLock {
     fn drop(&mut self) {
         // A child that is being started may have the file open for an instant longer. Where the
         // kernel refuses, closing releases it.
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        let _ = self.file.unlock();
+    }
+}
+
+/// Waits for a lock, also when a signal comes meanwhile.
+fn uninterrupted(lock: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            locked => return locked,
+        }
     }
 }
 

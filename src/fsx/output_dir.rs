@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::flock::{Locked, is_current, lock_now};
 use super::made::OutputParents;
+use super::pinned::cannot_rename_so;
 use super::sweep::{clear_built, remove_built};
 use super::{Durability, Error, make_own_dir, open_own_dir};
 
@@ -174,13 +175,12 @@ enum Exchange {
     Unsupported,
 }
 
-/// Exchanges two names, atomically. `nix` has the call for glibc only.
+/// Exchanges two names, atomically.
 fn exchange(from: &Path, to: &Path) -> Result<Exchange, Error> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
     match renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(Exchange::Done),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(Exchange::Unsupported),
+        Err(errno) if cannot_rename_so(errno) => Ok(Exchange::Unsupported),
         Err(errno) => Err(Error::with_destination("exchange", from, to, errno.into())),
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use nix::fcntl::OFlag;
 
 use super::not_own::NotOwn;
 use super::{Error, dir_of, user_id};
@@ -20,10 +20,10 @@ fn not_own(reason: NotOwn, path: &Path) -> Error {
 /// Opens the directory at `path`, which must be real and this user's; `None` when it is not found.
 #[expect(clippy::disallowed_methods, reason = "the home of owned directories")]
 pub fn open_own_dir(path: &Path) -> Result<Option<File>, Error> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let opened = std::fs::OpenOptions::new()
         .read(true)
-        .custom_flags(flags.bits().cast_signed())
+        .custom_flags(flags.bits())
         .open(path);
     let dir = match opened {
         Ok(dir) => dir,
@@ -163,14 +163,14 @@ pub fn make_own_dir(path: &Path) -> Result<(), Error> {
 #[expect(clippy::disallowed_methods, reason = "the home of owned files")]
 pub(super) fn open_own_file(path: &Path, mode: u32) -> Result<File, Error> {
     // Opening a pipe without a reader must not block.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let opened = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
         .append(true)
         .mode(mode)
-        .custom_flags(flags.bits().cast_signed())
+        .custom_flags(flags.bits())
         .open(path);
     let file = opened.map_err(|source| explain(path, source, NotOwn::NotAFile))?;
     let metadata = metadata(&file, path)?;

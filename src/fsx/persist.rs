@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::flock::{Locked, is_current, lock_now};
+use super::pinned::cannot_rename_so;
 use super::{Error, IoKind};
 
 /// What must be on the disk when a write returns.
@@ -274,12 +275,10 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
 /// Renames a file to a path at which nothing may be; false when something is.
 pub fn rename_new(from: &Path, to: &Path) -> Result<bool, Error> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(true),
-        Err(Errno::EXIST) => Ok(false),
-        // A file system that cannot tell (some network ones).
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+        Err(rustix::io::Errno::EXIST) => Ok(false),
+        Err(errno) if cannot_rename_so(errno) => {
             let is_free = super::try_stat(to)?.is_none();
             if is_free {
                 rename(from, to)?;

@@ -2,11 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use rustix::fs::{RenameFlags, renameat_with};
 
 use super::{Error, FileStat};
 
@@ -39,11 +42,7 @@ impl PinnedDir {
         let Some((dir, name)) = self.locate(relative)? else {
             return Ok(None);
         };
-        match rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(file_stat(&stat))),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(self.error("stat", relative, errno)),
-        }
+        stat_at(&dir, &name).map_err(|source| self.error("stat", relative, source))
     }
 
     /// Looks at the directory that `relative` is in.
@@ -51,49 +50,58 @@ impl PinnedDir {
         let Some((dir, _)) = self.locate(relative)? else {
             return Ok(None);
         };
-        let stat = rustix::fs::fstat(&dir);
-        let stat = stat.map_err(|errno| self.error("stat", relative, errno))?;
-        Ok(Some(file_stat(&stat)))
+        let metadata = dir.metadata();
+        let metadata = metadata.map_err(|source| self.error("stat", relative, source))?;
+        Ok(Some(FileStat::from(&metadata)))
     }
 
     /// Removes the name `relative` of a file; its other names stay. Idempotent.
     pub fn remove_file(&self, relative: &Path) -> Result<(), Error> {
-        self.remove(relative, AtFlags::empty(), &[Errno::NOENT])
+        self.remove(relative, UnlinkatFlags::NoRemoveDir, &[Errno::ENOENT])
     }
 
     /// Removes a directory that is empty; one that is not, or is not found, stays as it is.
     pub fn remove_dir_if_empty(&self, relative: &Path) -> Result<(), Error> {
-        let kept = [Errno::NOENT, Errno::NOTEMPTY, Errno::EXIST, Errno::NOTDIR];
-        self.remove(relative, AtFlags::REMOVEDIR, &kept)
+        let kept = [
+            Errno::ENOENT,
+            Errno::ENOTEMPTY,
+            Errno::EEXIST,
+            Errno::ENOTDIR,
+        ];
+        self.remove(relative, UnlinkatFlags::RemoveDir, &kept)
     }
 
-    fn remove(&self, relative: &Path, flags: AtFlags, fine: &[Errno]) -> Result<(), Error> {
+    fn remove(&self, relative: &Path, what: UnlinkatFlags, fine: &[Errno]) -> Result<(), Error> {
         let Some((dir, name)) = self.locate(relative)? else {
             return Ok(());
         };
-        match rustix::fs::unlinkat(&dir, &name, flags) {
-            Err(errno) if !fine.contains(&errno) => Err(self.error("remove", relative, errno)),
+        match unlinkat(&dir, name.as_os_str(), what) {
+            Err(errno) if !fine.contains(&errno) => {
+                Err(self.error("remove", relative, errno.into()))
+            }
             _ => Ok(()),
         }
     }
 
     /// Renames `from` to `to`, which must not exist.
     pub fn rename_new(&self, from: &Path, to: &Path) -> Result<(), Error> {
-        let missing = |path: &Path| self.error("rename", path, Errno::NOENT);
+        let missing = |path: &Path| self.error("rename", path, Errno::ENOENT.into());
         let (from_dir, from_name) = self.locate(from)?.ok_or_else(|| missing(from))?;
         let (to_dir, to_name) = self.locate(to)?.ok_or_else(|| missing(to))?;
         let flags = RenameFlags::NOREPLACE;
-        let renamed =
-            match rustix::fs::renameat_with(&from_dir, &from_name, &to_dir, &to_name, flags) {
-                // A file system that cannot tell (some network ones).
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if self.stat(to)?.is_none() => {
-                    rustix::fs::renameat(&from_dir, &from_name, &to_dir, &to_name)
-                }
-                renamed => renamed,
-            };
-        renamed.map_err(|errno| {
+        let renamed = match renameat_with(&from_dir, &from_name, &to_dir, &to_name, flags) {
+            Err(errno) if cannot_rename_so(errno) && self.stat(to)?.is_none() => renameat(
+                &from_dir,
+                from_name.as_os_str(),
+                &to_dir,
+                to_name.as_os_str(),
+            )
+            .map_err(io::Error::from),
+            renamed => renamed.map_err(io::Error::from),
+        };
+        renamed.map_err(|source| {
             let (from, to) = (self.path.join(from), self.path.join(to));
-            Error::with_destination("rename", &from, &to, errno.into())
+            Error::with_destination("rename", &from, &to, source)
         })
     }
 
@@ -109,14 +117,13 @@ impl PinnedDir {
         let Some((name, parents)) = names.split_last() else {
             return Ok(None);
         };
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         let mut dir = None;
         for parent in parents {
             let within = dir.as_ref().unwrap_or(&self.dir);
-            match rustix::fs::openat(within, *parent, flags, Mode::empty()) {
-                Ok(child) => dir = Some(File::from(child)),
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-                Err(errno) => return Err(self.error("open", relative, errno)),
+            match open_dir_at(within, parent) {
+                Ok(child) => dir = Some(child),
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+                Err(errno) => return Err(self.error("open", relative, errno.into())),
             }
         }
         let dir = match dir {
@@ -129,25 +136,31 @@ impl PinnedDir {
         Ok(Some((dir, (*name).to_owned())))
     }
 
-    fn error(&self, verb: &'static str, relative: &Path, errno: Errno) -> Error {
-        Error::new(verb, &self.path.join(relative), errno.into())
+    fn error(&self, verb: &'static str, relative: &Path, source: io::Error) -> Error {
+        Error::new(verb, &self.path.join(relative), source)
     }
 }
 
-fn file_stat(stat: &rustix::fs::Stat) -> FileStat {
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    let seconds = u64::try_from(stat.st_mtime).ok().map(Duration::from_secs);
-    FileStat {
-        len: u64::try_from(stat.st_size).unwrap_or_default(),
-        is_file: kind == FileType::RegularFile,
-        is_dir: kind == FileType::Directory,
-        mode: stat.st_mode,
-        identity: (stat.st_dev, stat.st_ino),
-        n_links: stat.st_nlink,
-        modified: seconds
-            .map(|since| since + Duration::from_nanos(stat.st_mtime_nsec))
-            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)),
+/// Opens the directory `name` in `dir` without following a link there.
+pub(super) fn open_dir_at(dir: &File, name: &OsStr) -> Result<File, Errno> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(dir, name, flags, Mode::empty()).map(File::from)
+}
+
+/// Looks at `name` in `dir` without following a link there; `None` when it is not found.
+pub(super) fn stat_at(dir: &File, name: &OsStr) -> io::Result<Option<FileStat>> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(dir, name, flags, Mode::empty()) {
+        Ok(entry) => Ok(Some(FileStat::from(&File::from(entry).metadata()?))),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
+}
+
+/// Whether a file system does not know the way of renaming (some network ones).
+pub(super) fn cannot_rename_so(errno: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    matches!(errno, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
 }
 
 /// Looks at a path without following a link there; `None` when it is not found.

@@ -8,7 +8,9 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
 
 use super::Error;
 use hod_oci::{Algorithm, Digest};
@@ -92,8 +94,8 @@ fn open_now(path: &Path) -> io::Result<File> {
     }
     if kind.is_char_device() {
         // A terminal is waited for.
-        let flags = rustix::fs::fcntl_getfl(&file)?;
-        rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+        let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+        fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
     }
     Ok(file)
 }
@@ -108,7 +110,7 @@ fn open_any(path: &Path) -> io::Result<(File, std::fs::Metadata)> {
 fn open_without_waiting(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new()
         .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(path)
 }
 
@@ -330,7 +332,7 @@ pub(super) fn is_open_file(path: &Path) -> Result<bool, Error> {
     use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
     match statfs(dir_of(path)) {
         Ok(stat) => Ok(stat.filesystem_type() == PROC_SUPER_MAGIC),
-        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => Ok(false),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
         Err(errno) => Err(Error::new("stat", path, errno.into())),
     }
 }
@@ -357,7 +359,7 @@ fn list_error<T>(path: &Path, result: io::Result<T>) -> Result<T, Error> {
 fn open_dir(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new()
         .read(true)
-        .custom_flags(OFlags::DIRECTORY.bits().cast_signed())
+        .custom_flags(OFlag::O_DIRECTORY.bits())
         .open(path)
 }
 
@@ -365,9 +367,11 @@ fn open_dir(path: &Path) -> io::Result<File> {
 ///
 /// Not by the standard library, which panics where closing a directory fails.
 pub(super) fn names_in(dir: &File, path: &Path) -> Result<Vec<OsString>, Error> {
-    let wrap = |errno: rustix::io::Errno| Error::new("list", path, errno.into());
+    let wrap = |errno: Errno| Error::new("list", path, errno.into());
+    let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut dir = nix::dir::Dir::openat(dir, ".", flags, Mode::empty()).map_err(wrap)?;
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(dir).map_err(wrap)? {
+    for entry in dir.iter() {
         let entry = entry.map_err(wrap)?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {

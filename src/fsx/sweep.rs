@@ -7,12 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::owned::is_own;
+use super::pinned::{open_dir_at, stat_at};
 use super::read::names_in;
-use super::{Error, open_own_dir};
+use super::{Error, FileStat, open_own_dir};
 
 /// Number of random characters at the end of a temporary name.
 const RANDOM_LEN: usize = 6;
@@ -75,11 +77,10 @@ pub fn sweep_older(
         if leftover == Leftover::Foreign {
             continue;
         }
-        let Some(stat) = stat_at(&open, &name, &path)? else {
+        let Some(stat) = try_stat_at(&open, &name, &path)? else {
             continue;
         };
-        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        if is_file && (leftover == Leftover::Useless || is_older(&stat, age)) {
+        if stat.is_file && (leftover == Leftover::Useless || is_older(&stat, age)) {
             unlink_at(&open, &name, &path)?;
         }
     }
@@ -88,12 +89,9 @@ pub fn sweep_older(
 
 /// Whether a file was not written for `age`. A time in the future is that of a clock that was
 /// wrong: such a file is old enough.
-fn is_older(stat: &rustix::fs::Stat, age: Duration) -> bool {
-    let modified = u64::try_from(stat.st_mtime)
-        .ok()
-        .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+fn is_older(stat: &FileStat, age: Duration) -> bool {
     let young = |modified: SystemTime| modified.elapsed().is_ok_and(|elapsed| elapsed < age);
-    !modified.is_some_and(young)
+    !stat.modified.is_some_and(young)
 }
 
 /// Removes a directory that hod built, member by member; `is_member` knows the paths in it that hod
@@ -159,31 +157,31 @@ pub(super) fn remove_at(dir: &File, name: &OsStr, path: &Path) -> Result<(), Err
 
 /// Removes a file or a link, not its target; false when it is a directory.
 fn unlink_at(dir: &File, name: &OsStr, path: &Path) -> Result<bool, Error> {
-    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(true),
-        Err(Errno::ISDIR | Errno::PERM) if is_dir_at(dir, name, path)? => Ok(false),
+    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(true),
+        Err(Errno::EISDIR | Errno::EPERM) if is_dir_at(dir, name, path)? => Ok(false),
         Err(errno) => Err(Error::new("remove", path, errno.into())),
     }
 }
 
 fn remove_dir_at(dir: &File, name: &OsStr, path: &Path) -> Result<(), Error> {
-    match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+    match unlinkat(dir, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(errno) => Err(Error::new("remove", path, errno.into())),
     }
 }
 
 /// Opens a directory to empty it; what is mounted there is not ours, and an error.
 fn open_child(dir: &File, name: &OsStr, path: &Path) -> Result<Option<File>, Error> {
-    let wrap = |errno: Errno| Error::new("remove", path, errno.into());
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    let child = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
-        Ok(child) => File::from(child),
-        Err(Errno::NOENT) => return Ok(None),
-        Err(errno) => return Err(wrap(errno)),
+    use std::os::unix::fs::MetadataExt as _;
+    let wrap = |source: io::Error| Error::new("remove", path, source);
+    let child = match open_dir_at(dir, name) {
+        Ok(child) => child,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(errno) => return Err(wrap(errno.into())),
     };
-    let (outer, inner) = (rustix::fs::fstat(dir), rustix::fs::fstat(&child));
-    if outer.map_err(wrap)?.st_dev == inner.map_err(wrap)?.st_dev {
+    let device = |dir: &File| dir.metadata().map_err(wrap).map(|metadata| metadata.dev());
+    if device(dir)? == device(&child)? {
         Ok(Some(child))
     } else {
         let source = io::Error::other("another file system is mounted there");
@@ -192,16 +190,11 @@ fn open_child(dir: &File, name: &OsStr, path: &Path) -> Result<Option<File>, Err
 }
 
 fn is_dir_at(dir: &File, name: &OsStr, path: &Path) -> Result<bool, Error> {
-    let stat = stat_at(dir, name, path)?;
-    Ok(stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory))
+    Ok(try_stat_at(dir, name, path)?.is_some_and(|stat| stat.is_dir))
 }
 
-fn stat_at(dir: &File, name: &OsStr, path: &Path) -> Result<Option<rustix::fs::Stat>, Error> {
-    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(stat)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(Error::new("stat", path, errno.into())),
-    }
+fn try_stat_at(dir: &File, name: &OsStr, path: &Path) -> Result<Option<FileStat>, Error> {
+    stat_at(dir, name).map_err(|source| Error::new("stat", path, source))
 }
 
 /// Removes the files in `dir` that killed runs left under `prefix` and random characters: regular
@@ -231,10 +224,10 @@ pub(super) fn sweep_beside(dir: &Path, prefix: &str, own: Option<&OsStr>) -> Res
 #[expect(clippy::disallowed_methods, reason = "opened without following links")]
 fn open_left(path: &Path) -> io::Result<Option<File>> {
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let opened = std::fs::OpenOptions::new()
         .read(true)
-        .custom_flags(flags.bits().cast_signed())
+        .custom_flags(flags.bits())
         .open(path);
     let file = opened?;
     let metadata = file.metadata()?;

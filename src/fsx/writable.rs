@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use nix::unistd::{AccessFlags, access};
 
 use super::error::WRITE_TO;
 use super::{Error, broken_link, dir_of, nearest, resolve};
@@ -26,12 +26,9 @@ pub fn require_writable(path: &Path) -> Result<(), Error> {
             io::ErrorKind::NotADirectory.into(),
         ));
     }
-    let access = Access::WRITE_OK | Access::EXEC_OK;
     // The real user is the effective one, and flags take a call that old container runtimes refuse.
-    match accessat(CWD, near, access, AtFlags::empty()) {
-        Ok(()) => Ok(()),
-        Err(errno) => Err(Error::new(WRITE_TO, near, errno.into())),
-    }
+    access(near, AccessFlags::W_OK | AccessFlags::X_OK)
+        .map_err(|errno| Error::new(WRITE_TO, near, errno.into()))
 }
 
 /// Fails if the file `path` cannot be created, or replaced by another.

@@ -9,6 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use nix::libc::linger;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Linger;
+
 use super::faults::{Effect, Fault};
 
 const PIECE_LEN: usize = 16 * 1024;
@@ -426,7 +430,10 @@ impl Exchange<'_> {
 
     /// Has the connection end with a reset instead of an end.
     fn reset(&self) -> io::Result<()> {
-        rustix::net::sockopt::set_socket_linger(self.client, Some(Duration::ZERO))?;
-        Ok(())
+        let linger = linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        Ok(setsockopt(self.client, Linger, &linger)?)
     }
 }

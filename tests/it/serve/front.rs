@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd as _;
 
 use hod_testkit::env::TestEnv;
 use hod_testkit::http;
@@ -224,11 +225,14 @@ fn begin_download(host: &str, target: &str) -> TcpStream {
 
 /// A connection that takes little before it is read from.
 fn slow_connection(host: &str) -> TcpStream {
-    use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    sockopt::set_socket_recv_buffer_size(&socket, 4096).unwrap();
-    let address: std::net::SocketAddr = host.parse().unwrap();
-    connect(&socket, &address).unwrap();
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, socket, sockopt,
+    };
+    let flags = SockFlag::empty();
+    let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
+    setsockopt(&socket, sockopt::RcvBuf, &4096).unwrap();
+    let address: SockaddrIn = host.parse().unwrap();
+    connect(socket.as_raw_fd(), &address).unwrap();
     TcpStream::from(socket)
 }
 
