@@ -13,8 +13,10 @@
 //! known before signing. Only this form is written and read; the same signature in another form is
 //! refused.
 //!
-//! Ed25519 is implemented by `ring`. The crate `minisign` makes randomised signatures, cannot read
-//! the keys that `minisign -G -W` writes, and panics if the second signature is too short.
+//! Ed25519 is implemented by `ring`. The crate `minisign` (0.10) makes randomised signatures, keeps
+//! the parts of a key private, cannot read the keys that `minisign -G -W` writes, does not limit the
+//! time that a hostile key file can demand of scrypt, encrypts with a quarter of the memory, prints
+//! secret keys with `Debug`, and panics if the second signature is too short.
 
 mod error;
 mod external;

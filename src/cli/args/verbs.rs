@@ -105,6 +105,8 @@ impl ForeignLayersArgs {
 /// Select images of a store into a new tree, by hardlink
 ///
 /// The tree is a registry's storage tree with only the selected images; hardlinks take no extra space.
+/// Blobs of a store are linked without reading them again, except those that were changed since hod
+/// verified them; `hod verify` reads all of a tree.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
