@@ -149,8 +149,12 @@ pub enum BundleError {
         what: &'static str,
     },
     /// A part of the bundle cannot be divided and does not fit a volume of the given size.
-    #[error("volumes of {} bytes are too small: {} bytes are required", format_bytes(*size), format_bytes(*needed))]
-    VolumeTooSmall { size: u64, needed: u64 },
+    #[error("volumes of {} bytes are too small for this bundle", format_bytes(*size))]
+    VolumeTooSmall {
+        size: u64,
+        /// A size that is large enough, a multiple of 1 KiB; smaller ones may be.
+        enough: u64,
+    },
     /// Digests of parts are known only at the end, and the head of every volume contains them.
     #[error("a bundle that is compressed, or written to stdout, cannot be divided into volumes")]
     StreamedVolumes,
@@ -439,9 +443,9 @@ impl Diagnose for BundleError {
             Self::Unsupported { .. } => Diagnosis::new(Usage)
                 .hint("Use the version of hod that wrote the bundle, or a later one."),
             Self::Stopped => Diagnosis::new(ErrorClass::Stopped),
-            Self::VolumeTooSmall { needed, .. } => Diagnosis::refused(Policy).hint(format!(
-                "Each volume contains the index of the whole bundle. Use `--volume-size {needed}` \
-                 or more."
+            Self::VolumeTooSmall { enough, .. } => Diagnosis::refused(Policy).hint(format!(
+                "Each volume contains the index of the whole bundle. Use `--volume-size {}K` or more.",
+                enough / 1024
             )),
             Self::TooManyVolumes { .. } => Diagnosis::refused(Policy)
                 .hint("Nothing was written. Pass a larger `--volume-size`, or pack fewer images."),

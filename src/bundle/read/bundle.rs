@@ -257,7 +257,7 @@ impl Bundle {
         for (at, member) in members.skip(self.head.n_members()) {
             volume.check_member(at)?;
             if !member.is_blob() {
-                let content = volume.check_content(member, self.manifest(), &|_| ());
+                let content = volume.check_content(member, self.manifest(), |_| ());
                 content?;
             }
         }

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::bundle::{Bundle, BundleKind};
 use super::stream::{self, BlobCheck, StreamSink};
 use super::volume::{OpenVolume, ReadOptions};
 use crate::error::{BlobProblem, BundleError};
 use crate::format::closure::Closure;
-use crate::format::volume::Content;
-use crate::format::{BundleBlob, BundleImage, BundleManifest, Delta};
+use crate::format::volume::{Content, Member};
+use crate::format::{BundleBlob, BundleImage, BundleManifest, Delta, Place};
 use crate::hashing::BUFFER_LEN;
 use crate::sign::Signed;
 use hod_oci::{Digest, DigestHasher};
@@ -23,7 +23,7 @@ use hod_report::{Diagnose as _, ErrorClass, chain};
 pub struct BundleVerifyOutcome {
     pub n_blobs: usize,
     pub n_images: usize,
-    /// The bytes of all blobs.
+    /// Number of bytes of blobs that were hashed; what several volumes contain counts once.
     pub len: u64,
     /// One line per problem, which names the member or the image.
     pub problems: Vec<String>,
@@ -75,17 +75,17 @@ pub fn verify(
     path: &Path,
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
-    let verified = match Bundle::detect(path)? {
-        Some(BundleKind::Zstd) => {
-            let file = hod_fsx::open(path).map_err(|source| BundleError::Read {
-                path: path.to_owned(),
-                source,
-            })?;
-            verify_stream(file, path, options)
+    let kind = Bundle::detect(path)?;
+    outcome_of(options, |options| {
+        if kind != Some(BundleKind::Zstd) {
+            return verify_raw(path, options);
         }
-        _ => verify_raw(path, options),
-    };
-    as_outcome(verified)
+        let file = hod_fsx::open(path).map_err(|source| BundleError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        verify_stream(file, path, options)
+    })
 }
 
 /// Reads every byte of a bundle from a pipe, its volumes in order, up to the first problem; `path` is
@@ -95,29 +95,43 @@ pub fn verify_once(
     path: &Path,
     options: &VerifyOptions<'_>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
-    as_outcome(verify_stream(input, path, options))
+    outcome_of(options, |options| verify_stream(input, path, options))
 }
 
-/// Turns wrong content, which is a result, from an error into an outcome.
-fn as_outcome(
-    verified: Result<BundleVerifyOutcome, BundleError>,
+/// Counts the bytes, and turns wrong content, which is a result, from an error into an outcome.
+fn outcome_of(
+    options: &VerifyOptions<'_>,
+    verify: impl FnOnce(&VerifyOptions<'_>) -> Result<BundleVerifyOutcome, BundleError>,
 ) -> Result<BundleVerifyOutcome, BundleError> {
-    match verified {
+    let hashed = AtomicU64::new(0);
+    let on_bytes = |n| {
+        hashed.fetch_add(n, Ordering::Relaxed);
+        (options.on_bytes)(n);
+    };
+    let verified = verify(&VerifyOptions {
+        on_bytes: &on_bytes,
+        ..*options
+    });
+    let outcome = match verified {
         Err(error) if error.diagnose().class == ErrorClass::Verify && !error.is_signature() => {
-            Ok(BundleVerifyOutcome {
+            BundleVerifyOutcome {
                 problems: vec![chain(&error)],
                 ..BundleVerifyOutcome::default()
-            })
+            }
         }
-        result => result,
-    }
+        result => result?,
+    };
+    Ok(BundleVerifyOutcome {
+        len: hashed.into_inner(),
+        ..outcome
+    })
 }
 
 fn outcome(manifest: &BundleManifest, signed: Signed) -> BundleVerifyOutcome {
     BundleVerifyOutcome {
         n_blobs: manifest.blobs.len(),
         n_images: manifest.n_images(),
-        len: manifest.blobs.iter().map(|blob| blob.size).sum(),
+        len: 0,
         problems: Vec::new(),
         notes: Vec::new(),
         partial: None,
@@ -153,7 +167,11 @@ impl Task<'_> {
         match self {
             Self::Member(volume, at) => {
                 let member = &volume.layout().members()[at];
-                let content = volume.check_content(member, bundle.manifest(), options.on_bytes);
+                let content = volume.check_content(member, bundle.manifest(), |n| {
+                    if !is_repeated(bundle, volume, member) {
+                        (options.on_bytes)(n);
+                    }
+                });
                 let checks = [volume.check_member(at), content];
                 let errors = checks.into_iter().filter_map(Result::err);
                 errors
@@ -163,6 +181,16 @@ impl Task<'_> {
             Self::Joined(at) => check_joined(bundle, at, buffer).err().into_iter().collect(),
         }
     }
+}
+
+/// Whether an earlier volume has the same member.
+fn is_repeated(bundle: &Bundle, volume: &OpenVolume, member: &Member) -> bool {
+    let Content::Blob(at) = member.content else {
+        return false;
+    };
+    let first = bundle.volumes().next();
+    bundle.manifest().blobs[at].place == Place::Everywhere
+        && first.is_some_and(|first| first.layout().index() < volume.layout().index())
 }
 
 fn verify_raw(
@@ -208,7 +236,7 @@ fn verify_raw(
         });
         let blobs = bundle.manifest().blobs.iter();
         let here = blobs.filter(|blob| bundle.open_blob(&blob.digest).is_some());
-        (outcome.n_blobs, outcome.len) = here.fold((0, 0), |(n, len), b| (n + 1, len + b.size));
+        outcome.n_blobs = here.count();
     }
     for error in errors {
         if error.diagnose().class != ErrorClass::Verify {
@@ -370,11 +398,8 @@ fn verify_stream(
 /// The result when only the volumes before `end` are present.
 fn first_volumes(manifest: &BundleManifest, end: u32, signed: Signed) -> BundleVerifyOutcome {
     let is_here = |blob: &BundleBlob| blob.volumes().iter().all(|volume| *volume < end);
-    let here = manifest.blobs.iter().filter(|blob| is_here(blob));
-    let (n_blobs, len) = here.fold((0, 0), |(n, len), b| (n + 1, len + b.size));
     BundleVerifyOutcome {
-        n_blobs,
-        len,
+        n_blobs: manifest.blobs.iter().filter(|blob| is_here(blob)).count(),
         partial: Some(Partial {
             missing: (end..=manifest.n_volumes).collect(),
             n_volumes: manifest.n_volumes,

@@ -82,7 +82,7 @@ impl OpenVolume {
         &self,
         member: &Member,
         manifest: &BundleManifest,
-        on_bytes: &(dyn Fn(u64) + Sync),
+        on_bytes: impl Fn(u64),
     ) -> Result<(), BundleError> {
         if let Content::Link(expected) = &member.content {
             let expected = expected.clone();

@@ -96,7 +96,7 @@ impl Flipped<'_> {
             self.each(member.lead_offset..end, bits, &|| {
                 let content = self
                     .volume
-                    .check_content(member, self.bundle.manifest(), &|_| ());
+                    .check_content(member, self.bundle.manifest(), |_| ());
                 content.is_ok() && self.volume.check_member(at).is_ok()
             });
         }

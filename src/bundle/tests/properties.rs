@@ -447,8 +447,8 @@ proptest! {
         let mut sample = builder.finish();
         sample.plan.volume_size = Some(volume_size);
         let written = match sample.try_write("b.tar", Compression::Raw, 1) {
-            Err(BundleError::VolumeTooSmall { size, needed }) => {
-                prop_assert!(size == volume_size && needed > volume_size);
+            Err(BundleError::VolumeTooSmall { size, enough }) => {
+                prop_assert!(size == volume_size && enough > volume_size);
                 return Ok(());
             }
             written => written.unwrap(),

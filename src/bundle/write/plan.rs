@@ -11,7 +11,7 @@ use crate::format::{
 };
 use crate::sign::Signer;
 use hod_oci::Digest;
-use hod_tarball::{ALIGNMENT, BLOCK_LEN};
+use hod_tarball::ALIGNMENT;
 
 /// The content of a bundle. Equal plans produce equal bytes, regardless of the order of their
 /// lists.
@@ -64,9 +64,9 @@ impl PackPlan {
             return Ok(planned);
         }
         match self.divide(&planned, volume_size) {
-            Err(BundleError::VolumeTooSmall { size, .. }) => Err(BundleError::VolumeTooSmall {
+            Err(BundleError::VolumeTooSmall { size, enough }) => Err(BundleError::VolumeTooSmall {
                 size,
-                needed: self.size_needed(&planned, size)?,
+                enough: self.enough_size(&planned, enough)?,
             }),
             divided => divided,
         }
@@ -104,35 +104,25 @@ impl PackPlan {
         Err(BundleError::TooLarge)
     }
 
-    /// Returns a volume size that is large enough although `too_small` is not, and one block less
-    /// is not.
-    fn size_needed(&self, planned: &Planned, too_small: u64) -> Result<u64, BundleError> {
-        // One volume is.
-        let whole = planned.volumes[0].len();
-        let (mut fails, mut works) = (too_small / BLOCK_LEN, too_small / BLOCK_LEN + 1);
-        while works * BLOCK_LEN < whole {
-            let step = match self.divide(planned, works * BLOCK_LEN) {
-                Ok(_) => break,
-                Err(BundleError::VolumeTooSmall { needed, .. }) => {
-                    (needed / BLOCK_LEN).saturating_sub(works)
-                }
-                Err(BundleError::TooManyVolumes { .. } | BundleError::TooLarge) => works,
-                Err(error) => return Err(error),
-            };
-            fails = works;
-            works += step.max(1);
-        }
-        while works - fails > 1 {
-            let middle = fails + (works - fails) / 2;
-            let is_enough =
-                middle * BLOCK_LEN >= whole || self.divide(planned, middle * BLOCK_LEN).is_ok();
-            if is_enough {
-                works = middle;
-            } else {
-                fails = middle;
+    /// Returns the first power of two of at least `at_least` that is large enough for a volume.
+    ///
+    /// Not the smallest size: there the index takes most of thousands of volumes, and each attempt
+    /// lays out all of them.
+    fn enough_size(&self, planned: &Planned, at_least: u64) -> Result<u64, BundleError> {
+        let single = &planned.volumes[0];
+        let at_least = at_least.max(2 * single.common_len(&planned.manifest));
+        let mut size = at_least.next_power_of_two();
+        while size < single.len() {
+            match self.divide(planned, size) {
+                Err(
+                    BundleError::VolumeTooSmall { .. }
+                    | BundleError::TooManyVolumes { .. }
+                    | BundleError::TooLarge,
+                ) => size *= 2,
+                divided => return divided.map(|_| size),
             }
         }
-        Ok(works * BLOCK_LEN)
+        Ok(size)
     }
 
     fn sorted(&self) -> (BundleManifest, Vec<FileContent>) {

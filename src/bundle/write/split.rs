@@ -8,7 +8,7 @@ use crate::error::BundleError;
 use crate::format::volume::Volume;
 use crate::format::{BundleManifest, N_VOLUMES_MAX, Part, Place};
 use hod_oci::Digest;
-use hod_tarball::{ALIGNMENT, BLOCK_LEN, END_LEN, padded};
+use hod_tarball::{ALIGNMENT, END_LEN, padded};
 
 /// Maximum length of the headers and padding before a blob or file.
 const LEAD_LEN: u64 = 2 * ALIGNMENT;
@@ -36,10 +36,7 @@ impl Capacity {
         }
         Err(BundleError::VolumeTooSmall {
             size: self.volume_size,
-            needed: needed
-                .saturating_add(self.common)
-                .saturating_add(END_LEN)
-                .next_multiple_of(BLOCK_LEN),
+            enough: needed.saturating_add(self.common).saturating_add(END_LEN),
         })
     }
 }

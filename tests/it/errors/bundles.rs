@@ -117,7 +117,7 @@ fn of_bundles() {
         } => Usage 2,
         VolumeTooSmall {
             size: 10_000,
-            needed: 70_144,
+            enough: 131_072,
         } => Policy 5,
         StreamedVolumes => Usage 2,
         TooManyVolumes { n_max: 9999 } => Policy 5,
