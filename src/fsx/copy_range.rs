@@ -52,7 +52,8 @@ impl RangeCopier {
     pub fn step(
         &mut self,
         from: SourceRange<'_>,
-        (to, offset): (&TempFile, u64),
+        to: &TempFile,
+        offset: u64,
     ) -> Result<u64, Error> {
         if self.by_kernel {
             let offset_of = |offset: u64| offset.try_into().expect("an offset in a file");
@@ -68,7 +69,7 @@ impl RangeCopier {
                 // At the end, or on a file system that does not report that it lacks support.
                 Ok(0) => {}
                 Ok(n) => return Ok(n as u64),
-                Err(Errno::EINTR) => return self.step(from, (to, offset)),
+                Err(Errno::EINTR) => return self.step(from, to, offset),
                 // Reading and writing works, or returns a better error.
                 Err(_) => self.by_kernel = false,
             }
@@ -108,7 +109,7 @@ mod tests {
         }
     }
 
-    fn copy(by_kernel: bool, (offset, len): (u64, u64), to_offset: u64) {
+    fn copy(by_kernel: bool, offset: u64, len: u64, to_offset: u64) {
         let root = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..1_000_003u32).map(|n| (n % 251) as u8).collect();
         let path = root.path().join("source");
@@ -127,7 +128,7 @@ mod tests {
                 offset: offset + done,
                 len: len - done,
             };
-            match copier.step(from, (&to, to_offset + done)).unwrap() {
+            match copier.step(from, &to, to_offset + done).unwrap() {
                 0 => break,
                 n => done += n,
             }
@@ -146,12 +147,12 @@ mod tests {
     #[test]
     fn ranges_arrive_where_they_should_with_and_without_the_kernel() {
         for by_kernel in [true, false] {
-            copy(by_kernel, (0, 1_000_003), 4096);
-            copy(by_kernel, (4096, 500_000), 8192);
-            copy(by_kernel, (777, 300_001), 13);
-            copy(by_kernel, (5, 0), 0);
+            copy(by_kernel, 0, 1_000_003, 4096);
+            copy(by_kernel, 4096, 500_000, 8192);
+            copy(by_kernel, 777, 300_001, 13);
+            copy(by_kernel, 5, 0, 0);
             // A source that ends early.
-            copy(by_kernel, (999_000, 5000), 512);
+            copy(by_kernel, 999_000, 5000, 512);
         }
     }
 
@@ -167,7 +168,7 @@ mod tests {
             offset: 0,
             len: 5,
         };
-        let n = RangeCopier::default().step(from, (&to, 0)).unwrap();
+        let n = RangeCopier::default().step(from, &to, 0).unwrap();
         assert_eq!(n, 5);
         assert_eq!(crate::read(to.path(), 9).unwrap(), b"Name:");
     }

@@ -55,8 +55,10 @@ pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Resul
 /// failure neither exists. A kill may leave the other one, or temporary files, which are removed by
 /// the next call for the same directory.
 pub fn write_new_pair(
-    (private, private_bytes): (&Path, &[u8]),
-    (other, other_bytes): (&Path, &[u8]),
+    private: &Path,
+    private_bytes: &[u8],
+    other: &Path,
+    other_bytes: &[u8],
 ) -> Result<(), Error> {
     let mut secret = TempFile::create_private_in(dir_of(private), PREFIX)?;
     sweep_beside(dir_of(private), PREFIX, secret.path().file_name())?;
@@ -100,13 +102,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (secret, open) = (root.path().join("k.key"), root.path().join("k.pub"));
         crate::write_file(&root.path().join(".hod-killed"), b"secret").unwrap();
-        write_new_pair((&secret, b"1"), (&open, b"2")).unwrap();
+        write_new_pair(&secret, b"1", &open, b"2").unwrap();
         let mode = |path: &Path| crate::stat(path).unwrap().mode & 0o777;
         assert_eq!((mode(&secret), mode(&open)), (0o600, 0o644));
         assert_eq!(
             crate::read_dir_names(root.path()).unwrap(),
             ["k.key", "k.pub"]
         );
-        assert!(write_new_pair((&secret, b"1"), (&open, b"2")).is_err());
+        assert!(write_new_pair(&secret, b"1", &open, b"2").is_err());
     }
 }

@@ -166,7 +166,8 @@ pub fn read_at(file: &File, path: &Path, buffer: &mut [u8], offset: u64) -> Resu
 
 /// Hashes an open file from start to end, telling `on_bytes` of each piece; returns its length too.
 pub fn digest_of(
-    (file, path): (&File, &Path),
+    file: &File,
+    path: &Path,
     algorithm: Algorithm,
     on_bytes: &dyn Fn(u64),
 ) -> Result<(Digest, u64), Error> {

@@ -113,13 +113,14 @@ pub(super) fn clear_built(
     is_member: fn(&Path) -> bool,
 ) -> Result<Option<PathBuf>, Error> {
     match open_own_dir(dir)? {
-        Some(open) => clear_members((&open, dir), Path::new(""), is_member),
+        Some(open) => clear_members(&open, dir, Path::new(""), is_member),
         None => Ok(None),
     }
 }
 
 fn clear_members(
-    (dir, path): (&File, &Path),
+    dir: &File,
+    path: &Path,
     relative: &Path,
     is_member: fn(&Path) -> bool,
 ) -> Result<Option<PathBuf>, Error> {
@@ -131,7 +132,7 @@ fn clear_members(
             let Some(child) = open_child(dir, &name, &path)? else {
                 continue;
             };
-            stays = clear_members((&child, &path), &relative, is_member)?;
+            stays = clear_members(&child, &path, &relative, is_member)?;
             if stays.is_none() {
                 remove_dir_at(dir, &name, &path)?;
             }

@@ -45,9 +45,12 @@ pub async fn keygen(cx: &Context, options: &KeygenOptions) -> Result<KeygenOutco
     hod_bridge::run(move || {
         let (key, file) = SecretKey::generate(password.as_ref()).map_err(OpsError::Key)?;
         let public = key.public_key();
-        let secret = (secret_path.as_path(), file.as_bytes());
-        let open = public.to_file();
-        let written = hod_fsx::write_new_pair(secret, (&public_path, open.as_bytes()));
+        let written = hod_fsx::write_new_pair(
+            &secret_path,
+            file.as_bytes(),
+            &public_path,
+            public.to_file().as_bytes(),
+        );
         written.map_err(|error| match error.kind() {
             // Somebody was faster.
             IoKind::Exists => OpsError::KeyExists {

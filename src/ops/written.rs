@@ -120,7 +120,7 @@ pub fn checksum_path(output: &Path) -> PathBuf {
 
 fn hash(path: &Path) -> Result<Digest, hod_fsx::Error> {
     let file = hod_fsx::open(path)?;
-    Ok(hod_fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?.0)
+    Ok(hod_fsx::digest_of(&file, path, Algorithm::Sha256, &|_| ())?.0)
 }
 
 /// A line as `sha256sum` prints it, which marks names that it has to escape.

@@ -82,8 +82,7 @@ pub fn examine_foreign(digest: &Digest, blob: &FileRange) -> Result<Soundness, h
 }
 
 fn hash(digest: &Digest, blob: &FileRange) -> Result<Soundness, hod_fsx::Error> {
-    let file = (&*blob.file, blob.path.as_path());
-    let (actual, _) = hod_fsx::digest_of(file, digest.algorithm(), &|_| ())?;
+    let (actual, _) = hod_fsx::digest_of(&blob.file, &blob.path, digest.algorithm(), &|_| ())?;
     if actual == *digest {
         Ok(Soundness::Sound)
     } else {

@@ -58,7 +58,7 @@ impl Upload {
         } else {
             let path = self.temp.path();
             let file = hod_fsx::open(path)?;
-            hod_fsx::digest_of((&file, path), expected.algorithm(), &|_| ())?.0
+            hod_fsx::digest_of(&file, path, expected.algorithm(), &|_| ())?.0
         };
         if actual != *expected {
             let mismatch = ContentMismatch::Digest {

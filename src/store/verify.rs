@@ -109,7 +109,7 @@ fn check_blob(
     on_bytes: &dyn Fn(u64),
 ) -> Option<Problem> {
     let hashed = hod_fsx::open(&blob.path).and_then(|file| {
-        let (actual, _) = hod_fsx::digest_of((&file, &blob.path), digest.algorithm(), on_bytes)?;
+        let (actual, _) = hod_fsx::digest_of(&file, &blob.path, digest.algorithm(), on_bytes)?;
         Ok((file, actual))
     });
     match hashed {

@@ -124,7 +124,7 @@ impl Input<'_> {
                 Err(_) => return Err(self.fault(Problem::Header(start))),
             };
             if !extends(kind, self.mode) {
-                let raw = extension.apply(header, (len, self.mode), lead);
+                let raw = extension.apply(header, len, self.mode, lead);
                 self.enter(&raw.path);
                 return Ok(Some(raw));
             }
@@ -200,7 +200,7 @@ impl Extension {
     }
 
     /// The member with this header behind the extensions.
-    fn apply(self, header: &Header, (len, mode): (u64, Mode), lead: Vec<u8>) -> RawMember {
+    fn apply(self, header: &Header, len: u64, mode: Mode, lead: Vec<u8>) -> RawMember {
         let path = self
             .path
             .unwrap_or_else(|| header.path_bytes().into_owned());

@@ -218,7 +218,7 @@ impl Copier<'_> {
                 offset: range.offset + done,
                 len: range.len - done,
             };
-            let step = copier.step(from, (output, offset + done));
+            let step = copier.step(from, output, offset + done);
             let n = step.map_err(|source| self.options.write_error(source))?;
             if n == 0 {
                 return check_len(digest, range.len, done);

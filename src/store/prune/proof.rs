@@ -59,8 +59,8 @@ impl<'a> Prover<'a> {
         };
         let is_known = copy.len == of.len && self.origin.is_verified(digest, &opened);
         if !is_known {
-            let file = (&*opened.file, opened.path.as_path());
-            let (actual, _) = hod_fsx::digest_of(file, digest.algorithm(), &|_| ())?;
+            let (actual, _) =
+                hod_fsx::digest_of(&opened.file, &opened.path, digest.algorithm(), &|_| ())?;
             if actual != *digest {
                 stamp::record_damaged(self.origin.path(), &opened.file);
                 return Ok(Verdict::Lost(WhyLost::Damaged));

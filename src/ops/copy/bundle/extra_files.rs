@@ -311,6 +311,6 @@ fn text_of<'p>(path: Option<&'p Path>, whole: &Path) -> Result<&'p str, CarryErr
 /// The length and digest of a file.
 fn hash(path: &Path) -> Result<(u64, Digest), hod_fsx::Error> {
     let file = hod_fsx::open(path)?;
-    let (digest, len) = hod_fsx::digest_of((&file, path), Algorithm::Sha256, &|_| ())?;
+    let (digest, len) = hod_fsx::digest_of(&file, path, Algorithm::Sha256, &|_| ())?;
     Ok((len, digest))
 }
