@@ -77,6 +77,11 @@ impl<'a> Reading<'a> {
         look: &'a LookArgs<P>,
         platforms: PlatformOptions,
     ) -> Self {
+        let preflight = if look.preflight.no_preflight {
+            SourceCheck::Skip
+        } else {
+            SourceCheck::Look
+        };
         Self {
             renames: settings::rename_rules(&look.rename, None).if_any(),
             ..Self::new(
@@ -85,7 +90,7 @@ impl<'a> Reading<'a> {
                 &look.only,
                 platforms,
                 look.referrers.mode(),
-                SourceCheck::unless(look.preflight.no_preflight),
+                preflight,
             )
         }
     }
