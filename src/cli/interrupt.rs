@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: how a user ends a command.
+//! SIGINT, SIGTERM and SIGHUP: how a user, or the end of a session, ends a command.
 //!
 //! Signals are received on a separate thread. A command notices the first one through
 //! [`Interrupt::request`] and ends in good order: it writes its reports, and removes its temporary
@@ -6,6 +6,7 @@
 //! on a file system that does not respond), it notices nothing, and the process ends without it.
 
 use std::io;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use super::ui::Printer;
 /// A file would be longer than `ulimit -f` allows; the number is the same on all platforms that hod
 /// runs on.
 const SIGXFSZ: i32 = 25;
+/// More than the length of `/proc/self/status`, in bytes.
+const STATUS_LEN_MAX: u64 = 64 * 1024;
 /// How long the command has to notice the first signal.
 const NOTICE_MAX: Duration = Duration::from_secs(1);
 /// How long it has to notice each further one: the user is impatient.
@@ -46,10 +49,12 @@ impl Interrupt {
             // The signal itself is ignored, so that a write beyond the limit fails and is cleaned
             // up.
             drop(signal(SignalKind::from_raw(SIGXFSZ))?);
-            [
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-            ]
+            let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup()));
+            Signals {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+                hangup: hangup.transpose()?,
+            }
         };
         let (received_sender, received) = watch::channel(0);
         let (noticed, noticed_receiver) = watch::channel(0);
@@ -75,6 +80,42 @@ impl Interrupt {
     }
 }
 
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// `None` if the command outlives its session.
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Waits for any of them.
+    async fn recv(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
+        }
+    }
+}
+
+/// Whether the command was started to outlive its session, as with `nohup`: receiving the signal
+/// would undo that. Assumed where the system does not tell.
+fn ignores_hangup() -> bool {
+    let status = hod_fsx::try_read(Path::new("/proc/self/status"), STATUS_LEN_MAX);
+    let status = status.ok().flatten().unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    // Bit 0 stands for signal 1, which is SIGHUP.
+    ignored.is_none_or(|set| set & 1 != 0)
+}
+
 /// The thread that receives the signals.
 struct Watcher {
     printer: Printer,
@@ -87,7 +128,7 @@ impl Watcher {
         clippy::disallowed_methods,
         reason = "signals are received apart from the runtime of the command"
     )]
-    fn run(self, runtime: &Runtime, [mut interrupt, mut terminate]: [Signal; 2]) {
+    fn run(self, runtime: &Runtime, mut signals: Signals) {
         runtime.block_on(async {
             let mut n = 0;
             loop {
@@ -97,8 +138,7 @@ impl Watcher {
                     _ => Some(NOTICE_AGAIN_MAX),
                 };
                 tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
+                    () = signals.recv() => {}
                     () = self.unnoticed(n, deadline) => break,
                 }
                 n += 1;

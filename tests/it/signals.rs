@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM end a command wherever it waits, and reports are written all the same.
+//! SIGINT, SIGTERM and SIGHUP end a command wherever it waits, and reports are written all the same.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -18,19 +18,23 @@ const CAUGHT: u64 = 1 << 1 | 1 << 14;
 
 /// Waits until a process receives signals itself.
 fn wait_until_ready(child: &Child) {
-    let path = format!("/proc/{}/status", child.id());
     let start = Instant::now();
     loop {
-        let status = hod_fsx::read(path.as_ref(), 1 << 16).unwrap();
-        let status = String::from_utf8(status).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
-        if caught & CAUGHT == CAUGHT {
+        if caught(child) & CAUGHT == CAUGHT {
             return;
         }
         assert!(start.elapsed() < END_MAX, "it never handles signals");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// The mask of the signals that a process receives itself.
+fn caught(child: &Child) -> u64 {
+    let path = format!("/proc/{}/status", child.id());
+    let status = hod_fsx::read(path.as_ref(), 1 << 16).unwrap();
+    let status = String::from_utf8(status).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    u64::from_str_radix(caught.unwrap().trim(), 16).unwrap()
 }
 
 fn send(env: &TestEnv, child: &Child, signal: &str) {
@@ -103,6 +107,27 @@ fn a_command_that_waits_for_input_ends() {
             assert!(output.stderr.contains("interrupted"), "{line}");
             drop(stdin);
         }
+    }
+}
+
+#[test]
+fn a_command_outlives_its_session_only_if_it_was_told_to() {
+    let env = TestEnv::new();
+    for (how, is_caught) in [("default", 1), ("ignore", 0)] {
+        let mut command = env.command("env");
+        command.arg(format!("--{how}-signal=HUP"));
+        let mut child = start(command.args([env!("CARGO_BIN_EXE_hod"), "ls", "-"]));
+        let stdin = child.stdin.take();
+        wait_until_ready(&child);
+        assert_eq!(caught(&child) & 1, is_caught, "{how}");
+        send(&env, &child, "HUP");
+        if is_caught == 0 {
+            assert!(child.try_wait().unwrap().is_none());
+            send(&env, &child, "TERM");
+        }
+        let output = end(child);
+        assert_eq!(output.code, Some(130), "{how}: {}", output.stderr);
+        drop(stdin);
     }
 }
 
