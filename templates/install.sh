@@ -158,6 +158,8 @@ here=${here%/}
 registry=${HOD_INSTALL_REGISTRY:-{{ (set.registry|default(""))|sh }}}
 project=${HOD_INSTALL_PROJECT:-{{ (set.project|default(""))|sh }}}
 create_projects=${HOD_INSTALL_CREATE_PROJECTS:-}
+registry_given=''
+serve_given=''
 renames=''
 strip_host=${HOD_INSTALL_STRIP_HOST:-}
 creds_stdin=''
@@ -203,7 +205,10 @@ while [ $# -gt 0 ]; do
             usage
             exit 0
             ;;
-        --registry) registry=$value ;;
+        --registry)
+            registry=$value
+            registry_given=1
+            ;;
         --project) project=$value ;;
         --create-projects) create_projects=private ;;
         --create-projects=*) create_projects=${word#*=} ;;
@@ -221,6 +226,7 @@ while [ $# -gt 0 ]; do
         --verify-key) verify_key=$value ;;
         --serve)
             serve=127.0.0.1:5000
+            serve_given=1
             case ${1:-} in
                 *:*)
                     serve=$1
@@ -243,6 +249,11 @@ done
 if [ -z "$registry" ] && [ -z "$serve" ]; then
     usage >&2
     exit 2
+fi
+if [ -n "$registry_given" ]; then
+    [ -z "$serve_given" ] ||
+        fail 2 "\`--registry\` and \`--serve\` cannot be combined" 'Push to a registry, or serve the bundle.'
+    serve=''
 fi
 if [ -n "$data" ] && [ -z "$serve" ]; then
     fail 2 "\`--data\` requires \`--serve\`" 'For all options, run: sh install.sh --help'

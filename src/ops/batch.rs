@@ -16,6 +16,7 @@ pub use destination::{Target, TargetName, WouldMove};
 pub use failure::BatchFailure;
 pub(super) use lacking::{Parts, parts};
 pub use outcome::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage};
+pub use room::require_writable_file;
 pub(super) use room::{
     existing_ancestor, require_file_len, require_links, require_other, require_reachable,
     require_same_filesystem, require_space, require_space_of_all, require_writable,

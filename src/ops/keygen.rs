@@ -75,6 +75,7 @@ fn require_new(paths: &[PathBuf]) -> Result<(), OpsError> {
         if hod_fsx::try_stat(path)?.is_some() {
             return Err(OpsError::KeyExists { path: path.clone() });
         }
+        crate::batch::require_writable_file(path)?;
     }
     Ok(())
 }

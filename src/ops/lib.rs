@@ -36,7 +36,7 @@ mod written;
 pub use base_missing::{BaseMissing, HeldBy, MissingBlob};
 pub use batch::{
     BatchFailure, BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RemovedImage, RunMode,
-    Target, TargetName, WouldMove,
+    Target, TargetName, WouldMove, require_writable_file,
 };
 pub use catalog::{Catalog, image_names};
 pub use context::Context;

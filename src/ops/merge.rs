@@ -164,6 +164,7 @@ fn plan(
     require_others(&files, inputs)?;
     let output = (options.output.as_path(), options.checksums);
     written::require_absent(options.existing, output, &files)?;
+    crate::batch::require_writable_file(&options.output)?;
     require_lens(&options.output, &files)?;
     let len = sum_len(files.iter().map(|file| file.len));
     require_space(&options.output, len, Fewer::Never)?;

@@ -120,6 +120,27 @@ fn an_output_that_exists_is_a_refusal() {
 }
 
 #[test]
+fn an_output_that_cannot_be_created_is_a_refusal() {
+    let (env, registry) = (site(), TestRegistry::start());
+    registry.add("acme/api:1", &image(1));
+    let host = registry.host();
+    let lines = [
+        "pack store --output file/new.tar --no-tool",
+        "bundle merge whole.tar whole.tar --output file/new.tar",
+        "keygen --output file/new",
+        "unpack whole.tar --output file/new",
+        "select present.txt --store store --output file/new",
+        "export store --output file/new",
+        "export store --output file/new.tar --format oci-archive",
+        "receipt store --output file/new.json",
+        &format!("pull present.txt --store file/new --source {host}"),
+        &format!("pull present.txt --store new --source {host} --lock file/new.txt"),
+        &format!("copy {host}/acme/api:1 dir:file/new"),
+    ];
+    check(&env, &lines, 5);
+}
+
+#[test]
 fn a_name_that_is_not_found_is_a_refusal() {
     let (env, registry) = (site(), TestRegistry::start());
     registry.add("acme/api:1", &image(1));

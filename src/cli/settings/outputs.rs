@@ -18,10 +18,15 @@ pub(crate) fn require_output(path: &Path) -> Result<OutputKind, CommandError> {
     })
 }
 
-/// Refuses an output like [`require_output`], and also an existing file that is not text.
+/// Refuses an output like [`require_output`], and also an existing file that is not text, and a
+/// file that this user cannot create.
 pub(crate) fn require_text_output(path: &Path) -> Result<(), CommandError> {
-    require_output(path)?;
-    require_text(path)
+    let kind = require_output(path)?;
+    require_text(path)?;
+    match kind {
+        OutputKind::File(_) => Ok(hod_ops::require_writable_file(path)?),
+        OutputKind::Stream => Ok(()),
+    }
 }
 
 /// Refuses to replace a file that is not a text, such as a bundle.

@@ -33,6 +33,11 @@ pub(crate) fn require_writable(
     })
 }
 
+/// Refuses an output file at `path` that cannot be created or replaced.
+pub fn require_writable_file(path: &Path) -> Result<(), OpsError> {
+    require_writable(path, hod_fsx::require_writable_file(path))
+}
+
 /// Fails if `path` has no space for `needed` bytes.
 pub(crate) fn require_space(path: &Path, needed: u64, fewer: Fewer) -> Result<(), OpsError> {
     let available = hod_fsx::available(existing_ancestor(path)?)?;

@@ -135,8 +135,7 @@ impl CopyTarget for BundleTarget {
     /// Refuses a terminal.
     async fn check(&self) -> Result<(), OpsError> {
         if hod_fsx::is_stdout(&self.output) {
-            hod_fsx::stdout()?;
-            return Ok(());
+            return require_writable(&self.output, hod_fsx::stdout().map(drop));
         }
         require_reachable(&self.output).await
     }

@@ -126,11 +126,16 @@ fn with_a_data_directory_it_accepts_pushes_when_asked_and_keeps_them() {
     }
     let log = site.log();
     assert_eq!(log.matches("$ hod unpack ").count(), 2, "{log}");
-    let output = finish(
-        site.install(&["dash"])
-            .args(["--data", "d", "--registry", "r"]),
-    );
-    let output = output.exits(2);
-    assert!(output.stderr.contains("`--data` requires `--serve`"));
+    for (words, said) in [
+        (["--data", "d"], "`--data` requires `--serve`"),
+        (
+            ["--serve", "127.0.0.1:0"],
+            "`--registry` and `--serve` cannot be combined",
+        ),
+    ] {
+        let mut install = site.install(&["dash"]);
+        let output = finish(install.args(["--registry", "r"]).args(words)).exits(2);
+        assert!(output.stderr.contains(said), "{}", output.stderr);
+    }
     assert!(hod_fsx::try_stat(&site.env.path("d")).unwrap().is_none());
 }
