@@ -224,7 +224,7 @@ fn what_is_about_an_image_and_cannot_be_found_is_reported() {
     registry.fail(Fault::on("GET", path_contains("/referrers/")).does(Effect::Status(403)));
     let line = format!("receipt {} --retries 0 --output have.json", registry.host());
     let output = env.run_line(&line).exits(3);
-    let said = "referrers of team/app:1: left out";
+    let said = "left out: referrers of team/app:1";
     assert!(output.stderr.contains(said), "{}", output.stderr);
     let receipt = read(&env, "have.json");
     assert!(digests(&image).iter().all(|digest| receipt.has(digest)));
@@ -243,7 +243,7 @@ fn what_cannot_be_read_is_left_out_and_reported() {
         .run_line(&format!("receipt {host} --retries 0 --output have.json"))
         .exits(3);
     assert!(
-        output.stderr.contains("team/bad:1: left out"),
+        output.stderr.contains("left out: team/bad:1"),
         "{}",
         output.stderr
     );

@@ -2,7 +2,7 @@
 
 mod failures;
 
-pub(super) use failures::by_reason;
+pub(super) use failures::warn_of_unread;
 
 use std::fmt;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::results::{Results, Run};
-use crate::cli::ui::{ResultFormat, format_count, format_len};
+use crate::cli::ui::{ResultFormat, Totals, format_count, format_len};
 use hod_list::ImageList;
 use hod_oci::Registry;
 use hod_ops::{BatchOutcome, ImageReport, ImageStatus, PresentVolumes, RunMode, Target};
@@ -177,7 +177,7 @@ fn print(
             bundle.id
         ));
     }
-    let (n_all, n_failed) = (outcome.images.len(), outcome.n_failed());
+    let n_failed = outcome.n_failed();
     if n_failed == 0 && outcome.n_waiting() > 0 {
         printer.message(&Progressed { wording, outcome }.to_string());
         if let Some(next) = next_volumes(&outcome.next_volumes) {
@@ -189,6 +189,13 @@ fn print(
         printer.error(&BatchFailed { wording, outcome }, advice.as_deref());
         return Ok(exit);
     }
+    printer.message(&summary(wording, outcome, &totals));
+    Ok(exit)
+}
+
+/// One line about a run whose images are all done, or planned.
+fn summary(wording: Wording, outcome: &BatchOutcome, totals: &Totals) -> String {
+    let n_all = outcome.images.len();
     let is_unchanged = |image: &&ImageReport| matches!(image.status, ImageStatus::Unchanged);
     let n_unchanged = outcome.images.iter().filter(is_unchanged).count();
     let unchanged = if n_unchanged > 0 {
@@ -196,40 +203,28 @@ fn print(
     } else {
         String::new()
     };
-    let what = match wording.mode {
-        RunMode::DryRun if n_unchanged == n_all => format!(
-            "0 images would be {}{unchanged}: nothing to transfer",
-            wording.done
-        ),
+    let done = wording.done;
+    match wording.mode {
         RunMode::DryRun => {
             let (blobs, bytes) = match outcome.would_move {
                 Some(found) => (format_count(found.blobs, "blob"), found.bytes),
                 None => (format_count(outcome.n_blobs, "unique blob"), outcome.bytes),
             };
             let n_images = format_count(n_all - n_unchanged, "image");
-            if bytes == 0 {
-                format!(
-                    "{n_images} would be {}{unchanged}: nothing to transfer",
-                    wording.done
-                )
+            let moved = if n_unchanged == n_all || bytes == 0 {
+                "nothing to transfer".to_owned()
             } else {
-                format!(
-                    "{n_images} would be {}{unchanged}: {} in {blobs}, {} saved by sharing",
-                    wording.done,
-                    format_len(bytes),
-                    format_len(outcome.shared_bytes),
-                )
-            }
+                let (len, shared) = (format_len(bytes), format_len(outcome.shared_bytes));
+                format!("{len} in {blobs}, {shared} saved by sharing")
+            };
+            format!("{n_images} would be {done}{unchanged}: {moved}")
         }
         RunMode::Real => format!(
-            "{} {}{unchanged}: {}",
-            wording.done,
+            "{done} {}{unchanged}: {}",
             format_count(n_all, "image"),
             totals.summary(wording.bytes, outcome.shared_bytes)
         ),
-    };
-    printer.message(&what);
-    Ok(exit)
+    }
 }
 
 /// A line an image: its name at the destination, its digest, and the digest it replaced.

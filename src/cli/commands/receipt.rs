@@ -54,15 +54,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
             args.holder.display()
         ));
     }
-    let unread = found.unread.iter();
-    let texts: Vec<String> = unread
-        .map(|unread| format!("left out: {}", unread.error))
-        .collect();
-    let unread = found.unread.iter().zip(&texts);
-    let unread = unread.map(|(of, text)| (of.reason.clone(), of.image.as_str(), text.as_str()));
-    for group in outcome::by_reason(unread) {
-        printer.warning(&group.to_string());
-    }
+    outcome::warn_of_unread(session, "left out", &found.unread);
     if let Some(hint) = &found.hint {
         printer.note(&format!(
             "{hint} `hod pack --since` also takes an earlier bundle instead of a receipt.",

@@ -1,6 +1,7 @@
 //! `hod verify`
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::input::Reading;
 use super::outcome;
@@ -31,19 +32,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     };
     let found = hod_ops::verify(&cx, &options).await?;
     session.progress.finish();
-    let checked = match found.unhashed_bytes {
-        Some(len) => format!(
-            "{} found with the right length, not hashed",
-            format_len(len)
-        ),
-        None => format!("{} hashed", format_len(found.bytes)),
-    };
-    let what = format!(
-        "{}, {}, {checked} in {}",
-        format_count(found.n_images, "image"),
-        format_count(found.n_blobs, "blob"),
-        format_duration(session.progress.totals().elapsed),
-    );
+    let what = what_was_checked(&found, session.progress.totals().elapsed);
     let error = failure(&args.source, &found, &what);
     let diagnosis = error.as_ref().map(CommandError::diagnose);
     let exit = match &diagnosis {
@@ -73,12 +62,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
         printer.note(&format!("`{}` {delta}", args.source.display()));
     }
     let source = args.source.display();
-    let texts: Vec<String> = found.unread.iter().map(|of| of.error.clone()).collect();
-    let unread = found.unread.iter().zip(&texts);
-    let unread = unread.map(|(of, text)| (of.reason.clone(), of.image.as_str(), text.as_str()));
-    for group in outcome::by_reason(unread) {
-        printer.warning(&format!("not checked: {group}"));
-    }
+    outcome::warn_of_unread(session, "not checked", &found.unread);
     match error {
         Some(error) => printer.error(&error, hint.as_deref()),
         None if found.unread.is_empty() => {
@@ -90,6 +74,23 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
         }
     }
     Ok(exit)
+}
+
+/// "2 images, 5 blobs, 1.0 MiB hashed in 0.1 s"
+fn what_was_checked(found: &VerifyOutcome, elapsed: Duration) -> String {
+    let checked = match found.unhashed_bytes {
+        Some(len) => format!(
+            "{} found with the right length, not hashed",
+            format_len(len)
+        ),
+        None => format!("{} hashed", format_len(found.bytes)),
+    };
+    format!(
+        "{}, {}, {checked} in {}",
+        format_count(found.n_images, "image"),
+        format_count(found.n_blobs, "blob"),
+        format_duration(elapsed),
+    )
 }
 
 /// The error that problems mean, if any were found; `what` says what was verified.

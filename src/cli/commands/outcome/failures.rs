@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use hod_ops::{BatchOutcome, ImageStatus};
+use super::super::session::Session;
+use hod_ops::{BatchOutcome, DamagedImage, ImageStatus};
 use hod_report::amount::format_count;
 
 /// Maximum number of further images named that failed for the same reason as the first.
@@ -12,7 +13,7 @@ const OTHERS_SHOWN_MAX: usize = 5;
 const HINTS_MAX: usize = 6;
 
 /// A reason, and the images that failed for it.
-pub(in crate::cli::commands) struct Group<'a> {
+pub(super) struct Group<'a> {
     /// As the first image has it.
     pub(super) text: &'a str,
     images: Vec<&'a str>,
@@ -47,9 +48,22 @@ pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
     by_reason(failed)
 }
 
+/// Warns of images that cannot be read, each reason once; `what` says what that means.
+pub(in crate::cli::commands) fn warn_of_unread(
+    session: &Session<'_>,
+    what: &str,
+    images: &[DamagedImage],
+) {
+    let images = images.iter();
+    let images = images.map(|of| (of.reason.clone(), of.image.as_str(), of.error.as_str()));
+    for group in by_reason(images) {
+        session.printer.warning(&format!("{what}: {group}"));
+    }
+}
+
 /// Groups failures by reason, which defaults to the text; each item has the reason, the image and
 /// the text.
-pub(in crate::cli::commands) fn by_reason<'a>(
+fn by_reason<'a>(
     failed: impl Iterator<Item = (Option<String>, &'a str, &'a str)>,
 ) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
