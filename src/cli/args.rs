@@ -70,8 +70,8 @@ How the data flows:
   hod push site.tar harbor.corp               from the file into a registry
 
 Exit codes: 0 done, 1 failed, 2 usage error (flags or lists), 3 some images
-failed, the rest are done, 4 content did not verify, 5 refused before anything
-was changed, 130 interrupted.
+failed, the rest are done, 4 content of at least one image did not verify, 5
+refused before anything was changed, 130 interrupted.
 
 Results go to stdout, everything else to stderr. You can run pull, push, copy,
 unpack and select again: they continue where the last run stopped. pack replaces

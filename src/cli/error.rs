@@ -105,6 +105,8 @@ pub(crate) enum CommandError {
     },
     #[error("output `{}` has the transport `{transport}:`, but an output is a path", path.display())]
     OutputTransport { path: PathBuf, transport: String },
+    #[error("output `{}` looks like a registry, but an output is a path", path.display())]
+    OutputRegistry { path: PathBuf },
     #[error("output `{}` is a stream, and this output requires a regular file", path.display())]
     OutputStream { path: PathBuf },
     #[error("output `{}` is also an input; choose another path", path.display())]

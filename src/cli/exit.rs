@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use hod_ops::BatchOutcome;
+use hod_ops::{BatchOutcome, UnreadImage};
 use hod_report::{Diagnose as _, Diagnosis, ErrorClass};
-use hod_transfer::TransferError;
 
 /// The exit code of `hod`. The numbers are part of the interface and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub enum Exit {
     Usage = 2,
     /// Some images failed, the rest are done.
     SomeFailed = 3,
-    /// Content did not verify.
+    /// Content of an image, or of several, did not verify; the others may be done.
     NotVerified = 4,
     /// Refused before starting: no space, no project, no right, or a missing base.
     Refused = 5,
@@ -47,32 +46,33 @@ impl Exit {
         }
     }
 
-    /// The code of a batch, by those of its failures: that of all of them where nothing was done
-    /// for any image.
-    ///
-    /// A damaged local source takes precedence: running the command again does not repair it, while
-    /// a registry may send the right bytes the next time.
+    /// The code of a batch, by those of its failures: [`Exit::NotVerified`] if content of any image
+    /// did not verify, otherwise that of all failures if nothing was done for any image.
     pub(super) fn of_batch(outcome: &BatchOutcome) -> Self {
-        let failures = || {
-            outcome
-                .images
-                .iter()
-                .filter_map(|image| image.status.error())
-        };
-        if outcome.source_damage.is_some() || failures().any(TransferError::is_damaged_source) {
+        let failures = outcome.images.iter();
+        let failures = failures.filter_map(|image| image.status.error());
+        let exits: Vec<Self> = failures.map(|error| Self::of(&error.diagnose())).collect();
+        if outcome.source_damage.is_some() || exits.contains(&Self::NotVerified) {
             return Self::NotVerified;
         }
-        let exits: Vec<Self> = failures()
-            .map(|error| Self::of(&error.diagnose()))
-            .collect();
-        let are_all = |exit| exits.iter().all(|of_image| *of_image == exit);
         match exits.len() + outcome.n_not_tried() {
             0 if outcome.n_waiting() == 0 => Self::Done,
             n if n < outcome.images.len() || n == 0 => Self::SomeFailed,
-            _ if are_all(Self::Refused) => Self::Refused,
-            _ if are_all(Self::NotVerified) => Self::NotVerified,
+            _ if exits.iter().all(|exit| *exit == Self::Refused) => Self::Refused,
             _ => Self::Failed,
         }
+    }
+
+    /// The code of a verb that only looks, by the images that it could not read.
+    pub(super) fn of_unread<'a>(images: impl IntoIterator<Item = &'a UnreadImage>) -> Self {
+        let mut exit = Self::Done;
+        for image in images {
+            if image.class == ErrorClass::Verify {
+                return Self::NotVerified;
+            }
+            exit = Self::SomeFailed;
+        }
+        exit
     }
 
     /// The number that the shell sees.

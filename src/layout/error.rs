@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::CollectionError;
 use hod_oci::{ContentMismatch, Digest, ManifestError, ReferenceError};
-use hod_report::ErrorClass::{File, NotFound, Usage, Verify};
+use hod_report::ErrorClass::{File, NotFound, Policy, Usage, Verify};
 use hod_report::{Diagnose, Diagnosis};
 
 /// A failed operation on a layout.
@@ -141,10 +141,6 @@ impl LayoutError {
     pub fn is_damaged(&self) -> bool {
         match self {
             Self::Collection(error) => error.is_damaged(),
-            // Any other reason lies in how the image was made.
-            Self::BadManifest { source, .. } => {
-                matches!(source, ManifestError::Json(_) | ManifestError::Shapeless)
-            }
             Self::NotAFile { .. } => false,
             _ => self.diagnose().class == Verify,
         }
@@ -172,6 +168,7 @@ impl Diagnose for LayoutError {
             Self::Corrupt { .. } => {
                 Diagnosis::new(Verify).hint("Create the layout again from the original image.")
             }
+            Self::BadManifest { source, .. } if !source.is_damage() => Diagnosis::new(Policy),
             Self::BadManifest { .. }
             | Self::NotAFile { .. }
             | Self::Content(_)

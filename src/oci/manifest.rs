@@ -69,6 +69,13 @@ pub enum ManifestError {
     Ambiguous { media_type: MediaType },
 }
 
+impl ManifestError {
+    /// Whether the bytes are not a manifest at all. Any other reason lies in how the image was made.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Json(_) | Self::Shapeless)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {

@@ -13,6 +13,7 @@ use super::base_missing::{BaseMissing, HeldBy, MissingBlob};
 use super::batch::{Batch, PresentVolumes};
 use super::preflight::PreflightCheck;
 use super::{Context, OpsError};
+use crate::input::OpenInput;
 use hod_bundle::{BaseBlob, BundleBlob, BundleImage, BundleManifest, OriginKind};
 use hod_list::RenameRules;
 use hod_oci::{Descriptor, Digest, RepositoryName};
@@ -32,10 +33,14 @@ const HOLDERS_MAX: usize = 32;
 /// Costs one HEAD for each such blob and repository that needs it, and where none of these has it,
 /// one for each repository that may.
 pub(super) async fn await_at_registry(
-    (cx, source, path): (&Context, &dyn Source, &Path),
-    (sink, renames, check): (&RegistrySink, &RenameRules, Option<&PreflightCheck<'_>>),
+    cx: &Context,
+    input: &OpenInput<'_>,
+    sink: &RegistrySink,
+    renames: &RenameRules,
+    check: Option<&PreflightCheck<'_>>,
     batch: &mut Batch,
 ) -> Result<(), OpsError> {
+    let (source, path) = (input.source.as_ref(), input.path());
     let (Some(document), lacking) = (source.document(), lacking(source, &batch.plan)) else {
         return Ok(());
     };
@@ -81,14 +86,16 @@ pub(super) async fn await_at_registry(
         .buffered(ASK_AT_ONCE)
         .try_collect()
         .await?;
-    settle(batch, found, source, (path, Some(target)))
+    settle(batch, found, source, path, Some(target))
 }
 
 /// Looks up the blobs that the source lacks in the store; `None` for a store that does not exist
 /// yet.
 pub(super) async fn await_at_store(
-    (source, path): (&dyn Source, &Path),
-    (store, target): (Option<Store>, &Path),
+    source: &dyn Source,
+    path: &Path,
+    store: Option<Store>,
+    target: &Path,
     batch: &mut Batch,
 ) -> Result<(), OpsError> {
     let wanted: Vec<(usize, Descriptor)> = lacking(source, &batch.plan)
@@ -116,7 +123,7 @@ pub(super) async fn await_at_store(
     })
     .await?;
     let target = target.display().to_string();
-    settle(batch, found, source, (path, Some(target)))
+    settle(batch, found, source, path, Some(target))
 }
 
 /// Refuses a source that does not have every blob of the plan.
@@ -128,7 +135,7 @@ pub(super) fn require_whole(source: &dyn Source, path: &Path, plan: &Plan) -> Re
     if let Some(bundle) = source.as_bundle() {
         bundle.require_complete()?;
     }
-    Err(missing(plan, &lacking, source, (path, None)))
+    Err(missing(plan, &lacking, source, path, None))
 }
 
 /// Refuses a bundle that does not contain everything its images need.
@@ -240,7 +247,8 @@ fn settle(
     batch: &mut Batch,
     found: Vec<(usize, Presence)>,
     source: &dyn Source,
-    (path, target): (&Path, Option<String>),
+    path: &Path,
+    target: Option<String>,
 ) -> Result<(), OpsError> {
     let mut absent = Vec::new();
     for (at, presence) in &found {
@@ -250,7 +258,7 @@ fn settle(
         }
     }
     if !absent.is_empty() {
-        return Err(missing(&batch.plan, &absent, source, (path, target)));
+        return Err(missing(&batch.plan, &absent, source, path, target));
     }
     let mut waiting: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
     let mut next: Option<Vec<u32>> = None;
@@ -309,7 +317,8 @@ fn missing(
     plan: &Plan,
     lacking: &[usize],
     source: &dyn Source,
-    (path, target): (&Path, Option<String>),
+    path: &Path,
+    target: Option<String>,
 ) -> OpsError {
     let document = source.document();
     let base = document.map(base_of).unwrap_or_default();

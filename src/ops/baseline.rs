@@ -155,7 +155,12 @@ fn read_file(path: &std::path::Path, reading: &ReadOptions) -> Result<Option<Had
             what: What::Receipt(Box::new(receipt)),
         }));
     }
-    let catalog = Catalog::open(path, reading)?;
+    let catalog = match Catalog::open(path, reading) {
+        Err(OpsError::UnknownSource { path, tree: None }) => {
+            return Err(OpsError::NotABaseline { path });
+        }
+        catalog => catalog?,
+    };
     Ok(catalog.source().document().map(|document| Had {
         origin: origin_of(document),
         what: What::Bundle(carried_by(document)),

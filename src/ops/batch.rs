@@ -28,7 +28,7 @@ use hod_report::Event;
 use hod_report::amount::format_count;
 use hod_report::chain;
 use hod_transfer::{
-    Ended, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolution, Resolved, Sink,
+    Ended, Feed, ImageOutcome, OnFailure, Plan, PlannedBlob, Presence, Resolution, Resolved, Sink,
     Source, Transfer, TransferError, Wanted, join_referrers, resolve_all,
 };
 
@@ -99,14 +99,15 @@ impl Batch {
         on_failure: OnFailure,
     ) -> Self {
         let resolutions = resolve_images(cx, source, wanted, on_failure).await;
-        Self::of(cx, source, (resolutions, on_failure))
+        Self::of(cx, source, resolutions, on_failure)
     }
 
     /// Plans the blobs of images that are resolved, and reports those that failed.
     pub(super) fn of(
         cx: &Context,
         source: &dyn Source,
-        (resolutions, on_failure): (Vec<Resolution>, OnFailure),
+        resolutions: Vec<Resolution>,
+        on_failure: OnFailure,
     ) -> Self {
         let mut batch = Self {
             reports: Vec::with_capacity(resolutions.len()),
@@ -304,7 +305,7 @@ impl Batch {
     }
 
     /// Moves the planned blobs and publishes the images.
-    pub(super) async fn run(&mut self, cx: &Context, source: Arc<dyn Source>, sink: Arc<dyn Sink>) {
+    pub(super) async fn run(&mut self, cx: &Context, feed: &mut Feed<'_>, sink: Arc<dyn Sink>) {
         let blobs = &self.plan.blobs;
         let is_at_hand = |blob: &&PlannedBlob| blob.presence != Presence::Nowhere;
         let at_hand = || blobs.iter().filter(is_at_hand);
@@ -313,7 +314,7 @@ impl Batch {
             n_blobs: at_hand().count(),
             len: sum_len(at_hand().map(|blob| blob.descriptor.size)),
         });
-        let transfer = self.transfer(cx, (source, sink));
+        let transfer = self.transfer(cx, feed, sink);
         let outcomes = transfer.run(&self.plan).await;
         self.note_times(&transfer);
         self.record(outcomes);
@@ -325,11 +326,12 @@ impl Batch {
     pub(super) async fn run_as_one(
         &mut self,
         cx: &Context,
-        (source, sink): (Arc<dyn Source>, Arc<dyn Sink>),
+        feed: &mut Feed<'_>,
+        sink: Arc<dyn Sink>,
     ) -> Result<(), OpsError> {
         let transfer = Transfer {
             on_failure: OnFailure::Stop,
-            ..self.transfer(cx, (source, sink))
+            ..self.transfer(cx, feed, sink)
         };
         let outcomes = transfer.run(&self.plan).await;
         self.note_times(&transfer);
@@ -349,9 +351,10 @@ impl Batch {
         }
     }
 
-    fn transfer(&self, cx: &Context, (source, sink): (Arc<dyn Source>, Arc<dyn Sink>)) -> Transfer {
+    fn transfer(&self, cx: &Context, feed: &mut Feed<'_>, sink: Arc<dyn Sink>) -> Transfer {
         Transfer {
-            source,
+            source: Arc::clone(feed.source()),
+            share: feed.take_share(),
             sink,
             reporter: Arc::clone(&cx.reporter),
             jobs: cx.jobs,

@@ -20,12 +20,12 @@ use futures_util::future::{join_all, try_join};
 
 use super::batch::{Batch, require_space_of_all};
 use super::input::OpenInput;
-use super::{BatchOutcome, Context, OpsError, RunMode};
-use hod_transfer::{Plan, SharedFetch, Wanted};
+use super::{BatchOutcome, Context, OpsError, RunMode, Verb};
+use hod_transfer::{Feed, Plan, SharedFetch, Wanted};
 
 use self::refusals::Refusals;
 pub use bundle::{
-    BundleTarget, CarryError, CarryOptions, ExtraFile, NotATool, OwnTool, PackForecast,
+    BundleTarget, CarryError, CarryOptions, ExtraFile, NotATool, OwnTool, PackFacts, PackForecast,
     PackOutcome, ProjectNeed, Reading, TargetNeeds, VolumeForecast,
 };
 pub(super) use bundle::{require_lens, require_others, stale_volumes, tell_manifests, with_files};
@@ -33,8 +33,8 @@ pub use layouts::{DirLayouts, DockerArchive, LayoutFormat, LayoutTarget, OciArch
 pub use registry::{Recheck, RegistryTarget};
 pub(super) use store::files_besides;
 pub use store::{Others, StoreTarget};
+use target::Prepared;
 pub use target::{CopyOptions, CopyTarget};
-use target::{Feed, Prepared};
 
 /// Copies images.
 ///
@@ -43,7 +43,11 @@ use target::{Feed, Prepared};
 /// is complete there.
 ///
 /// A slow or failing target delays the others by at most a few seconds.
-pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
+pub fn copy<'a>(cx: &'a Context, options: &'a CopyOptions) -> Verb<'a, BatchOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
     let mut refusals = Refusals::new(&options.targets);
     for (at, target) in options.targets.iter().enumerate() {
         refusals.note(at, target.check().await)?;
@@ -108,8 +112,8 @@ pub async fn copy(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, O
     let mut batches: Vec<Option<Batch>> = batches.into_iter().map(Some).collect();
     let looks = refusals.accepted().into_iter().map(|at| {
         let batch = batches[at].take().expect("one for each target");
-        let (target, from) = (&options.targets[at], (&input, batch));
-        async move { (at, target.prepare(cx, options, from).await) }
+        let (target, input) = (&options.targets[at], &input);
+        async move { (at, target.prepare(cx, options, input, batch).await) }
     });
     let looked = join_all(looks).await;
     let mut prepared = Vec::new();
@@ -186,7 +190,7 @@ async fn fill(
     let shared = SharedFetch::new(Arc::clone(&input.source), &plans);
     let targets = prepared.iter_mut().enumerate();
     let fills = targets.filter(|(at, _)| begun[*at]).map(|(at, one)| {
-        let feed = Feed::shared(&input.source, (&shared, at));
+        let feed = Feed::shared(&input.source, shared.of_target(at));
         async move {
             if let Err(error) = one.fill(feed).await {
                 one.batch().fail_rest(&error);

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use futures_util::future::try_join;
 use serde::Serialize;
 
-use super::absent::Absent;
 use super::input::Look;
 use super::inventory::{Detail, Inventoried, Inventory};
-use super::{Context, DamagedImage, OpsError};
+use super::unread::Unread;
+use super::{Context, OpsError, UnreadImage, Verb};
 use hod_bundle::{RECEIPT_LEN_MAX, Receipt};
 use hod_list::{ImageList, ListLine, RenameRules};
 use hod_oci::{Digest, Tag, sum_len};
@@ -79,25 +79,12 @@ pub struct DiffSide {
     pub kind: &'static str,
     /// Absent for a receipt, which knows digests only.
     pub images: Option<usize>,
-    /// Images that cannot be read, so that they count as missing.
+    /// Images that cannot be read, and are not compared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub damaged: Vec<DamagedImage>,
-    /// Number of those whose content does not verify.
-    #[serde(skip)]
-    pub n_unverified: usize,
+    pub damaged: Vec<UnreadImage>,
     /// Named images that are in neither source.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub absent: Vec<DamagedImage>,
-}
-
-impl DiffSide {
-    /// Whether nothing of it could be compared, since none of its images verifies.
-    pub fn is_unverified(&self) -> bool {
-        let n_read = self.images.unwrap_or_default();
-        self.n_unverified > 0
-            && n_read == 0
-            && self.n_unverified == self.damaged.len() + self.absent.len()
-    }
+    pub absent: Vec<UnreadImage>,
 }
 
 /// An image that is not the same in both.
@@ -155,13 +142,13 @@ impl Side {
 
     fn facts(&self, source: &Path, other: &Self) -> DiffSide {
         let source = source.to_owned();
+        let damaged = self.damaged().iter();
         match self {
             Self::Inventory(inventory) => DiffSide {
                 source,
                 kind: inventory.kind.as_str(),
                 images: Some(inventory.images.len()),
-                damaged: inventory.damaged.clone(),
-                n_unverified: inventory.n_unverified,
+                damaged: damaged.map(|unread| unread.image.clone()).collect(),
                 absent: absent_in_both(inventory, other.images()),
             },
             Self::Receipt(_) => DiffSide {
@@ -169,9 +156,16 @@ impl Side {
                 kind: "a receipt",
                 images: None,
                 damaged: Vec::new(),
-                n_unverified: 0,
                 absent: Vec::new(),
             },
+        }
+    }
+
+    /// The images that cannot be read.
+    fn damaged(&self) -> &[Unread] {
+        match self {
+            Self::Inventory(inventory) => &inventory.damaged,
+            Self::Receipt(_) => &[],
         }
     }
 
@@ -195,12 +189,12 @@ impl Side {
 
 /// The images that were not found on one side, without those that the other has: these are a
 /// difference.
-fn absent_in_both(inventory: &Inventory, other: &[Inventoried]) -> Vec<DamagedImage> {
+fn absent_in_both(inventory: &Inventory, other: &[Inventoried]) -> Vec<UnreadImage> {
     let names: HashSet<String> = match inventory.absent.len() {
         0 => HashSet::new(),
         _ => other.iter().map(Inventoried::stored_name).collect(),
     };
-    let is_there = |absent: &Absent| match absent.stored_name() {
+    let is_there = |absent: &Unread| match absent.stored_name() {
         Some(name) => names.contains(&name),
         None => other
             .iter()
@@ -233,9 +227,14 @@ pub(super) fn read_receipt(path: &Path) -> Result<Receipt, OpsError> {
 
 /// Compares two sources, or one with a receipt.
 ///
-/// Images are equal when the names under which a push puts them and their digests are. A receipt has an image when it has the digest, under
-/// any name. Of bundles only their own lists are read.
-pub async fn diff(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, OpsError> {
+/// Images are equal when the names under which a push puts them and their digests are. A receipt has
+/// an image when it has the digest, under any name. An image that cannot be read on one side is not
+/// compared. Of bundles only their own lists are read.
+pub fn diff<'a>(cx: &'a Context, options: &'a DiffOptions) -> Verb<'a, DiffOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &DiffOptions) -> Result<DiffOutcome, OpsError> {
     for warning in options.list.iter().flat_map(|list| &list.warnings) {
         cx.warn(warning);
     }
@@ -305,11 +304,19 @@ fn changes(old: &Side, new: &Side, lines: &Lines<'_>) -> (Vec<ImageChange>, usiz
             .map(|image| (image.stored_name(), image.clone()))
             .collect()
     };
+    let unread = |side: &Side| -> HashSet<String> {
+        let damaged = side.damaged().iter();
+        damaged.filter_map(Unread::stored_name).collect()
+    };
     let (old_images, new_images) = (named(old), named(new));
+    let (old_unread, new_unread) = (unread(old), unread(new));
     let mut changes = BTreeMap::new();
     let mut n_unchanged = 0;
     for (name, image) in &new_images {
         let before = old_images.get(name);
+        if before.is_none() && old_unread.contains(name) {
+            continue;
+        }
         let is_same = match (old, before) {
             (Side::Receipt(receipt), _) => receipt.has(&image.digest),
             (_, before) => before.is_some_and(|before| before.digest == image.digest),
@@ -335,6 +342,9 @@ fn changes(old: &Side, new: &Side, lines: &Lines<'_>) -> (Vec<ImageChange>, usiz
         );
     }
     for (name, image) in &old_images {
+        if !new_images.contains_key(name) && new_unread.contains(name) {
+            continue;
+        }
         let is_there = match new {
             Side::Receipt(receipt) => receipt.has(&image.digest),
             Side::Inventory(_) => new_images.contains_key(name),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Context, OpsError};
+use super::{Context, OpsError, Verb};
 use hod_oci::{Registry, RepositoryName};
 use hod_registry::{
     CertificateFacts, Client, FoundLogin, Greeting, Harbor, LoginCheck, Project, ProjectKind,
@@ -90,7 +90,11 @@ impl Observations {
 
 /// Checks everything that determines how a registry is reached, then reaches it; continues after
 /// failures as far as that makes sense.
-pub async fn doctor(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutcome, OpsError> {
+pub fn doctor<'a>(cx: &'a Context, options: &'a DoctorOptions) -> Verb<'a, DoctorOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &DoctorOptions) -> Result<DoctorOutcome, OpsError> {
     let mut findings = Observations::default();
     let (client, registry) = (&options.client, &options.registry);
     let repository = options.repository.as_ref();
@@ -251,7 +255,7 @@ async fn try_it(findings: &mut Observations, options: &DoctorOptions, login: Opt
         findings.add("server", ObservationStatus::Ok, text);
     }
     add_greeting(findings, &greeting);
-    if !add_login(findings, options, (login, &greeting)).await {
+    if !add_login(findings, options, login, &greeting).await {
         return;
     }
     let is_harbor = greeting.kind == RegistryKind::Harbor;
@@ -319,14 +323,15 @@ async fn add_harbor(findings: &mut Observations, options: &DoctorOptions) -> boo
         }
         Err(error) => findings.fail("read-only", &error),
     }
-    options.repository.is_none() || add_project(findings, options, (&harbor, &project)).await
+    options.repository.is_none() || add_project(findings, options, &harbor, &project).await
 }
 
 /// Checks a project; returns false if it does not exist.
 async fn add_project(
     findings: &mut Observations,
     options: &DoctorOptions,
-    (harbor, project): (&Harbor, &Project),
+    harbor: &Harbor,
+    project: &Project,
 ) -> bool {
     let looked_up = async {
         let visible = harbor.visible_projects([project]).await?;
@@ -423,7 +428,8 @@ fn add_greeting(findings: &mut Observations, greeting: &Greeting) {
 async fn add_login(
     findings: &mut Observations,
     options: &DoctorOptions,
-    (login, greeting): (Option<&FoundLogin>, &Greeting),
+    login: Option<&FoundLogin>,
+    greeting: &Greeting,
 ) -> bool {
     let registry = &options.registry;
     let Some(found) = login else {

@@ -5,6 +5,8 @@ mod diagnosis;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::future::LocalBoxFuture;
+
 use super::batch::BatchFailure;
 use super::{
     BaseMissing, CarryError, NotReady, OutputError, SourceKind, SourcesNotReady, TargetsNotReady,
@@ -23,6 +25,9 @@ use hod_transfer::{TransferError, Transport};
 
 /// Maximum number of lines shown.
 const LINES_MAX: usize = 20;
+
+/// The work of a verb. It is boxed so that it is compiled once, in this crate.
+pub type Verb<'a, T> = LocalBoxFuture<'a, Result<T, OpsError>>;
 
 /// A verb that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +104,8 @@ pub enum OpsError {
         /// The directory that has a registry's tree, where it is close by.
         tree: Option<PathBuf>,
     },
+    #[error("`{}` is not a receipt, and not a bundle or store either", path.display())]
+    NotABaseline { path: PathBuf },
     /// A file in a compression that is not read.
     #[error("`{}` cannot be read while it is compressed with {compression}", path.display())]
     Compression {

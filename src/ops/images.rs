@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::input::Look;
 use super::inventory::{Detail, Inventoried, Inventory};
-use super::{Context, DamagedImage, OpsError, SignatureFacts};
+use super::{Context, OpsError, SignatureFacts, UnreadImage, Verb};
 use hod_bundle::{BundleManifest, Delta};
 use hod_oci::{Digest, sum_len};
 
@@ -45,10 +45,7 @@ pub struct ImagesOutcome {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
     /// Images that cannot be read or were not found, and why.
-    pub damaged: Vec<DamagedImage>,
-    /// How many of those are damaged for content that did not verify.
-    #[serde(skip)]
-    pub n_unverified: usize,
+    pub damaged: Vec<UnreadImage>,
     /// The signature, if it is a signed bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureFacts>,
@@ -77,11 +74,11 @@ pub enum ImageOrder {
 /// Lists the images of a source.
 ///
 /// Verifies only the index of a bundle; requests no layers from a registry.
-pub async fn images(
-    cx: &Context,
-    look: &Look,
-    order: ImageOrder,
-) -> Result<ImagesOutcome, OpsError> {
+pub fn images<'a>(cx: &'a Context, look: &'a Look, order: ImageOrder) -> Verb<'a, ImagesOutcome> {
+    Box::pin(run(cx, look, order))
+}
+
+async fn run(cx: &Context, look: &Look, order: ImageOrder) -> Result<ImagesOutcome, OpsError> {
     let inventory = Inventory::take(cx, look, Detail::Platforms).await?;
     inventory.require_found()?;
     let users = inventory.users();
@@ -134,13 +131,9 @@ pub async fn images(
         signature: inventory.source.signed().and_then(SignatureFacts::of),
         delta: inventory.source.document().and_then(BundleManifest::delta),
         problems: inventory.problems,
-        n_unverified: inventory.n_unverified,
         damaged: {
-            let absent = inventory.absent.into_iter();
-            absent
-                .map(|absent| absent.image)
-                .chain(inventory.damaged)
-                .collect()
+            let unread = inventory.absent.into_iter().chain(inventory.damaged);
+            unread.map(|unread| unread.image).collect()
         },
     })
 }

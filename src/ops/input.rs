@@ -95,18 +95,19 @@ impl<'a> OpenInput<'a> {
         input: &'a Input,
         known: Option<Store>,
     ) -> Result<Self, OpsError> {
-        Self::open_for(cx, input, (known, None)).await
+        Self::open_for(cx, input, known, None).await
     }
 
     /// Opens a source to inspect.
     pub(super) async fn look(cx: &Context, input: &'a Input) -> Result<Self, OpsError> {
-        Self::open_for(cx, input, (None, Some(Looked::default()))).await
+        Self::open_for(cx, input, None, Some(Looked::default())).await
     }
 
     async fn open_for(
         cx: &Context,
         input: &'a Input,
-        (known, look): (Option<Store>, Option<Looked>),
+        known: Option<Store>,
+        look: Option<Looked>,
     ) -> Result<Self, OpsError> {
         for warning in input.list().iter().flat_map(|list| &list.warnings) {
             cx.warn(warning);
@@ -201,9 +202,10 @@ impl<'a> OpenInput<'a> {
         match self.input {
             Input::Local { .. } => Ok(Batch::resolve(cx, source, wanted, on_failure).await),
             Input::Registries(registries) => {
-                let at = (source, self.known.as_ref());
-                let resolutions = registries.resolve(cx, at, (wanted, on_failure)).await?;
-                let batch = Batch::of(cx, source, (resolutions, on_failure));
+                let known = self.known.as_ref();
+                let resolutions = registries.resolve(cx, source, known, wanted, on_failure);
+                let resolutions = resolutions.await?;
+                let batch = Batch::of(cx, source, resolutions, on_failure);
                 registries.note_budgets(cx);
                 Ok(batch)
             }

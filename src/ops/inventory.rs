@@ -11,16 +11,15 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::absent::Absent;
 use super::batch::Batch;
 use super::catalog::{landed, require_apart};
 use super::input::{Input, Look, OpenInput, Survey};
 use super::platforms::stated_by_bundle;
-use super::{Context, DamagedImage, ImageStatus, OpsError, SourceKind};
+use super::unread::Unread;
+use super::{Context, OpsError, SourceKind};
 pub(super) use content::{Group, Inventoried, Inventory};
 use hod_list::RenameRules;
 use hod_oci::{Descriptor, Digest, Manifest, Platform, ReferrerTagKind};
-use hod_report::{Diagnose as _, ErrorClass};
 use hod_transfer::{Destination, ReferrerMode, Resolved, Source, platform_of};
 
 /// Number of configurations that are read at once.
@@ -41,7 +40,7 @@ impl Inventory {
         let (kind, source) = (open.kind(), Arc::clone(&open.source));
         let document = source.document().filter(|_| is_whole(look)).cloned();
         let inventory = if let Some(document) = document {
-            hod_bridge::run(move || document::read(kind, (source, &document))).await
+            hod_bridge::run(move || document::read(kind, source, &document)).await
         } else {
             let survey = open.survey(cx, look.referrers).await?;
             if source.is_remote() {
@@ -83,8 +82,7 @@ impl Inventory {
             base: HashMap::new(),
             manifests: HashMap::new(),
             absent: survey.absent,
-            damaged: Vec::new(),
-            n_unverified: 0,
+            damaged: survey.unread,
             problems: survey.problems,
         };
         let document = inventory.source.document();
@@ -92,16 +90,6 @@ impl Inventory {
         let base: HashSet<Digest> = base.map(|blob| blob.digest.clone()).collect();
         for image in &batch.plan.images {
             inventory.add(image, &base);
-        }
-        for report in batch.reports() {
-            if let ImageStatus::Failed { text, error, .. } = &report.status {
-                inventory.n_unverified += usize::from(error.diagnose().class == ErrorClass::Verify);
-                inventory.damaged.push(DamagedImage {
-                    image: report.image.clone(),
-                    error: text.clone(),
-                    reason: None,
-                });
-            }
         }
         inventory
     }
@@ -152,22 +140,27 @@ impl Inventory {
     /// Gives the images the names that a push with these rules gives them.
     pub(super) fn rename(&mut self, rules: &RenameRules) -> Result<(), OpsError> {
         let names = self.images.iter().map(|image| &image.repository);
-        rules.require_used(names.chain(self.absent.iter().map(Absent::repository)))?;
+        rules.require_used(names.chain(self.unread().map(Unread::repository)))?;
         let mut landings = Vec::with_capacity(self.images.len());
         for image in &mut self.images {
             let destination = Destination {
                 repository: image.repository.clone(),
                 tag: image.tag.clone(),
             };
-            let known = (image.name.as_str(), Some(image.digest.clone()));
-            let (destination, landing) = landed(rules, known, destination)?;
+            let digest = Some(image.digest.clone());
+            let (destination, landing) = landed(rules, &image.name, digest, destination)?;
             image.repository = destination.repository;
             landings.push(landing);
         }
-        for absent in &mut self.absent {
-            absent.rename(rules)?;
+        for unread in self.absent.iter_mut().chain(&mut self.damaged) {
+            unread.rename(rules)?;
         }
         require_apart(&landings)
+    }
+
+    /// The images that were not found or cannot be read.
+    fn unread(&self) -> impl Iterator<Item = &Unread> + Clone {
+        self.absent.iter().chain(&self.damaged)
     }
 
     /// The number of images that each part belongs to.

@@ -3,7 +3,6 @@
 //! Nothing here prints, reads the environment or ends the process. A batch returns the result of
 //! each image; an error means that the whole batch was refused or aborted.
 
-mod absent;
 mod base;
 mod base_missing;
 mod baseline;
@@ -12,7 +11,6 @@ mod carry;
 mod catalog;
 mod context;
 mod copy;
-mod damaged_image;
 mod diff;
 mod doctor;
 mod error;
@@ -29,6 +27,7 @@ mod preflight;
 mod receipt;
 mod serve;
 mod signature;
+mod unread;
 mod verify;
 mod why;
 mod written;
@@ -43,15 +42,14 @@ pub use context::Context;
 pub use copy::{
     BundleTarget, CarryError, CarryOptions, CopyOptions, CopyTarget, DirLayouts, DockerArchive,
     ExtraFile, LayoutFormat, LayoutTarget, NotATool, OciArchive, OciLayout, Others, OwnTool,
-    PackForecast, PackOutcome, ProjectNeed, Reading, Recheck, RegistryTarget, StoreTarget,
-    TargetNeeds, VolumeForecast, copy,
+    PackFacts, PackForecast, PackOutcome, ProjectNeed, Reading, Recheck, RegistryTarget,
+    StoreTarget, TargetNeeds, VolumeForecast, copy,
 };
-pub use damaged_image::DamagedImage;
 pub use diff::{
     BlobCount, Change, Compared, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff, is_receipt,
 };
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
-pub use error::{FileKind, OpsError};
+pub use error::{FileKind, OpsError, Verb};
 pub use hod_transfer::SourceKind;
 pub use images::{ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use input::{Input, Look, Registries, RegistriesOrigin, registry_list};
@@ -69,6 +67,7 @@ pub use preflight::{
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use serve::{Exposure, ServeOptions, serve};
 pub use signature::SignatureFacts;
+pub use unread::UnreadImage;
 pub use verify::{Depth, Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};
 pub use why::{Step, Use, WhyOptions, WhyOutcome, why};
 pub use written::{Checksums, Existing, WrittenFile, checksum_path};

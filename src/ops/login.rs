@@ -3,7 +3,7 @@
 use hod_oci::{Registry, RepositoryName};
 use hod_registry::{Client, Kept, Login, LoginCheck, LoginFile};
 
-use super::{Context, OpsError};
+use super::{Context, OpsError, Verb};
 
 /// The login to store, and the place.
 #[derive(Debug)]
@@ -24,7 +24,11 @@ pub struct LoginOutcome {
 }
 
 /// Verifies a login at the registry, then stores it; a refused login is not stored.
-pub async fn login(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome, OpsError> {
+pub fn login<'a>(cx: &'a Context, options: &'a LoginOptions) -> Verb<'a, LoginOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome, OpsError> {
     let registry = &options.registry;
     cx.stage(&format!("verifying the login at {registry}"));
     let check = LoginCheck::run(&options.client.session, registry, &options.login).await?;

@@ -11,7 +11,7 @@ use super::batch::require_space;
 use super::copy::stale_volumes::warn_of_stale_volumes;
 use super::copy::{require_lens, require_others, tell_manifests, with_files};
 use super::written::{self, Checksums, Existing, WrittenFile};
-use super::{Context, Fewer, OpsError, SourceKind};
+use super::{Context, Fewer, OpsError, SourceKind, Verb};
 use hod_bundle::{
     BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent, Held,
     KeyId, Origin, PackBlob, PackPlan, Planned, Signer, WriteOptions, WriteOutcome,
@@ -97,7 +97,11 @@ pub struct MergeOutcome {
 ///
 /// A blob that one requires and another contains is included. A tag that names different images, or
 /// a file that differs, is refused unless one side is preferred. Every blob is hashed on the way.
-pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome, OpsError> {
+pub fn merge<'a>(cx: &'a Context, options: &'a MergeOptions) -> Verb<'a, MergeOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome, OpsError> {
     let (paths, reading) = (options.sources.clone(), cx.reading.clone());
     let bundles: Arc<[Arc<Bundle>]> = hod_bridge::run(move || {
         let mut bundles = Vec::with_capacity(paths.len());
@@ -137,9 +141,9 @@ pub async fn merge(cx: &Context, options: &MergeOptions) -> Result<MergeOutcome,
     });
     let written = write(cx, options, (&bundles, planned)).await?;
     let n_volumes = options.volume_size.map(|_| written.manifest.n_volumes);
-    warn_of_stale_volumes(cx, (&options.output, n_volumes), &inputs).await;
-    let output = (options.output.as_path(), options.checksums);
-    let files = written::describe(&written, output, (cx.jobs, options.durability)).await?;
+    warn_of_stale_volumes(cx, &options.output, n_volumes, &inputs).await;
+    let (output, checksums) = (&options.output, options.checksums);
+    let files = written::describe(&written, output, checksums, cx.jobs, options.durability).await?;
     Ok(MergeOutcome {
         path: options.output.clone(),
         files,
@@ -162,8 +166,7 @@ fn plan(
     let planned = Union::of(bundles, options.prefer)?.plan(options)?;
     let files = planned.files(&options.output, None)?;
     require_others(&files, inputs)?;
-    let output = (options.output.as_path(), options.checksums);
-    written::require_absent(options.existing, output, &files)?;
+    written::require_absent(options.existing, &options.output, options.checksums, &files)?;
     crate::batch::require_writable_file(&options.output)?;
     require_lens(&options.output, &files)?;
     let len = sum_len(files.iter().map(|file| file.len));
@@ -215,6 +218,7 @@ async fn write(
     let sink = Arc::new(sink);
     let transfer = Transfer {
         source: Arc::new(source),
+        share: None,
         sink: Arc::clone(&sink) as _,
         reporter: Arc::clone(&cx.reporter),
         jobs: cx.jobs,

@@ -138,32 +138,23 @@ impl Diagnose for OutputError {
             ),
             Self::CrossDevice {
                 needed, available, ..
-            } => copies(
-                "Put the output on the file system of the source, or pass `--link copy`",
-                (*needed, *available),
-            ),
+            } => copies("Put the output on the file system of the source, or pass `--link copy`", *needed, *available),
             Self::CannotLink {
                 mode: LinkMode::Reflink,
                 needed,
                 available,
                 ..
-            } => copies(
-                "Reflinks require one file system that supports them (Btrfs, XFS). Pass `--link copy`",
-                (*needed, *available),
-            ),
+            } => copies("Reflinks require one file system that supports them (Btrfs, XFS). Pass `--link copy`", *needed, *available),
             Self::CannotLink {
                 needed, available, ..
-            } => copies(
-                "Hardlinks require one file system, one mount, and files that the user who runs hod \
-                 owns. Pass `--link copy`",
-                (*needed, *available),
-            ),
+            } => copies("Hardlinks require one file system, one mount, and files that the user who runs hod \
+                 owns. Pass `--link copy`", *needed, *available),
         }
     }
 }
 
 /// A refusal to make links, with what copies would require.
-fn copies(advice: &str, (needed, available): (u64, u64)) -> Diagnosis {
+fn copies(advice: &str, needed: u64, available: u64) -> Diagnosis {
     Diagnosis::refused(File).hint(format!(
         "Nothing was written. {advice}, which requires {} there ({} free).",
         format_len(needed),

@@ -126,11 +126,12 @@ impl<'a> PreflightCheck<'a> {
     pub(super) async fn check_plan(
         &mut self,
         sink: &RegistrySink,
-        (plan, present): (&Plan, &[Present]),
+        plan: &Plan,
+        present: &[Present],
     ) {
         self.check_indexes(sink, plan).await;
         if !plan.is_empty() {
-            self.check_projects(sink, (plan, present)).await;
+            self.check_projects(sink, plan, present).await;
         }
         if let (false, Some(first)) = (self.unchecked.is_empty(), plan.images.first()) {
             let repo = Repo {

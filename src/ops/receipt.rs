@@ -13,13 +13,13 @@ use self::closure::{Closure, about, closure};
 use super::input::{Input, Look, Registries, no_catalog, tags};
 use super::inventory::{Detail, Inventory};
 use super::preflight::{Undone, check_source};
-use super::{Context, DamagedImage, OpsError, SourceCheck};
+use super::{Context, OpsError, SourceCheck, UnreadImage, Verb};
 use hod_bundle::{Origin, OriginKind, Receipt};
 use hod_list::{ImageList, ListEntry, ListLine, RenameRules};
 use hod_oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
 use hod_registry::{Client, ContentCheck, ManifestRef, ReferrerFinder, RegistryError, Repo};
 use hod_report::amount::format_count;
-use hod_report::{Diagnose as _, chain};
+use hod_report::{Diagnose as _, ErrorClass, chain};
 use hod_store::Holding;
 use hod_transfer::{Locate, ReferrerMode};
 
@@ -66,7 +66,7 @@ pub struct ReceiptOutcome {
     /// Images of the list that the registry does not have.
     pub absent: Vec<String>,
     /// Images that could not be read, and are not in the receipt.
-    pub unread: Vec<DamagedImage>,
+    pub unread: Vec<UnreadImage>,
     /// Advice about the first of those.
     #[serde(skip)]
     pub hint: Option<String>,
@@ -80,7 +80,7 @@ struct Found {
     repositories: BTreeMap<RepositoryName, BTreeSet<Digest>>,
     n_images: usize,
     absent: Vec<String>,
-    unread: Vec<DamagedImage>,
+    unread: Vec<UnreadImage>,
     /// Why the first of those could not be read.
     first_error: Option<RegistryError>,
 }
@@ -88,9 +88,10 @@ struct Found {
 impl Found {
     /// Notes what could not be read.
     fn leave_out(&mut self, image: String, error: RegistryError) {
-        self.unread.push(DamagedImage {
+        self.unread.push(UnreadImage {
             image,
             error: chain(&error),
+            class: error.diagnose().class,
             reason: error.reason(),
         });
         self.first_error.get_or_insert(error);
@@ -120,7 +121,11 @@ impl Found {
 /// A receipt claims only content that exists: whatever cannot be read is left out. A registry is
 /// asked for every blob that its manifests name; foreign layers are not claimed. Referrers belong
 /// to their image, as they do wherever images are carried.
-pub async fn receipt(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOutcome, OpsError> {
+pub fn receipt<'a>(cx: &'a Context, options: &'a ReceiptOptions) -> Verb<'a, ReceiptOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &ReceiptOptions) -> Result<ReceiptOutcome, OpsError> {
     match &options.holder {
         Holder::Source(look) => match &look.input {
             Input::Local { path, .. } => of_local(cx, look, path).await,
@@ -206,11 +211,7 @@ fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError
                 Holding::Damaged { actual } => {
                     let image = format!("blob {} of {}", digest.short(), image.name);
                     let error = format!("damaged: its bytes have digest {actual}");
-                    damaged.push(DamagedImage {
-                        image,
-                        error,
-                        reason: None,
-                    });
+                    damaged.push(UnreadImage::new(image, error, ErrorClass::Verify));
                 }
             }
         }
@@ -219,7 +220,8 @@ fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError
     found
         .absent
         .extend(absent.map(|absent| absent.image.image.clone()));
-    found.unread.clone_from(&inventory.damaged);
+    let unread = inventory.damaged.iter();
+    found.unread = unread.map(|unread| unread.image.clone()).collect();
     found.unread.append(&mut damaged);
     Ok(found)
 }
@@ -261,7 +263,7 @@ async fn of_registry(cx: &Context, holder: &RegistryHolder) -> Result<ReceiptOut
         Some(list) => {
             warn_of_list(cx, list);
             (
-                listed(cx, holder, (list, &mut found)).await?,
+                listed(cx, holder, list, &mut found).await?,
                 SourceCheck::Look,
             )
         }
@@ -271,8 +273,13 @@ async fn of_registry(cx: &Context, holder: &RegistryHolder) -> Result<ReceiptOut
         Some(prefix) => format!("{registry}/{prefix}"),
         None => registry.to_string(),
     };
-    let asked = (asked, check, holder.referrers);
-    ask_all(cx, &holder.client, asked, (name, found)).await
+    let questions = Questions {
+        name,
+        asked,
+        check,
+        referrers: holder.referrers,
+    };
+    questions.ask(cx, &holder.client, found).await
 }
 
 /// The images that a list names at its registries, by the names that a pull gives them.
@@ -292,17 +299,19 @@ async fn of_images(
                 held_in: image.destination.repository,
             }),
             // A pattern without matches.
-            Locate::Unreadable(error) => found.unread.push(DamagedImage {
-                image: image.name,
-                error: chain(&error),
-                reason: None,
-            }),
+            Locate::Unreadable(error) => {
+                found.unread.push(UnreadImage::failed(image.name, &error));
+            }
             Locate::Stored { .. } | Locate::Layout(_) => {}
         }
     }
-    let asked = (asked, registries.preflight, referrers);
-    let name = registries.origin.word.display().to_string();
-    ask_all(cx, &registries.client, asked, (name, found)).await
+    let questions = Questions {
+        name: registries.origin.word.display().to_string(),
+        asked,
+        check: registries.preflight,
+        referrers,
+    };
+    questions.ask(cx, &registries.client, found).await
 }
 
 fn warn_of_list(cx: &Context, list: &ImageList) {
@@ -311,83 +320,101 @@ fn warn_of_list(cx: &Context, list: &ImageList) {
     }
 }
 
-/// Looks up images at registries, and every blob in their manifests.
-async fn ask_all(
-    cx: &Context,
-    client: &Client,
-    (asked, check, referrers): (Vec<Asked>, SourceCheck, ReferrerMode),
-    (name, mut found): (String, Found),
-) -> Result<ReceiptOutcome, OpsError> {
-    let repos: Vec<Repo> = asked.iter().flat_map(|asked| asked.repos.clone()).collect();
-    client.expect(&repos);
-    if check != SourceCheck::Skip {
-        let asked = asked.iter();
-        let asked = asked.map(|asked| (asked.repos.as_slice(), &asked.at));
-        check_source(cx, client, asked).await?;
-    }
-    cx.stage(&format!("listing the content of {name}"));
-    let finder = &ReferrerFinder::new(client.manifests.clone());
-    let finder = (referrers == ReferrerMode::Carry).then_some(finder);
-    let mut answers = futures_util::stream::iter(&asked)
-        .map(|asked| async move { (asked, ask(client, finder, asked).await) })
-        .buffered(ASK_AT_ONCE);
-    let mut named = NamedBlobs::new();
-    while let Some((asked, answer)) = answers.next().await {
-        match answer {
-            Ok(None) => found.absent.push(asked.name.clone()),
-            Ok(Some(answer)) => {
-                found.n_images += 1;
-                let held_in = &asked.held_in;
-                let digests = found.repositories.entry(held_in.clone()).or_default();
-                digests.extend(answer.manifests);
-                for (digest, len) in answer.blobs {
-                    let key = (answer.repo.clone(), digest);
-                    let named = named.entry(key).or_insert_with(|| Named {
-                        len,
-                        held_in: BTreeSet::new(),
-                    });
-                    named.held_in.insert(held_in.clone());
-                }
-                if let Some(error) = answer.unread {
-                    found.leave_out(format!("referrers of {}", asked.name), error);
-                }
-            }
-            Err(error) => found.leave_out(asked.name.clone(), error),
+/// The images to look up at registries.
+struct Questions {
+    /// The holder.
+    name: String,
+    asked: Vec<Asked>,
+    check: SourceCheck,
+    referrers: ReferrerMode,
+}
+
+impl Questions {
+    /// Looks up the images, and every blob in their manifests.
+    async fn ask(
+        self,
+        cx: &Context,
+        client: &Client,
+        mut found: Found,
+    ) -> Result<ReceiptOutcome, OpsError> {
+        let Self {
+            name,
+            asked,
+            check,
+            referrers,
+        } = self;
+        let repos: Vec<Repo> = asked.iter().flat_map(|asked| asked.repos.clone()).collect();
+        client.expect(&repos);
+        if check != SourceCheck::Skip {
+            let asked = asked.iter();
+            let asked = asked.map(|asked| (asked.repos.as_slice(), &asked.at));
+            check_source(cx, client, asked).await?;
         }
+        cx.stage(&format!("listing the content of {name}"));
+        let finder = &ReferrerFinder::new(client.manifests.clone());
+        let finder = (referrers == ReferrerMode::Carry).then_some(finder);
+        let mut answers = futures_util::stream::iter(&asked)
+            .map(|asked| async move { (asked, ask(client, finder, asked).await) })
+            .buffered(ASK_AT_ONCE);
+        let mut named = NamedBlobs::new();
+        while let Some((asked, answer)) = answers.next().await {
+            match answer {
+                Ok(None) => found.absent.push(asked.name.clone()),
+                Ok(Some(answer)) => {
+                    found.n_images += 1;
+                    let held_in = &asked.held_in;
+                    let digests = found.repositories.entry(held_in.clone()).or_default();
+                    digests.extend(answer.manifests);
+                    for (digest, len) in answer.blobs {
+                        let key = (answer.repo.clone(), digest);
+                        let named = named.entry(key).or_insert_with(|| Named {
+                            len,
+                            held_in: BTreeSet::new(),
+                        });
+                        named.held_in.insert(held_in.clone());
+                    }
+                    if let Some(error) = answer.unread {
+                        found.leave_out(format!("referrers of {}", asked.name), error);
+                    }
+                }
+                Err(error) => found.leave_out(asked.name.clone(), error),
+            }
+        }
+        drop(answers);
+        // A receipt of nothing would have the next bundle carry everything again.
+        if found.n_images == 0
+            && let Some(source) = found.first_error.take()
+        {
+            return Err(OpsError::NothingRead {
+                word: name.into(),
+                undone: "; no receipt was written",
+                source: Arc::new(source.into()),
+            });
+        }
+        if found.n_images == 0 && !found.absent.is_empty() {
+            // This is normal before the first delivery, or the prefix is misspelled.
+            cx.warn(&format!(
+                "{} not found at `{name}`, and none found: the next bundle will contain all of \
+                 them; `hod ls` lists the images of the registry",
+                format_count(found.absent.len(), "image"),
+            ));
+        }
+        claim_blobs(cx, client, &name, named, &mut found).await;
+        Ok(found.outcome(Origin {
+            kind: OriginKind::Registry,
+            name,
+            version: None,
+            id: None,
+        }))
     }
-    drop(answers);
-    // A receipt of nothing would have the next bundle carry everything again.
-    if found.n_images == 0
-        && let Some(source) = found.first_error.take()
-    {
-        return Err(OpsError::NothingRead {
-            word: name.into(),
-            undone: "; no receipt was written",
-            source: Arc::new(source.into()),
-        });
-    }
-    if found.n_images == 0 && !found.absent.is_empty() {
-        // This is normal before the first delivery, or the prefix is misspelled.
-        cx.warn(&format!(
-            "{} not found at `{name}`, and none found: the next bundle will contain all of them; \
-             `hod ls` lists the images of the registry",
-            format_count(found.absent.len(), "image"),
-        ));
-    }
-    claim_blobs(cx, client, (&name, named), &mut found).await;
-    Ok(found.outcome(Origin {
-        kind: OriginKind::Registry,
-        name,
-        version: None,
-        id: None,
-    }))
 }
 
 /// Adds the blobs of repositories that the registry confirms.
 async fn claim_blobs(
     cx: &Context,
     client: &Client,
-    (name, named): (&str, NamedBlobs),
+    name: &str,
+    named: NamedBlobs,
     found: &mut Found,
 ) {
     let n = format_count(named.len(), "blob");
@@ -401,8 +428,7 @@ async fn claim_blobs(
         .buffered(ASK_AT_ONCE);
     while let Some((repo, blob, held_in, answer)) = answers.next().await {
         let (digest, len) = (blob.digest, blob.size);
-        let mut reason = None;
-        let error = match answer {
+        let (error, class, reason) = match answer {
             Ok(ContentCheck::Present) => {
                 for name in held_in {
                     let held = found.repositories.entry(name).or_default();
@@ -410,15 +436,20 @@ async fn claim_blobs(
                 }
                 continue;
             }
-            Ok(evidence) => evidence.of_len(len),
-            Err(error) => {
-                reason = error.reason();
-                chain(&error)
+            Ok(evidence) => {
+                let class = match evidence {
+                    ContentCheck::Absent => ErrorClass::NotFound,
+                    ContentCheck::Differs { .. } => ErrorClass::Verify,
+                    ContentCheck::Present | ContentCheck::Unknown => ErrorClass::Server,
+                };
+                (evidence.of_len(len), class, None)
             }
+            Err(error) => (chain(&error), error.diagnose().class, error.reason()),
         };
-        found.unread.push(DamagedImage {
+        found.unread.push(UnreadImage {
             image: format!("blob {} of {}", digest.short(), repo.name),
             error,
+            class,
             reason,
         });
     }
@@ -445,7 +476,7 @@ async fn ask(
     for repo in &asked.repos {
         match closure(client, repo, &asked.at).await {
             Ok(image) if image.manifests.is_empty() => {}
-            Ok(image) => return Ok(Some(with_referrers(client, finder, (repo, image)).await)),
+            Ok(image) => return Ok(Some(with_referrers(client, finder, repo, image).await)),
             // Some registries answer so for a repository that does not exist.
             Err(error) if matches!(error.status(), Some(401 | 403)) => {
                 refused.get_or_insert(error);
@@ -460,10 +491,11 @@ async fn ask(
 async fn with_referrers(
     client: &Client,
     finder: Option<&ReferrerFinder>,
-    (repo, image): (&Repo, Closure),
+    repo: &Repo,
+    image: Closure,
 ) -> Answer {
     let about = match finder {
-        Some(finder) => about(client, finder, (repo, &image)).await,
+        Some(finder) => about(client, finder, repo, &image).await,
         None => Ok(Closure::default()),
     };
     let mut answer = Answer {
@@ -486,7 +518,8 @@ async fn with_referrers(
 async fn listed(
     cx: &Context,
     holder: &RegistryHolder,
-    (list, found): (&ImageList, &mut Found),
+    list: &ImageList,
+    found: &mut Found,
 ) -> Result<Vec<Asked>, OpsError> {
     let (registry, client) = (&holder.registry, &holder.client);
     let place = |entry: &ListEntry| {

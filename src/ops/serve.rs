@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::LocalBoxFuture;
 use tokio::net::TcpListener;
 
-use super::{Catalog, Context, OpsError, base};
+use super::{Catalog, Context, OpsError, Verb, base};
 use hod_bundle::ReadOptions;
 use hod_fsx::Durability;
 use hod_report::{Diagnose as _, ErrorClass};
@@ -59,11 +60,21 @@ pub enum Exposure {
 /// write to without encryption and passwords is refused, and so are pushes to a bundle. What is in it
 /// but configs and layers is verified before it is served, and those when they are sent. A delta is
 /// refused: half of its images could not be pulled.
-pub async fn serve(
+pub fn serve<'a>(
+    cx: &'a Context,
+    options: &'a ServeOptions,
+    on_ready: impl FnOnce(&str) + 'a,
+    shutdown: impl Future<Output = ()> + 'a,
+) -> Verb<'a, ()> {
+    let (on_ready, shutdown) = (Box::new(on_ready), Box::pin(shutdown));
+    Box::pin(run(cx, options, on_ready, shutdown))
+}
+
+async fn run(
     cx: &Context,
     options: &ServeOptions,
-    on_ready: impl FnOnce(&str),
-    shutdown: impl Future<Output = ()>,
+    on_ready: Box<dyn FnOnce(&str) + '_>,
+    shutdown: LocalBoxFuture<'_, ()>,
 ) -> Result<(), OpsError> {
     super::catalog::require_no_pipe(&options.source)?;
     check_exposure(cx, options)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use self::outcome::{Depth, Extent, FoundVolumes, VerifyOptions, VerifyOutcome};
 use super::input::{Input, OpenInput, ambiguous_name};
 use super::inventory::is_whole;
-use super::{Catalog, Context, OpsError, SignatureFacts, SourceKind};
+use super::{Catalog, Context, OpsError, SignatureFacts, SourceKind, Verb};
 use hod_bundle::{Bundle, BundleVerifyOutcome};
 use hod_report::Event;
 use hod_transfer::Transport;
@@ -20,10 +20,14 @@ use hod_transfer::Transport;
 ///
 /// Of a source that a list or platforms narrow, and of registries, images are checked one by one.
 /// Reads only. Problems are the outcome, not an error.
-pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutcome, OpsError> {
+pub fn verify<'a>(cx: &'a Context, options: &'a VerifyOptions) -> Verb<'a, VerifyOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutcome, OpsError> {
     match &options.look.input {
         Input::Local { path, stated, .. } if is_whole(&options.look) => {
-            let found = verify_whole(cx, (path.clone(), stated.transport), options.extent).await?;
+            let found = verify_whole(cx, path.clone(), stated.transport, options.extent).await?;
             match stated.transport.filter(|stated| !found.kind.is(*stated)) {
                 Some(transport) => Err(OpsError::OtherKind {
                     path: path.clone(),
@@ -40,7 +44,8 @@ pub async fn verify(cx: &Context, options: &VerifyOptions) -> Result<VerifyOutco
 /// Verifies all that a local source has.
 async fn verify_whole(
     cx: &Context,
-    (path, stated): (PathBuf, Option<Transport>),
+    path: PathBuf,
+    stated: Option<Transport>,
     extent: Extent,
 ) -> Result<VerifyOutcome, OpsError> {
     if hod_fsx::is_stdin(&path) {
@@ -52,7 +57,7 @@ async fn verify_whole(
     if let Some(catalog) = collection
         && let Some(collection) = catalog.source().as_collection()
     {
-        return collection::verify(cx, (&catalog, collection)).await;
+        return collection::verify(cx, &catalog, collection).await;
     }
     // A damaged bundle cannot always be opened, but must still be verified.
     let from = path.clone();
@@ -62,7 +67,7 @@ async fn verify_whole(
     }
     let catalog = Catalog::open_once(&path, stated, &cx.reading).await?;
     match catalog.source().as_store() {
-        Some(store) => verify_store(cx, (&catalog, store.clone())).await,
+        Some(store) => verify_store(cx, &catalog, store.clone()).await,
         None => images::verify_layouts(cx, &catalog).await,
     }
 }
@@ -70,7 +75,8 @@ async fn verify_whole(
 /// Two names that only a registry distinguishes, unlike Harbor for example, are not a problem here.
 async fn verify_store(
     cx: &Context,
-    (catalog, store): (&Catalog, hod_store::Store),
+    catalog: &Catalog,
+    store: hod_store::Store,
 ) -> Result<VerifyOutcome, OpsError> {
     let (jobs, reporter) = (cx.jobs, Arc::clone(&cx.reporter));
     let found = hod_bridge::run(move || {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::Look;
 use super::inventory::{Detail, Group, Inventory};
-use super::{Context, OpsError};
+use super::{Context, OpsError, Verb};
 use hod_bundle::Place;
 use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
 use hod_transfer::config_of;
@@ -87,7 +87,11 @@ enum Role {
 }
 
 /// Explains a digest: its kind, its size, and each path from an image to it.
-pub async fn why(cx: &Context, options: &WhyOptions) -> Result<WhyOutcome, OpsError> {
+pub fn why<'a>(cx: &'a Context, options: &'a WhyOptions) -> Verb<'a, WhyOutcome> {
+    Box::pin(run(cx, options))
+}
+
+async fn run(cx: &Context, options: &WhyOptions) -> Result<WhyOutcome, OpsError> {
     let sought = Sought::parse(&options.digest)?;
     let inventory = Inventory::take(cx, &options.look, Detail::Content).await?;
     inventory.require_found()?;
@@ -289,7 +293,7 @@ impl Walk<'_> {
         if descriptor.digest == *self.sought {
             let mut descriptor = descriptor.clone();
             descriptor.media_type = manifest.media_type().clone();
-            self.arrive(above, None, (&descriptor, role));
+            self.arrive(above, None, &descriptor, role);
         }
         match manifest.body() {
             ManifestBody::Image(image) => {
@@ -297,14 +301,15 @@ impl Walk<'_> {
                     self.arrive(
                         above,
                         Some("config".to_owned()),
-                        (&image.config, Role::Config),
+                        &image.config,
+                        Role::Config,
                     );
                 }
                 let n = image.layers.len();
                 for (at, layer) in image.layers.iter().enumerate() {
                     if layer.digest == *self.sought {
                         let what = format!("layer {} of {n}", at + 1);
-                        self.arrive(above, Some(what), (layer, Role::Layer(at)));
+                        self.arrive(above, Some(what), layer, Role::Layer(at));
                     }
                 }
             }
@@ -316,7 +321,7 @@ impl Walk<'_> {
                     match self.inventory.manifest(&child.digest)? {
                         Some(manifest) => self.enter(&manifest, child, above)?,
                         None if child.digest == *self.sought => {
-                            self.arrive(above, Some("blob".to_owned()), (child, Role::Blob));
+                            self.arrive(above, Some("blob".to_owned()), child, Role::Blob);
                         }
                         None => {}
                     }
@@ -331,7 +336,8 @@ impl Walk<'_> {
         &mut self,
         above: &[Step],
         last: Option<String>,
-        (descriptor, role): (&Descriptor, Role),
+        descriptor: &Descriptor,
+        role: Role,
     ) {
         let mut steps = above.to_vec();
         steps.extend(last.map(|what| Step {

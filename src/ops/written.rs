@@ -45,7 +45,8 @@ pub struct WrittenFile {
 /// replaced.
 pub(super) fn require_absent(
     existing: Existing,
-    (output, checksums): (&Path, Checksums),
+    output: &Path,
+    checksums: Checksums,
     files: &[PlannedFile],
 ) -> Result<(), OpsError> {
     if existing == Existing::Replace || hod_fsx::is_stream(output)? {
@@ -67,8 +68,10 @@ pub(super) fn require_absent(
 /// Describes the files that were written, with their checksums if these are asked for.
 pub(super) async fn describe(
     written: &WriteOutcome,
-    (output, checksums): (&Path, Checksums),
-    (jobs, durability): (usize, Durability),
+    output: &Path,
+    checksums: Checksums,
+    jobs: usize,
+    durability: Durability,
 ) -> Result<Vec<WrittenFile>, OpsError> {
     let path = output.to_owned();
     if hod_bridge::run(move || hod_fsx::is_stream(&path)).await? {

@@ -129,8 +129,9 @@ impl Diagnose for StoreError {
             Self::BadManifest {
                 source: ManifestError::Schema1,
                 ..
-            } => Diagnosis::new(Verify)
+            } => Diagnosis::new(Policy)
                 .hint("Push the image again with a current Docker, which writes schema 2."),
+            Self::BadManifest { source, .. } if !source.is_damage() => Diagnosis::new(Policy),
             Self::BadManifest { .. } => Diagnosis::new(Verify),
             Self::MissingBlob { .. } => Diagnosis::new(NotFound)
                 .hint("Pull the image again. Blobs that are present are not fetched twice."),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{
-    Attempts, BlobContent, BlobStream, BlobTask, Location, Origins, Source, TransferError,
+    Attempts, BlobContent, BlobStream, BlobTask, Location, Origins, Share, Source, TransferError,
 };
 use hod_oci::Descriptor;
 use hod_registry::{Reopen, UploadStream};
@@ -25,6 +25,7 @@ const OUTAGE_MAX: Duration = Duration::from_secs(20);
 /// are asked last.
 pub(super) async fn open_from<'a>(
     source: &dyn Source,
+    share: Option<&Share>,
     locations: &'a [Location],
     descriptor: &Descriptor,
     from: u64,
@@ -36,7 +37,11 @@ pub(super) async fn open_from<'a>(
         .iter()
         .partition(|location| source.garbles(location, descriptor));
     for location in first_ones.into_iter().chain(last_ones) {
-        match source.open_blob_from(location, descriptor, from).await {
+        let opened = match share {
+            Some(share) => share.open_from(location, descriptor, from).await,
+            None => source.open_blob_from(location, descriptor, from).await,
+        };
+        match opened {
             Ok(content) => return Ok((content, location)),
             // Another repository may still have it; a tired server is left to the retries.
             Err(error) => match error.failure(source.caps().reach) {
@@ -78,6 +83,7 @@ pub(super) fn reopen(task: &BlobTask<'_>, early: Option<BlobContent>, origins: &
 
 struct Blob {
     source: Arc<dyn Source>,
+    share: Option<Share>,
     locations: Vec<Location>,
     descriptor: Descriptor,
     origins: Origins,
@@ -89,6 +95,7 @@ impl Blob {
     fn new(task: &BlobTask<'_>, origins: &Origins) -> Self {
         Self {
             source: Arc::clone(task.source),
+            share: task.share.cloned(),
             locations: task.blob.from.clone(),
             descriptor: task.blob.descriptor.clone(),
             origins: origins.clone(),
@@ -98,8 +105,9 @@ impl Blob {
     }
 
     async fn open(&self, from: u64) -> Result<BlobContent, TransferError> {
-        let (source, blob) = (self.source.as_ref(), &self.descriptor);
-        let (content, _) = open_from(source, &self.locations, blob, from).await?;
+        let (source, share) = (self.source.as_ref(), self.share.as_ref());
+        let (locations, blob) = (&self.locations, &self.descriptor);
+        let (content, _) = open_from(source, share, locations, blob, from).await?;
         Ok(content)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Plan, PlannedBlob, Source};
+use super::{Plan, PlannedBlob, Share, Source};
 use hod_oci::RepositoryName;
 use hod_report::Reporter;
 use hod_retry::RetryPolicy;
@@ -11,6 +11,8 @@ use hod_retry::RetryPolicy;
 #[derive(Clone, Copy)]
 pub struct BlobTask<'a> {
     pub(super) source: &'a Arc<dyn Source>,
+    /// If other targets read the same source.
+    pub(super) share: Option<&'a Share>,
     pub(super) plan: &'a Plan,
     pub(super) blob: &'a PlannedBlob,
     pub(super) reporter: &'a Arc<dyn Reporter>,

@@ -72,7 +72,12 @@ impl<'a> Content<'a> {
 
     /// Opens the content from the byte `from` on.
     pub(crate) async fn open_from(&mut self, from: u64) -> Result<BlobContent, TransferError> {
-        let BlobTask { source, blob, .. } = self.task;
+        let BlobTask {
+            source,
+            share,
+            blob,
+            ..
+        } = self.task;
         if blob.presence != Presence::Source {
             let digest = blob.descriptor.digest.clone();
             return Err(TransferError::BaseLost { digest });
@@ -82,7 +87,7 @@ impl<'a> Content<'a> {
             return self.given.take().ok_or(TransferError::ReadOnce { digest });
         }
         let (content, location) =
-            again::open_from(source.as_ref(), &blob.from, &blob.descriptor, from).await?;
+            again::open_from(source.as_ref(), share, &blob.from, &blob.descriptor, from).await?;
         self.origins.opened_at(from, &content.origins());
         self.location = Some(location.clone());
         Ok(content)
@@ -95,7 +100,12 @@ impl<'a> Content<'a> {
         other: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.close_early();
-        let BlobTask { source, blob, .. } = self.task;
+        let BlobTask {
+            source,
+            share,
+            blob,
+            ..
+        } = self.task;
         let is_long = blob.descriptor.size > EARLY_LEN_MAX;
         if is_long || blob.presence != Presence::Source || !self.is_resumable() {
             return other.await;
@@ -103,6 +113,7 @@ impl<'a> Content<'a> {
         let mut other = std::pin::pin!(other);
         let mut opening = std::pin::pin!(again::open_from(
             source.as_ref(),
+            share,
             &blob.from,
             &blob.descriptor,
             0

@@ -67,7 +67,7 @@ pub use resolve::{Resolution, resolve, resolve_all};
 pub use resolved::Resolved;
 pub use schedule::Transfer;
 pub use sequential::{BlobSlot, Ended, StreamedBundle};
-pub use shared::SharedFetch;
+pub use shared::{Feed, Share, SharedFetch};
 pub use sink::{Batching, Sink, Visibility};
 pub use sinks::{
     BundleSink, DockerSink, LayoutSink, LinkChoice, ManifestFiles, OciSink, ReadAll, ReferrerTags,

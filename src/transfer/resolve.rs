@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
 
 use self::some::Part;
 use super::referrers::Finder;
@@ -29,7 +30,17 @@ pub enum Resolution {
 
 /// Resolves images, `at_once` at a time; one resolution for each, in the given order. If the batch
 /// stops at the first failure, later resolutions are cancelled.
-pub async fn resolve_all(
+pub fn resolve_all<'a>(
+    source: &'a dyn Source,
+    wanted: Vec<Wanted>,
+    at_once: usize,
+    on_failure: OnFailure,
+    reporter: &'a Arc<dyn Reporter>,
+) -> LocalBoxFuture<'a, Vec<Resolution>> {
+    Box::pin(resolve_each(source, wanted, at_once, on_failure, reporter))
+}
+
+async fn resolve_each(
     source: &dyn Source,
     wanted: Vec<Wanted>,
     at_once: usize,

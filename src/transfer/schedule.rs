@@ -4,12 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use super::{
     Attempts, Batching, BlobContent, BlobTask, Content, ImageOutcome, OnFailure, Plan, PlannedBlob,
-    Presence, Sink, Source, Timings, TransferError, Visibility, sizes,
+    Presence, Share, Sink, Source, Timings, TransferError, Visibility, sizes,
 };
 use hod_oci::Digest;
 use hod_report::{BlobRoute, Event, Reporter};
@@ -23,6 +24,8 @@ const SMALL_LEN_MAX: u64 = 1024 * 1024;
 #[derive(Clone)]
 pub struct Transfer {
     pub source: Arc<dyn Source>,
+    /// If other targets read the same source.
+    pub share: Option<Share>,
     pub sink: Arc<dyn Sink>,
     pub reporter: Arc<dyn Reporter>,
     /// How many large blobs move at once, and half of how many small ones.
@@ -77,7 +80,11 @@ struct Progress {
 impl Transfer {
     /// Moves every blob of `plan` and publishes every image that is complete; one outcome for each
     /// image. Dropping the future stops the work; published images stay.
-    pub async fn run(&self, plan: &Arc<Plan>) -> Vec<ImageOutcome> {
+    pub fn run<'a>(&'a self, plan: &'a Arc<Plan>) -> BoxFuture<'a, Vec<ImageOutcome>> {
+        Box::pin(self.move_images(plan))
+    }
+
+    async fn move_images(&self, plan: &Arc<Plan>) -> Vec<ImageOutcome> {
         let mut progress = Progress::new(plan);
         let mut tasks = JoinSet::new();
         let mut queue = self.start_blobs(plan, &progress.shared, &mut tasks);
@@ -184,6 +191,8 @@ impl Transfer {
         // Images with a blob that exists nowhere never become complete.
         let is_somewhere = |at: &usize| plan.blobs[*at].presence != Presence::Nowhere;
         if let Some(order) = self.sink.order(plan) {
+            // It would be waited for at every blob.
+            self.share.iter().for_each(Share::forget_all);
             let mut queue: VecDeque<usize> = order.into_iter().filter(is_somewhere).collect();
             if let Some(first) = queue.pop_front() {
                 self.start_blob(plan, shared, first, tasks);
@@ -243,7 +252,11 @@ impl Transfer {
         }
         self.timings.begin(&blob.images);
         let (digest, len) = (&blob.descriptor.digest, blob.descriptor.size);
-        if self.sink.has(blob).await.map_err(Arc::new)? {
+        let has = self.sink.has(blob).await;
+        if !matches!(has, Ok(false)) {
+            self.forget(digest);
+        }
+        if has.map_err(Arc::new)? {
             self.reporter.event(Event::BlobDone {
                 digest,
                 len,
@@ -253,6 +266,7 @@ impl Transfer {
         }
         let task = BlobTask {
             source: &self.source,
+            share: self.share.as_ref(),
             plan,
             blob,
             reporter: &self.reporter,
@@ -263,7 +277,9 @@ impl Transfer {
         let source = self.source.as_ref();
         let mut attempts = Attempts::new(source, digest, self.retry, &self.reporter);
         let route = loop {
-            let error = match self.sink.put(&mut content).await {
+            let put = self.sink.put(&mut content).await;
+            self.forget(digest);
+            let error = match put {
                 Ok(route) => break route,
                 Err(error) => content.blame(error),
             };
@@ -277,6 +293,13 @@ impl Transfer {
         };
         self.reporter.event(Event::BlobDone { digest, len, route });
         Ok(())
+    }
+
+    /// Lets targets that share the source read a blob without this one.
+    fn forget(&self, digest: &Digest) {
+        if let Some(share) = &self.share {
+            share.forget(digest);
+        }
     }
 
     fn report_news(&self, plan: &Plan, progress: &mut Progress) {

@@ -8,27 +8,16 @@
 //! every blob: it fetches all for itself.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    Batching, BlobContent, BlobSlot, BlobStream, Content, Ended, Found, ImageOutcome, Listed,
-    LocalReferrers, Locate, Location, Origins, Placed, Plan, PlannedBlob, RegistrySource, Sink,
-    Sought, Source, SourceCaps, TransferError, Visibility, Wanted,
-};
-use hod_bundle::{Bundle, BundleManifest, Signed};
-use hod_layout::Collection;
-use hod_oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
-use hod_report::{BlobRoute, Reporter};
-use hod_retry::HostState;
-use hod_store::Store;
+use super::{BlobContent, BlobStream, Location, Origins, Plan, Source, TransferError};
+use hod_oci::{Descriptor, Digest};
 
 /// How long the first target that asks for a blob waits for the others.
 const JOIN_WAIT: Duration = Duration::from_secs(2);
@@ -87,27 +76,10 @@ impl SharedFetch {
         Arc::new(Self { inner, state })
     }
 
-    /// The source and the sink of one target's engine.
-    pub fn for_target(
-        self: &Arc<Self>,
-        target: TargetId,
-        sink: Arc<dyn Sink>,
-    ) -> (Arc<dyn Source>, Arc<dyn Sink>) {
-        // Of any plan: whether it has an order is all that counts.
-        if sink.order(&Plan::new(Vec::new())).is_some() {
-            self.forget_all(target);
-        }
+    /// The share of one target.
+    pub fn of_target(self: &Arc<Self>, target: usize) -> Share {
         let shared = Arc::clone(self);
-        let source = Arc::new(TargetSource { shared, target });
-        let shared = Arc::clone(self);
-        (
-            source,
-            Arc::new(TargetSink {
-                shared,
-                target,
-                sink,
-            }),
-        )
+        Share { shared, target }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -303,63 +275,17 @@ fn follow(
     Box::pin(stream.fuse())
 }
 
-/// The shared source as one target sees it.
-#[derive(Debug)]
-struct TargetSource {
+/// The part that one target has in a shared fetch.
+#[derive(Debug, Clone)]
+pub struct Share {
     shared: Arc<SharedFetch>,
     target: TargetId,
 }
 
-impl TargetSource {
-    fn follow(
-        &self,
-        receiver: mpsc::Receiver<Message>,
-        opened: &Origins,
-        location: &Location,
-        descriptor: &Descriptor,
-    ) -> BlobContent {
-        // Content that it opens itself is not shared.
-        let origins = Origins::default();
-        origins.opened_at(0, opened);
-        let inner = Arc::clone(&self.shared.inner);
-        let stream = follow(
-            inner,
-            receiver,
-            origins.clone(),
-            location.clone(),
-            descriptor.clone(),
-        );
-        BlobContent::Stream(stream, origins)
-    }
-}
-
-#[async_trait]
-impl Source for TargetSource {
-    fn caps(&self) -> SourceCaps {
-        self.shared.inner.caps()
-    }
-
-    async fn list(&self) -> Result<Vec<Listed>, TransferError> {
-        self.shared.inner.list().await
-    }
-
-    async fn find(&self, images: Vec<Vec<Sought>>) -> Result<Vec<Vec<Found>>, TransferError> {
-        self.shared.inner.find(images).await
-    }
-
-    async fn top(&self, wanted: &Wanted) -> Result<(Manifest, Location), TransferError> {
-        self.shared.inner.top(wanted).await
-    }
-
-    async fn manifest(
-        &self,
-        location: &Location,
-        descriptor: &Descriptor,
-    ) -> Result<Option<Manifest>, TransferError> {
-        self.shared.inner.manifest(location, descriptor).await
-    }
-
-    async fn open_blob_from(
+impl Share {
+    /// Opens a blob of the source from the byte `from` on, together with other targets if they request
+    /// it at about the same time.
+    pub(super) async fn open_from(
         &self,
         location: &Location,
         descriptor: &Descriptor,
@@ -398,135 +324,68 @@ impl Source for TargetSource {
         }
     }
 
-    fn garbles(&self, location: &Location, descriptor: &Descriptor) -> bool {
-        self.shared.inner.garbles(location, descriptor)
+    /// Records that the target no longer requires a blob.
+    pub(super) fn forget(&self, digest: &Digest) {
+        self.shared.forget(self.target, digest);
     }
 
-    async fn blob_lens(&self, blobs: Vec<Placed>) -> Result<Vec<Option<u64>>, TransferError> {
-        self.shared.inner.blob_lens(blobs).await
+    /// Notes that the target fetches everything for itself.
+    pub(super) fn forget_all(&self) {
+        self.shared.forget_all(self.target);
     }
 
-    async fn referrers(
+    fn follow(
         &self,
-        repository: &RepositoryName,
-    ) -> Result<LocalReferrers, TransferError> {
-        self.shared.inner.referrers(repository).await
-    }
-
-    async fn reread(
-        &self,
-        repository: &RepositoryName,
-        tag: &Tag,
+        receiver: mpsc::Receiver<Message>,
+        opened: &Origins,
         location: &Location,
-    ) -> Result<(), TransferError> {
-        let source = &self.shared.inner;
-        source.reread(repository, tag, location).await
-    }
-
-    fn repository_of(&self, locate: &Locate) -> Option<RepositoryName> {
-        self.shared.inner.repository_of(locate)
-    }
-
-    fn blob_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
-        self.shared.inner.blob_file(location, digest)
-    }
-
-    fn manifest_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
-        self.shared.inner.manifest_file(location, digest)
-    }
-
-    fn files_of(&self, location: &Location, digest: &Digest) -> Vec<PathBuf> {
-        self.shared.inner.files_of(location, digest)
-    }
-
-    fn has_blob(&self, digest: &Digest) -> bool {
-        self.shared.inner.has_blob(digest)
-    }
-
-    fn document(&self) -> Option<&BundleManifest> {
-        self.shared.inner.document()
-    }
-
-    fn read_listed(&self, digest: &Digest) -> Result<Option<Manifest>, TransferError> {
-        self.shared.inner.read_listed(digest)
-    }
-
-    fn signed(&self) -> Option<Signed> {
-        self.shared.inner.signed()
-    }
-
-    fn notes(&self) -> &[String] {
-        self.shared.inner.notes()
-    }
-
-    fn slots(&self, plan: &Plan, reporter: &Arc<dyn Reporter>) -> Option<Vec<BlobSlot>> {
-        self.shared.inner.slots(plan, reporter)
-    }
-
-    async fn end(&self) -> Ended {
-        self.shared.inner.end().await
-    }
-
-    fn host_state(&self, error: &TransferError, began: Instant) -> HostState {
-        self.shared.inner.host_state(error, began)
-    }
-
-    fn as_registry(&self) -> Option<&RegistrySource> {
-        self.shared.inner.as_registry()
-    }
-
-    fn as_store(&self) -> Option<&Store> {
-        self.shared.inner.as_store()
-    }
-
-    fn as_bundle(&self) -> Option<&Arc<Bundle>> {
-        self.shared.inner.as_bundle()
-    }
-
-    fn as_collection(&self) -> Option<&Arc<Collection>> {
-        self.shared.inner.as_collection()
+        descriptor: &Descriptor,
+    ) -> BlobContent {
+        // Content that it opens itself is not shared.
+        let origins = Origins::default();
+        origins.opened_at(0, opened);
+        let inner = Arc::clone(&self.shared.inner);
+        let stream = follow(
+            inner,
+            receiver,
+            origins.clone(),
+            location.clone(),
+            descriptor.clone(),
+        );
+        BlobContent::Stream(stream, origins)
     }
 }
 
-/// The sink of a target, which records when a blob is finished, successfully or not.
+/// The source of a target, which it may share with others.
 #[derive(Debug)]
-struct TargetSink {
-    shared: Arc<SharedFetch>,
-    target: TargetId,
-    sink: Arc<dyn Sink>,
+pub struct Feed<'a> {
+    source: &'a Arc<dyn Source>,
+    share: Option<Share>,
 }
 
-#[async_trait]
-impl Sink for TargetSink {
-    async fn has(&self, blob: &PlannedBlob) -> Result<bool, TransferError> {
-        let has = self.sink.has(blob).await;
-        if !matches!(has, Ok(false)) {
-            self.shared.forget(self.target, &blob.descriptor.digest);
+impl<'a> Feed<'a> {
+    pub fn alone(source: &'a Arc<dyn Source>) -> Self {
+        Self {
+            source,
+            share: None,
         }
-        has
     }
 
-    async fn put(&self, content: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        let digest = content.task.blob.descriptor.digest.clone();
-        let put = self.sink.put(content).await;
-        self.shared.forget(self.target, &digest);
-        put
+    pub fn shared(source: &'a Arc<dyn Source>, share: Share) -> Self {
+        Self {
+            source,
+            share: Some(share),
+        }
     }
 
-    async fn publish(&self, plan: &Arc<Plan>, images: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
-        self.sink.publish(plan, images).await
+    /// The source itself, for additional reads.
+    pub fn source(&self) -> &'a Arc<dyn Source> {
+        self.source
     }
 
-    fn batching(&self) -> Batching {
-        self.sink.batching()
-    }
-
-    fn order(&self, plan: &Plan) -> Option<Vec<usize>> {
-        self.sink.order(plan)
-    }
-
-    fn visibility(&self) -> Visibility {
-        self.sink.visibility()
+    /// The share of one run of the engine. Reads of a second run are not shared.
+    pub fn take_share(&mut self) -> Option<Share> {
+        self.share.take()
     }
 }
 

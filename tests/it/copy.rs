@@ -207,7 +207,9 @@ fn a_target_that_fails_does_not_take_the_others_with_it() {
         a.host(),
         b.host()
     );
-    env.run_line(&line).exits(3);
+    let output = env.run_line(&line).exits(3);
+    let at_b = format!(" to {}: ", b.host());
+    assert!(output.stderr.contains(&at_b), "{}", output.stderr);
     for (name, image) in &kinds() {
         has(&a, &format!("kinds/{name}"), image);
     }

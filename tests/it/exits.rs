@@ -141,6 +141,30 @@ fn an_output_that_cannot_be_created_is_a_refusal() {
 }
 
 #[test]
+fn an_output_that_looks_like_a_registry_is_not_a_directory() {
+    let env = site();
+    let lines = [
+        "export store --output 127.0.0.1:5000/offline",
+        "export store --output harbor.example.com:8443",
+    ];
+    check(&env, &lines, 2);
+    env.run_line("export store --output ./127.0.0.1:5000/offline")
+        .success();
+    // One that exists is a directory.
+    env.run_line("export store --output 127.0.0.1:5000/offline")
+        .success();
+}
+
+#[test]
+fn a_list_is_not_a_baseline() {
+    let env = site();
+    let line = "pack store --since present.txt --output new.tar";
+    check(&env, &[line], 2);
+    let hint = env.run_line(line).stderr;
+    assert!(hint.contains("hod receipt"), "{hint}");
+}
+
+#[test]
 fn a_name_that_is_not_found_is_a_refusal() {
     let (env, registry) = (site(), TestRegistry::start());
     registry.add("acme/api:1", &image(1));

@@ -87,7 +87,7 @@ fn what_is_missing_or_cut_short_in_a_store_is_not_claimed() {
     let (gone, short) = (&image.blobs[0].digest, &image.blobs[2].digest);
     hod_fsx::remove_file(&store.blob_path(gone)).unwrap();
     hod_fsx::write_file(&store.blob_path(short), b"x").unwrap();
-    let output = env.run_line("receipt store --output have.json").exits(3);
+    let output = env.run_line("receipt store --output have.json").exits(4);
     assert!(output.stderr.contains(short.as_str()), "{}", output.stderr);
     let receipt = read(&env, "have.json");
     assert!(receipt.n_digests() > 0, "the other images are claimed");

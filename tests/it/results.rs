@@ -445,8 +445,8 @@ fn the_document_agrees_with_the_exit_code() {
         env.path("store/docker/registry/v2/repositories/app/b/_manifests/tags/1/current/link");
     hod_fsx::write_file(&current, b"garbage").unwrap();
     let output = env.run_line("--json pack store --output b.tar --no-tool");
-    let found: Value = serde_json::from_str(&output.exits(3).stdout).unwrap();
-    assert_eq!(found["exit"], 3, "{found}");
+    let found: Value = serde_json::from_str(&output.exits(4).stdout).unwrap();
+    assert_eq!(found["exit"], 4, "{found}");
     let images = found["images"].as_array().unwrap();
     assert_eq!(images.len(), 1, "{found}");
     assert_eq!(images[0]["status"], "failed");

@@ -1,11 +1,12 @@
-//! Content of local sources that does not verify: the exit code is 4 whatever is wrong with it, as the
-//! class `verify` of a report says, and however many targets there are.
+//! Content that does not verify: the exit code is 4 whatever is wrong with it, as the class `verify` of
+//! a report says, in every verb, and however many targets and other images there are.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use hod_testkit::env::TestEnv;
+use hod_testkit::faults::{Effect, Fault, path_contains};
 use hod_testkit::images::{Image, image};
 use hod_testkit::registry::TestRegistry;
 use hod_testkit::tree::{files, read};
@@ -115,11 +116,96 @@ fn verbs_that_look_agree_on_a_manifest_that_does_not_verify() {
     ] {
         env.run_line(line).exits(4);
     }
-    // With others that are compared it is one of several.
-    let (env, one) = site();
-    image(30).put_in(&env.store("store"), "acme/web:1");
-    flip(&file_of(&env, "store", one.top().digest().as_str()));
-    for line in ["ls store:store", "diff store:store oci:oci"] {
-        env.run_line(line).exits(3);
+}
+
+/// A store of three images, one of which has damage in one part.
+fn with_damage(part: &str) -> TestEnv {
+    let env = TestEnv::in_memory();
+    let bad = image(41);
+    let store = env.store("store");
+    image(40).put_in(&store, "acme/api:1");
+    bad.put_in(&store, "acme/bad:1");
+    image(42).put_in(&store, "acme/web:1");
+    image(42).put_in(&env.store("other"), "acme/web:1");
+    env.write("list.txt", "acme/api:1\nacme/bad:1\nacme/web:1\n");
+    match part {
+        "link" => {
+            let tag = "_manifests/tags/1/current/link";
+            let link = format!("store/docker/registry/v2/repositories/acme/bad/{tag}");
+            hod_fsx::remove_file(&env.path(&link)).unwrap();
+            env.write(link, "garbage");
+        }
+        "manifest" => flip(&file_of(&env, "store", bad.digest().as_str())),
+        _ => {
+            let layer = bad.top().blobs().nth(1).unwrap();
+            flip(&file_of(&env, "store", layer.digest.as_str()));
+        }
+    }
+    env
+}
+
+#[test]
+fn one_image_that_does_not_verify_is_4_in_every_verb() {
+    for part in ["link", "manifest", "layer"] {
+        for line in [
+            "copy store bundle:out.tar",
+            "copy store bundle:out.tar oci-archive:out-oci.tar",
+            "push store HOST",
+            "pack store --output out.tar --no-tool",
+            "pack list.txt --store store --output out.tar --no-tool",
+            "select list.txt --store store --output out --link copy",
+            "export store --output out --link copy",
+            "export store --output out.tar --format oci-archive",
+            "receipt store --output out.json",
+            "verify store",
+            "verify store --only list.txt",
+            "ls store",
+            "diff store other",
+            "diff other store",
+        ] {
+            // They do not read layers; a receipt reads those that changed since they were written.
+            let verb = line.split(' ').next().unwrap();
+            if part == "layer" && ["ls", "diff", "receipt"].contains(&verb) {
+                continue;
+            }
+            let (env, registry) = (with_damage(part), TestRegistry::start());
+            let line = line.replace("HOST", registry.host());
+            let output = env.run_line(&line);
+            assert_eq!(output.code, Some(4), "{part}: {line}: {}", output.stderr);
+            if line.starts_with("push") {
+                assert!(output.stderr.contains("pushed 2 of 3"), "{}", output.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_image_that_arrives_damaged_is_4() {
+    let (env, registry) = (TestEnv::in_memory(), TestRegistry::start());
+    registry.add("acme/api:1", &image(40));
+    registry.add("acme/bad:1", &image(41));
+    registry.fail(Fault::on("GET", path_contains("acme/bad/blobs/")).does(Effect::FlipByte));
+    env.write("list.txt", "acme/api:1\nacme/bad:1\n");
+    let host = registry.host();
+    let line = format!("pull list.txt --store store --source {host} --retries 0");
+    let output = env.run_line(&line).exits(4);
+    assert!(output.stderr.contains("pulled 1 of 2"), "{}", output.stderr);
+}
+
+#[test]
+fn an_image_that_cannot_be_read_is_not_compared() {
+    let env = with_damage("manifest");
+    image(41).put_in(&env.store("other"), "acme/bad:1");
+    for line in ["diff store other --json", "diff other store --json"] {
+        let output = env.run_line(line).exits(4);
+        let found: Value = serde_json::from_str(&output.stdout).unwrap();
+        let changed = found["images"].as_array().unwrap().iter();
+        let changed: Vec<&Value> = changed.map(|change| &change["image"]).collect();
+        assert_eq!(changed, ["acme/api:1"], "{line}");
+        let sides = [&found["old"], &found["new"]];
+        let damaged = sides.iter().find(|side| side["damaged"].is_array());
+        let damaged = &damaged.unwrap()["damaged"][0];
+        assert_eq!(damaged["image"], "acme/bad:1", "{line}");
+        assert_eq!(damaged["class"], "verify", "{line}");
     }
 }

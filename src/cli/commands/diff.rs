@@ -11,7 +11,7 @@ use crate::cli::settings;
 use crate::cli::ui::{Align, ResultFormat, Table, format_count, format_len};
 use hod_list::RenameRules;
 use hod_oci::{Digest, Registry};
-use hod_ops::{BlobCount, Change, Compared, DamagedImage, DiffOptions, DiffOutcome, DiffSide};
+use hod_ops::{BlobCount, Change, Compared, DiffOptions, DiffOutcome, DiffSide, UnreadImage};
 use hod_transfer::Endpoint;
 
 pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, CommandError> {
@@ -51,15 +51,10 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     session.progress.finish();
     let sides = [&found.old, &found.new];
     let of_side = |side: &&'_ DiffSide| [&side.damaged[..], &side.absent].concat();
-    let not_compared: Vec<DamagedImage> = sides.iter().flat_map(of_side).collect();
-    let exit = if sides.iter().any(|side| side.is_unverified()) {
-        Exit::NotVerified
-    } else if !not_compared.is_empty() {
-        Exit::SomeFailed
-    } else if args.exit_code && !found.is_same() {
-        Exit::Failed
-    } else {
-        Exit::Done
+    let not_compared: Vec<UnreadImage> = sides.iter().flat_map(of_side).collect();
+    let exit = match Exit::of_unread(&not_compared) {
+        Exit::Done if args.exit_code && !found.is_same() => Exit::Failed,
+        exit => exit,
     };
     let printer = session.printer;
     match printer.format() {
@@ -71,7 +66,15 @@ pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
             }
         }
     }
-    printer.message(&summary(&found));
+    let summary = match not_compared.len() {
+        0 => summary(&found),
+        n => format!(
+            "{}; {} not compared",
+            summary(&found),
+            format_count(n, "image")
+        ),
+    };
+    printer.message(&summary);
     for image in &not_compared {
         printer.warning(&format!("{}: {}", image.image, image.error));
     }

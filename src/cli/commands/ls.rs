@@ -16,11 +16,7 @@ pub(super) async fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Co
     let look = reading.look(session, &args.source).await?;
     let found = hod_ops::images(&cx, &look, args.by.into()).await?;
     session.progress.finish();
-    let exit = match found.damaged.len() {
-        0 => Exit::Done,
-        n if found.images.is_empty() && n == found.n_unverified => Exit::NotVerified,
-        _ => Exit::SomeFailed,
-    };
+    let exit = Exit::of_unread(&found.damaged);
     let printer = session.printer;
     match printer.format() {
         ResultFormat::Json => session.document_of(&found, exit, None)?,

@@ -130,13 +130,12 @@ pub(super) fn print_failures(
     session: &Session<'_>,
     wording: Wording,
     outcome: &BatchOutcome,
-) -> Exit {
+    advice: Option<&str>,
+) {
     if outcome.n_failed() > 0 {
-        let advice = advice(wording.mode, outcome);
         let failed = BatchFailed { wording, outcome };
-        session.printer.error(&failed, advice.as_deref());
+        session.printer.error(&failed, advice);
     }
-    Exit::of_batch(outcome)
 }
 
 /// Prints the outcome of a batch: images on stdout, the summary and failures on stderr.
@@ -150,7 +149,7 @@ fn print(
     let printer = session.printer;
     let totals = session.progress.totals();
     let exit = Exit::of_batch(outcome);
-    let advice = advice_at(exit, wording.mode, outcome);
+    let advice = advice(exit, wording.mode, outcome);
     match printer.format() {
         ResultFormat::Json => {
             let document = Document {
@@ -381,39 +380,38 @@ fn next_volumes(volumes: &[u32]) -> Option<String> {
     }
 }
 
-/// Advice about the failures, without duplicates.
-/// The hint of a run that ends with `exit`.
-pub(super) fn advice_at(exit: Exit, mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
-    (exit != Exit::Done)
-        .then(|| advice(mode, outcome))
-        .flatten()
-}
-
-fn advice(mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
+/// The hint of a run that ends with `exit`: advice about the failures, without duplicates.
+pub(super) fn advice(exit: Exit, mode: RunMode, outcome: &BatchOutcome) -> Option<String> {
+    if exit == Exit::Done {
+        return None;
+    }
     let mut hints = failures::hints(outcome);
     let next = next_volumes(&outcome.next_volumes);
     hints.extend(next.map(|next| format!("Next, run the command again with {next}.")));
-    let may_pass = |image: &ImageReport| {
-        let error = image.status.error();
-        error.is_some_and(|error| !error.is_for_good())
+    let is_any = |test: fn(&ImageStatus) -> bool| {
+        let mut images = outcome.images.iter();
+        images.any(|image| test(&image.status))
     };
-    let is_done = |image: &ImageReport| matches!(image.status, ImageStatus::Done);
+    let is_any_done = is_any(|status| matches!(status, ImageStatus::Done));
+    let is_any_complete = is_any_done || is_any(|status| matches!(status, ImageStatus::Unchanged));
+    let may_pass = is_any(|status| status.error().is_some_and(|error| !error.is_for_good()));
     let kept = match mode {
-        RunMode::Real if outcome.is_closed && outcome.images.iter().any(is_done) => {
+        RunMode::DryRun => "This was a dry run: nothing was changed.",
+        RunMode::Real if exit == Exit::Refused => "",
+        RunMode::Real if outcome.is_closed && is_any_done => {
             "The output has the other images. For a complete one, remove it, and run the command \
              again when all images are available."
         }
         RunMode::Real if outcome.is_closed => "Nothing was written.",
-        RunMode::Real if outcome.n_waiting() > 0 || outcome.images.iter().any(may_pass) => {
+        RunMode::Real if is_any_complete && (may_pass || outcome.n_waiting() > 0) => {
             "Finished images are kept; run the command again for the rest."
         }
+        RunMode::Real if may_pass => "No image was finished; run the command again to retry.",
         // Running the command again would fail in the same way.
-        RunMode::Real if outcome.images.iter().any(is_done) => "Finished images are kept.",
+        RunMode::Real if is_any_done => "Finished images are kept.",
         RunMode::Real => "",
-        RunMode::DryRun => "This was a dry run: nothing was changed.",
     };
-    let is_refused = mode == RunMode::Real && Exit::of_batch(outcome) == Exit::Refused;
-    if !is_refused && !kept.is_empty() {
+    if !kept.is_empty() {
         hints.push(kept.to_owned());
     }
     (!hints.is_empty()).then(|| hints.join("\n"))

@@ -80,11 +80,17 @@ pub(super) async fn run(session: &Session<'_>, args: &PackArgs) -> Result<Exit, 
         return outcome::finish(session, wording, Ok(found), asked).await;
     }
     let written = outcome::write(session, Ok(&found), asked).await;
+    let exit = Exit::of_batch(&found);
+    let advice = outcome::advice(exit, wording.mode, &found);
     if let Some(packed) = found.bundles.first() {
-        let unwritten = written.as_ref().err();
-        print(session, &found, unwritten, packed, args.only_volume)?;
+        let end = End {
+            exit,
+            advice: advice.as_deref(),
+            unwritten: written.as_ref().err(),
+        };
+        print(session, &found, packed, &end, args.only_volume)?;
     }
-    let exit = outcome::print_failures(session, wording, &found);
+    outcome::print_failures(session, wording, &found, advice.as_deref());
     written.map(|()| exit)
 }
 
@@ -197,6 +203,14 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
     })
 }
 
+/// How a run ended.
+struct End<'a> {
+    exit: Exit,
+    advice: Option<&'a str>,
+    /// Why its reports could not be written.
+    unwritten: Option<&'a CommandError>,
+}
+
 /// The document of a bundle.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -210,8 +224,8 @@ struct Document<'a> {
 fn print(
     session: &Session<'_>,
     outcome: &BatchOutcome,
-    unwritten: Option<&CommandError>,
     packed: &PackOutcome,
+    end: &End<'_>,
     only_volume: Option<u32>,
 ) -> Result<(), CommandError> {
     session.progress.finish();
@@ -224,9 +238,7 @@ fn print(
                 packed,
                 images: images.collect(),
             };
-            let exit = Exit::of_batch(outcome);
-            let hint = outcome::advice_at(exit, WORDING.mode, outcome);
-            session.document_with_files(&document, unwritten, exit, hint.as_deref())?;
+            session.document_with_files(&document, end.unwritten, end.exit, end.advice)?;
         }
         // The path of the bundle.
         ResultFormat::Text if hod_fsx::is_stream(&packed.path).unwrap_or(false) => {}
@@ -248,12 +260,12 @@ fn print(
     } else {
         String::new()
     };
-    let left_out = left_out(packed.base_blobs, packed.base_bytes);
+    let left_out = left_out(packed.facts.base_blobs, packed.facts.base_bytes);
     printer.message(&format!(
         "packed {}: {}, {} saved by sharing{left_out}{gain}",
-        format_count(packed.n_images, "image"),
+        format_count(packed.facts.n_images, "image"),
         session.progress.totals().summary("written", 0),
-        format_len(packed.shared_bytes),
+        format_len(packed.facts.shared_bytes),
     ));
     Ok(())
 }

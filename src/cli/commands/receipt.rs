@@ -24,11 +24,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exi
     let cx = session.remote(settings::retry_policy(&args.look.registry));
     let found = hod_ops::receipt(&cx, &options).await?;
     session.progress.finish();
-    let exit = if found.unread.is_empty() {
-        Exit::Done
-    } else {
-        Exit::SomeFailed
-    };
+    let exit = Exit::of_unread(&found.unread);
     let printer = session.printer;
     let bytes = if args.compact {
         found.receipt.to_compact().into_bytes()

@@ -37,8 +37,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<Exit
     let diagnosis = error.as_ref().map(CommandError::diagnose);
     let exit = match &diagnosis {
         Some(diagnosis) => Exit::of(diagnosis),
-        None if found.unread.is_empty() => Exit::Done,
-        None => Exit::SomeFailed,
+        None => Exit::of_unread(&found.unread),
     };
     let hint = diagnosis.and_then(|diagnosis| diagnosis.hint);
     let printer = session.printer;

@@ -60,6 +60,10 @@ impl Diagnose for CommandError {
             Self::PackStdout { .. } => {
                 usage("Name a file as the output. One that is called `-` is `./-.tar`.")
             }
+            Self::OutputRegistry { path } => usage(&format!(
+                "`hod push SRC {0}` pushes into it. For a directory of this name, write `./{0}`.",
+                path.display()
+            )),
             Self::OutputTransport { transport, .. } => usage(&match transport.as_str() {
                 "docker" | "docker-daemon" | "containers-storage" => {
                     "`hod push SRC REGISTRY[/PREFIX]` pushes into a registry; `--format \
@@ -219,8 +223,8 @@ fn instead_of_a_target(what: &str, text: &str) -> String {
 fn where_damaged(kind: SourceKind) -> &'static str {
     match kind.holder() {
         Some(BlobHolder::Store) => {
-            "Delete the named files, then pull or unpack again, which fetches only what is \
-             missing."
+            "Delete the damaged files, if any, then fill it again as before, with `hod pull`, `hod \
+             unpack` or `hod select`: only what is missing is written."
         }
         Some(BlobHolder::Bundle) => {
             "Copy the bundle, or the named volumes of it, again from where it was made, and compare \

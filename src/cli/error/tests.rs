@@ -82,6 +82,7 @@ fn classes_and_exit_codes() {
         MergedName { path: path() } => Usage 2,
         OutputPath { path: path(), source: denied() } => Usage 2,
         OutputTransport { path: path(), transport: text() } => Usage 2,
+        OutputRegistry { path: path() } => Usage 2,
         OutputStream { path: path() } => Usage 2,
         OutputIsInput { path: path() } => Usage 2,
         OutputTwice { path: path() } => Usage 2,

@@ -37,13 +37,25 @@ pub(crate) fn require_directory(by: &'static str, path: &Path) -> Result<(), Com
 
 /// Refuses an output that looks like a registry or a path with a transport.
 pub(crate) fn require_path(output: &Path) -> Result<(), CommandError> {
-    match output.to_str().and_then(transport) {
+    let text = output.to_str().unwrap_or_default();
+    if has_port(text) && !hod_fsx::try_stat(output).is_ok_and(|found| found.is_some()) {
+        let path = output.to_owned();
+        return Err(CommandError::OutputRegistry { path });
+    }
+    match transport(text) {
         None => Ok(()),
         Some(transport) => Err(CommandError::OutputTransport {
             path: output.to_owned(),
             transport: transport.to_owned(),
         }),
     }
+}
+
+/// Whether a text starts with `HOST:PORT`.
+fn has_port(text: &str) -> bool {
+    let host = text.split('/').next().unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or_default();
+    !name.is_empty() && port.parse::<u16>().is_ok()
 }
 
 fn given(by: &'static str, path: &Path, source: hod_fsx::Error) -> CommandError {

@@ -130,6 +130,7 @@ impl Diagnose for CollectionError {
             | Self::Unpack { .. }
             | Self::Absent { .. } => Diagnosis::new(Verify)
                 .hint("Create it again with the tool that wrote it, or copy it again."),
+            Self::Manifest { source, .. } if !source.is_damage() => Diagnosis::new(Policy),
             Self::Json { .. }
             | Self::Content { .. }
             | Self::Manifest { .. }

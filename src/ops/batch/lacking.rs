@@ -38,7 +38,8 @@ impl Batch {
     pub(crate) async fn forecast(
         &mut self,
         source: &dyn Source,
-        (store, visibility): (Option<Store>, Visibility),
+        store: Option<Store>,
+        visibility: Visibility,
     ) -> Result<WouldMove, OpsError> {
         let plan = Arc::clone(&self.plan);
         let parts = parts(source, visibility);

@@ -115,7 +115,8 @@ pub(crate) fn require_other<'a>(
 /// Tests a link of the first blob that is a file, and refuses if the system cannot create it at
 /// `output`: for example across bind mounts, or on a file system without reflinks.
 pub(crate) fn require_links(
-    (source, plan): (&dyn Source, &Plan),
+    source: &dyn Source,
+    plan: &Plan,
     output: &Path,
     mode: LinkMode,
 ) -> Result<(), OpsError> {

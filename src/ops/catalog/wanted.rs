@@ -138,7 +138,7 @@ impl Catalog {
         let mut landings = Vec::with_capacity(found.len());
         for Found { image, options } in found {
             let (destination, landing) =
-                landed(rules, (&image.name, image.digest), image.destination)?;
+                landed(rules, &image.name, image.digest, image.destination)?;
             landings.push(landing);
             let carried = carry.of(&options);
             wanted.push(carried.wanted(image.name, image.locate, destination));
@@ -270,7 +270,8 @@ impl Catalog {
 /// The destination of an image by the rules, and its key for comparison.
 pub(crate) fn landed(
     rules: &RenameRules,
-    (name, digest): (&str, Option<Digest>),
+    name: &str,
+    digest: Option<Digest>,
     destination: Destination,
 ) -> Result<(Destination, Landing), OpsError> {
     // Registries with projects, above all Harbor, have no place for a name without one.

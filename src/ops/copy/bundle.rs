@@ -22,7 +22,9 @@ use self::extra_files::ExtraFiles;
 pub use self::extra_files::{CarryOptions, ExtraFile, OwnTool};
 use self::fill::Looked;
 pub(crate) use self::fill::tell_manifests;
-pub use self::outcome::{PackForecast, PackOutcome, ProjectNeed, TargetNeeds, VolumeForecast};
+pub use self::outcome::{
+    PackFacts, PackForecast, PackOutcome, ProjectNeed, TargetNeeds, VolumeForecast,
+};
 pub(crate) use self::plan::with_files;
 use self::target::Output;
 pub use self::target::{BundleTarget, Reading};
@@ -66,7 +68,8 @@ impl BundleTarget {
     async fn narrow(
         &self,
         cx: &Context,
-        (input, batch): (&OpenInput<'_>, &mut Batch),
+        input: &OpenInput<'_>,
+        batch: &mut Batch,
     ) -> Result<(), OpsError> {
         let source = input.source.as_ref();
         refuse_manifests_as_blobs(cx, batch);
@@ -87,7 +90,7 @@ impl BundleTarget {
         let carry = self.carry.clone();
         let extra = hod_bridge::run(move || extra_files::gather(&carry)).await?;
         warn_of_tool(cx, &extra);
-        plan::pack_plan(self, batch, (&baseline, &extra))
+        plan::pack_plan(self, batch, &baseline, &extra)
     }
 
     /// The files that are to be written, or why they cannot be.
@@ -111,8 +114,7 @@ impl BundleTarget {
 
     /// Refuses files that exist, and those that do not fit on the disk.
     fn require_room(&self, files: &[PlannedFile], fewer: Fewer) -> Result<(), OpsError> {
-        let output = (self.output.as_path(), self.checksums);
-        written::require_absent(self.existing, output, files)?;
+        written::require_absent(self.existing, &self.output, self.checksums, files)?;
         if hod_fsx::is_stream(&self.output)? {
             return Ok(());
         }
@@ -159,13 +161,14 @@ impl CopyTarget for BundleTarget {
         &'a self,
         cx: &'a Context,
         options: &'a CopyOptions,
-        (input, mut batch): (&OpenInput<'a>, Batch),
+        input: &OpenInput<'a>,
+        mut batch: Batch,
     ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
-        self.narrow(cx, (input, &mut batch)).await?;
+        self.narrow(cx, input, &mut batch).await?;
         let source = input.source.as_ref();
-        let left_files = rest::warn_of_rest(cx, (source, input.path()), self);
+        let left_files = rest::warn_of_rest(cx, source, input.path(), self);
         let planned = self.plan(cx, &batch).await?;
-        let inputs = stale_volumes::inputs((source, input.input().path()), self);
+        let inputs = stale_volumes::inputs(source, input.input().path(), self);
         let fewer = match options.from.list() {
             Some(_) => Fewer::List,
             None => Fewer::ListOfStore,

@@ -69,7 +69,8 @@ impl CopyTarget for LayoutTarget {
         &'a self,
         cx: &'a Context,
         options: &'a CopyOptions,
-        (input, mut batch): (&OpenInput<'a>, Batch),
+        input: &OpenInput<'a>,
+        mut batch: Batch,
     ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
         let source = input.source.as_ref();
         base::require_whole(source, input.path(), &batch.plan)?;
@@ -77,10 +78,9 @@ impl CopyTarget for LayoutTarget {
         places.await?;
         let filler = self.format.look(cx, source, &mut batch).await;
         let link = self.link(input, &batch.plan)?;
-        let needed = self.require_room(input, (&batch.plan, link))?;
-        let at = (None, Visibility::Growing);
+        let needed = self.require_room(input, &batch.plan, link)?;
         let would_move = match options.mode {
-            RunMode::DryRun => Some(batch.forecast(source, at).await?),
+            RunMode::DryRun => Some(batch.forecast(source, None, Visibility::Growing).await?),
             RunMode::Real => None,
         };
         let looked = Looked {
@@ -113,7 +113,7 @@ impl LayoutTarget {
                 if mode == LinkMode::Hard {
                     require_same_filesystem(input.path(), &self.path, plan.len())?;
                 }
-                require_links((source, plan), &self.path, mode)?;
+                require_links(source, plan, &self.path, mode)?;
                 return Ok(LinkChoice::Only(mode));
             }
             None if hod_fsx::same_filesystem(input.path(), existing_ancestor(&self.path)?)? => {
@@ -128,7 +128,8 @@ impl LayoutTarget {
     fn require_room(
         &self,
         input: &OpenInput<'_>,
-        (plan, link): (&Plan, LinkChoice),
+        plan: &Plan,
+        link: LinkChoice,
     ) -> Result<u64, OpsError> {
         if link != LinkChoice::Only(LinkMode::Copy) {
             return Ok(0);

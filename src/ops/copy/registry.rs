@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
 use super::CopyOptions;
-use super::target::{CopyTarget, Feed, Prepared};
+use super::target::{CopyTarget, Prepared};
 use crate::base;
 use crate::batch::{Batch, TargetName, TargetState, WouldMove};
 use crate::input::OpenInput;
@@ -19,7 +19,7 @@ use hod_list::RenameRules;
 use hod_oci::{Registry, RepositoryName, sum_len};
 use hod_registry::{Client, RegistryError, Repo};
 use hod_report::amount::format_count;
-use hod_transfer::{Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted};
+use hod_transfer::{Feed, Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted};
 
 /// Number of destinations that are checked at once.
 const ASK_AT_ONCE: usize = 16;
@@ -109,7 +109,7 @@ impl CopyTarget for RegistryTarget {
             return;
         }
         self.client_for(mode).expect(&self.repos(wanted.iter()));
-        let early = Early::ask((&self.client, &self.registry), wanted).await;
+        let early = Early::ask(&self.client, &self.registry, wanted).await;
         *self.early.lock().expect("no panic with the lock") = early;
     }
 
@@ -117,9 +117,10 @@ impl CopyTarget for RegistryTarget {
         &'a self,
         cx: &'a Context,
         options: &'a CopyOptions,
-        from: (&OpenInput<'a>, Batch),
+        input: &OpenInput<'a>,
+        batch: Batch,
     ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
-        let looked = Looked::new(cx, options, (from.0, self, from.1));
+        let looked = Looked::new(cx, options, input, self, batch);
         Ok(Box::new(Box::pin(looked).await?))
     }
 }
@@ -140,7 +141,9 @@ impl<'a> Looked<'a> {
     async fn new(
         cx: &'a Context,
         options: &CopyOptions,
-        (input, target, batch): (&OpenInput<'_>, &'a RegistryTarget, Batch),
+        input: &OpenInput<'_>,
+        target: &'a RegistryTarget,
+        batch: Batch,
     ) -> Result<Self, OpsError> {
         let (registry, mode) = (&target.registry, options.mode);
         let client = target.client_for(mode);
@@ -150,11 +153,10 @@ impl<'a> Looked<'a> {
         let origin = Arc::clone(&input.source);
         let sink = RegistrySink::new(client, registry.clone())
             .healing_from(origin, Arc::clone(&cx.reporter));
-        let compared = if check.as_ref().is_some_and(PreflightCheck::is_fatal) {
-            Compared::nothing(batch, sink)
-        } else {
-            compare((cx, options), (input, target), (&mut check, batch, sink)).await?
-        };
+        let mut compared = Compared::nothing(batch, sink);
+        if !check.as_ref().is_some_and(PreflightCheck::is_fatal) {
+            compared = compare(cx, options, input, target, &mut check, compared).await?;
+        }
         Ok(Self {
             cx,
             target,
@@ -205,8 +207,7 @@ impl Prepared for Looked<'_> {
         if batch.must_stop() {
             return Ok(());
         }
-        let (source, sink) = feed.ends(self.sink.clone());
-        batch.run(self.cx, source, sink).await;
+        batch.run(self.cx, &mut feed, self.sink.clone()).await;
         let images = batch.plan.images.iter().enumerate();
         let is_unchanged = |at: usize, image: &Resolved| {
             self.sink.rechecks(&image.wanted.destination) && !self.sink.has_sent(at)
@@ -214,7 +215,7 @@ impl Prepared for Looked<'_> {
         let unchanged = images.filter(|(at, image)| is_unchanged(*at, image));
         let unchanged: Vec<usize> = unchanged.map(|(at, _)| at).collect();
         batch.mark_unchanged(unchanged);
-        batch.check_the_rest(self.cx, feed.source()).await;
+        batch.check_the_rest(self.cx, feed.source().as_ref()).await;
         Ok(())
     }
 
@@ -246,13 +247,19 @@ impl Compared {
 
 /// Compares the plan with the registry.
 async fn compare(
-    (cx, options): (&Context, &CopyOptions),
-    (input, target): (&OpenInput<'_>, &RegistryTarget),
-    (check, mut batch, sink): (&mut Option<PreflightCheck<'_>>, Batch, RegistrySink),
+    cx: &Context,
+    options: &CopyOptions,
+    input: &OpenInput<'_>,
+    target: &RegistryTarget,
+    check: &mut Option<PreflightCheck<'_>>,
+    compared: Compared,
 ) -> Result<Compared, OpsError> {
+    let Compared {
+        mut batch, sink, ..
+    } = compared;
     let (source, registry) = (input.source.as_ref(), &target.registry);
     cx.stage(&format!("comparing with {registry}"));
-    let answers = ask(&sink, &batch, (check.as_ref(), target.recheck)).await;
+    let answers = ask(&sink, &batch, check.as_ref(), target.recheck).await;
     if let (Some(check), Some(error)) = (check.as_mut(), refused(&answers)) {
         check.findings.push(Finding::of_error(registry, error));
         return Ok(Compared::nothing(batch, sink));
@@ -280,7 +287,7 @@ async fn compare(
     let sink = sink.rechecking(at_target(&[Present::SameToRecheck]));
     if check.is_none() {
         let repositories = unchanged.iter().map(|destination| &destination.repository);
-        require_no_proxy_cache((&target.client, registry), repositories).await?;
+        require_no_proxy_cache(&target.client, registry, repositories).await?;
     }
     let answers = answers.into_iter();
     batch.settle(
@@ -289,8 +296,8 @@ async fn compare(
             .collect(),
     );
     let renames = target.renames(&options.renames).unwrap_or_default();
-    let at = (&sink, &renames, check.as_ref());
-    let awaited = base::await_at_registry((cx, source, input.path()), at, &mut batch).await;
+    let look = check.as_ref();
+    let awaited = base::await_at_registry(cx, input, &sink, &renames, look, &mut batch).await;
     // Another finding may be the reason why the base is missing.
     let is_clean = |check: &PreflightCheck<'_>| check.findings.is_empty();
     if check.as_ref().is_none_or(is_clean) {
@@ -298,11 +305,11 @@ async fn compare(
     }
     let mut would_move = None;
     if options.mode == RunMode::DryRun {
-        let forecast = forecast(cx, source, (&sink, check.as_ref()), &mut batch);
+        let forecast = forecast(cx, source, &sink, check.as_ref(), &mut batch);
         would_move = Some(forecast.await);
     }
     if let Some(check) = check {
-        check.check_plan(&sink, (&batch.plan, &present)).await;
+        check.check_plan(&sink, &batch.plan, &present).await;
     }
     Ok(Compared {
         batch,
@@ -349,7 +356,8 @@ async fn check<'a>(
 async fn forecast(
     cx: &Context,
     source: &dyn Source,
-    (sink, check): (&RegistrySink, Option<&PreflightCheck<'_>>),
+    sink: &RegistrySink,
+    check: Option<&PreflightCheck<'_>>,
     batch: &mut Batch,
 ) -> WouldMove {
     let plan = Arc::clone(&batch.plan);
@@ -407,7 +415,8 @@ async fn forecast(
 async fn ask(
     sink: &RegistrySink,
     batch: &Batch,
-    (check, recheck): (Option<&PreflightCheck<'_>>, Recheck),
+    check: Option<&PreflightCheck<'_>>,
+    recheck: Recheck,
 ) -> Vec<Result<Present, TransferError>> {
     futures_util::stream::iter(&batch.plan.images)
         .map(|image| async move {

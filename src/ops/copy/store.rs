@@ -115,7 +115,8 @@ impl CopyTarget for StoreTarget {
         &'a self,
         cx: &'a Context,
         options: &'a CopyOptions,
-        (input, batch): (&OpenInput<'a>, Batch),
+        input: &OpenInput<'a>,
+        batch: Batch,
     ) -> Result<Box<dyn Prepared + 'a>, OpsError> {
         let mut looked = Looked::new(cx, (self, options), batch);
         if looked.batch.plan.is_empty() {
@@ -124,18 +125,18 @@ impl CopyTarget for StoreTarget {
         platforms::warn_of_partial(cx, input.source.as_ref(), &looked.batch);
         require_other(&self.path, input.input().path())?;
         let (store, source) = (self.known().await?, input.source.as_ref());
-        let at = (store.clone(), self.path.as_path());
-        base::await_at_store((source, input.path()), at, &mut looked.batch).await?;
+        let (from, batch) = (input.path(), &mut looked.batch);
+        base::await_at_store(source, from, store.clone(), &self.path, batch).await?;
         let sharing = match options.targets.len() {
             1 => Sharing::None,
             _ => Sharing::Possible,
         };
-        looked.needed = room::require((self, sharing), input, &looked.batch.plan).await?;
+        looked.needed = room::require(self, sharing, input, &looked.batch.plan).await?;
         let on_failure = self.on_failure(options);
         indirect::require_real(&self.path, &looked.batch.plan, on_failure).await?;
         let is_dry = options.mode == RunMode::DryRun;
         if self.others == Others::Remove {
-            let replacement = Replacement::new(cx, (self, options.mode), input).await?;
+            let replacement = Replacement::new(cx, self, options.mode, input).await?;
             let replacement = looked.replacement.insert(replacement);
             if let (true, Some(tree)) = (is_dry, &store) {
                 replacement.survey(&looked.batch.plan, tree).await?;
@@ -144,8 +145,8 @@ impl CopyTarget for StoreTarget {
             looked.n_others = self.n_others(&looked.batch.plan)?;
         }
         if is_dry {
-            let at = (store, self.visibility);
-            looked.would_move = Some(looked.batch.forecast(source, at).await?);
+            let forecast = looked.batch.forecast(source, store, self.visibility);
+            looked.would_move = Some(forecast.await?);
             if let Some(replacement) = &mut looked.replacement {
                 replacement.finish(&looked.batch).await?;
             }

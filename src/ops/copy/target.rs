@@ -1,7 +1,6 @@
 //! The interface of copy targets: check them, then fill them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -11,7 +10,7 @@ use crate::{BatchOutcome, Context, Input, NotReady, OpsError, RunMode};
 use hod_list::RenameRules;
 use hod_oci::Registry;
 use hod_store::Store;
-use hod_transfer::{ChosenImage, OnFailure, ReferrerMode, SharedFetch, Sink, Source, Wanted};
+use hod_transfer::{ChosenImage, Feed, OnFailure, ReferrerMode, Wanted};
 
 /// What to copy, and where to.
 #[derive(Debug)]
@@ -85,7 +84,8 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
         &'a self,
         cx: &'a Context,
         options: &'a CopyOptions,
-        from: (&OpenInput<'a>, Batch),
+        input: &OpenInput<'a>,
+        batch: Batch,
     ) -> Result<Box<dyn Prepared + 'a>, OpsError>;
 }
 
@@ -114,48 +114,4 @@ pub(crate) trait Prepared: Send {
 
     /// The result.
     fn finish(self: Box<Self>) -> BatchOutcome;
-}
-
-/// The source of a target, which may be shared with others.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Feed<'a> {
-    source: &'a Arc<dyn Source>,
-    shared: Option<(&'a Arc<SharedFetch>, usize)>,
-}
-
-impl<'a> Feed<'a> {
-    pub(super) fn alone(source: &'a Arc<dyn Source>) -> Self {
-        Self {
-            source,
-            shared: None,
-        }
-    }
-
-    pub(super) fn shared(
-        source: &'a Arc<dyn Source>,
-        shared: (&'a Arc<SharedFetch>, usize),
-    ) -> Self {
-        Self {
-            source,
-            shared: Some(shared),
-        }
-    }
-
-    /// The source itself, for additional reads.
-    pub(super) fn source(&self) -> &'a dyn Source {
-        self.source.as_ref()
-    }
-
-    /// The same, for a sink that links its files.
-    pub(super) fn origin(&self) -> &'a Arc<dyn Source> {
-        self.source
-    }
-
-    /// The source and sink of one run of the engine. Reads of a second run are not shared.
-    pub(super) fn ends(&mut self, sink: Arc<dyn Sink>) -> (Arc<dyn Source>, Arc<dyn Sink>) {
-        match self.shared.take() {
-            Some((shared, at)) => shared.for_target(at, sink),
-            None => (Arc::clone(self.source), sink),
-        }
-    }
 }

@@ -13,7 +13,7 @@ use hod_transfer::BlobHolder;
 const SHOWN_MAX: usize = 10;
 
 /// The hint where a verb cannot use a kind of source.
-fn instead_of((verb, kind): (&str, SourceKind), path: &str) -> String {
+fn instead_of(verb: &str, kind: SourceKind, path: &str) -> String {
     let path = if path == hod_fsx::STDIN { "-" } else { path };
     match (verb, kind.holder()) {
         ("merge", Some(BlobHolder::Store)) => {
@@ -99,6 +99,10 @@ impl Diagnose for OpsError {
                  pack` wrote, a `dir:` layout contains a `manifest.json`, and an OCI layout an \
                  `index.json`, as do the archives that other tools write.",
             ),
+            Self::NotABaseline { .. } => usage(
+                "Name a receipt of the target (`hod receipt`), an earlier bundle, or a store that \
+                 has what the target has.",
+            ),
             Self::Compression { compression, .. } => usage(match *compression {
                 "gzip" => "Decompress it first, with `gunzip`.",
                 "xz" => "Decompress it first, with `xz -d`.",
@@ -117,7 +121,7 @@ impl Diagnose for OpsError {
                  other commands, write it to a file first.",
             ),
             Self::WrongSource { verb, path, kind } => {
-                usage(&instead_of((verb, *kind), &path.display().to_string()))
+                usage(&instead_of(verb, *kind, &path.display().to_string()))
             }
             Self::OtherKind {
                 path, transport, ..

@@ -45,8 +45,8 @@ impl Registries {
         let mut landings = Vec::with_capacity(wanted.len());
         let named = |image: &&mut Wanted| !matches!(image.locate, Locate::Unreadable(_));
         for image in wanted.iter_mut().filter(named) {
-            let named = (image.name.as_str(), image.pinned.clone());
-            let (destination, landing) = landed(renames, named, image.destination.clone())?;
+            let (digest, destination) = (image.pinned.clone(), image.destination.clone());
+            let (destination, landing) = landed(renames, &image.name, digest, destination)?;
             image.destination = destination;
             landings.push(landing);
         }
@@ -87,14 +87,16 @@ impl Registries {
     pub(super) async fn resolve(
         &self,
         cx: &Context,
-        (source, known): (&dyn Source, Option<&Store>),
-        (wanted, on_failure): (Vec<Wanted>, OnFailure),
+        source: &dyn Source,
+        known: Option<&Store>,
+        wanted: Vec<Wanted>,
+        on_failure: OnFailure,
     ) -> Result<Vec<Resolution>, OpsError> {
         let undone = self.preflight.undone();
         expect(&self.client, &wanted);
         expect_pulls(&self.client, &wanted, known.cloned()).await;
         if let Some(undone) = undone {
-            check_sources(cx, &self.client, (&wanted, known), undone).await?;
+            check_sources(cx, &self.client, &wanted, known, undone).await?;
         }
         let resolutions = resolve_images(cx, source, wanted, on_failure).await;
         if let Some(undone) = undone {

@@ -1,12 +1,11 @@
 //! What verbs that only look find in an input.
 
 use super::{Input, OpenInput};
-use crate::absent::Absent;
-use crate::batch::Batch;
+use crate::batch::{Batch, resolve_images};
 use crate::carry::Carry;
+use crate::unread::Unread;
 use crate::{Context, OpsError};
 use hod_list::Collision;
-use hod_report::chain;
 use hod_transfer::{OnFailure, ReferrerMode, Resolution, TransferError};
 
 /// The images of an input, resolved.
@@ -14,7 +13,9 @@ pub(crate) struct Survey {
     /// Every image that was found, under the name that a push without flags gives it.
     pub(crate) batch: Batch,
     /// Images that were named and not found.
-    pub(crate) absent: Vec<Absent>,
+    pub(crate) absent: Vec<Unread>,
+    /// Images that cannot be read.
+    pub(crate) unread: Vec<Unread>,
     /// Different images under one name.
     pub(crate) problems: Vec<String>,
 }
@@ -30,22 +31,24 @@ impl OpenInput<'_> {
         match (self.input, &self.catalog) {
             (Input::Registries(registries), _) => {
                 let wanted = registries.surveyed(&self.images, referrers)?;
-                let how = (wanted, OnFailure::GoOn);
-                let resolutions = registries.resolve(cx, (source, None), how).await?;
+                let how = OnFailure::GoOn;
+                let resolutions = registries.resolve(cx, source, None, wanted, how).await?;
                 let (mut found, mut absent) = (Vec::new(), Vec::new());
                 for resolution in resolutions {
                     match resolution {
                         Resolution::Failed(wanted, error) if is_absent(&error) => {
-                            absent.push(Absent::of_wanted(&wanted, chain(&error)));
+                            absent.push(Unread::of_wanted(&wanted, &error));
                         }
                         resolution => found.push(resolution),
                     }
                 }
-                let batch = Batch::of(cx, source, (found, OnFailure::GoOn));
+                let unread = unread(&found);
+                let batch = Batch::of(cx, source, found, OnFailure::GoOn);
                 registries.note_budgets(cx);
                 Ok(Survey {
                     batch,
                     absent,
+                    unread,
                     problems: Vec::new(),
                 })
             }
@@ -62,16 +65,30 @@ impl OpenInput<'_> {
                 let surveyed = catalog.survey(list.as_ref(), &carry).await?;
                 let error = format!("not found in `{}`", path.display());
                 let absent = surveyed.missing.iter();
-                let absent = absent.map(|line| Absent::of_line(line, error.clone()));
+                let absent = absent.map(|line| Unread::of_line(line, error.clone()));
+                let how = OnFailure::GoOn;
+                let resolutions = resolve_images(cx, source, surveyed.wanted, how).await;
                 Ok(Survey {
+                    unread: unread(&resolutions),
                     absent: absent.collect(),
                     problems: surveyed.collisions.iter().map(ambiguous_name).collect(),
-                    batch: Batch::resolve(cx, source, surveyed.wanted, OnFailure::GoOn).await,
+                    batch: Batch::of(cx, source, resolutions, how),
                 })
             }
             (Input::Local { .. }, None) => unreachable!("a local input is opened as a catalog"),
         }
     }
+}
+
+/// The images that could not be resolved.
+fn unread(resolutions: &[Resolution]) -> Vec<Unread> {
+    let unread = resolutions
+        .iter()
+        .filter_map(|resolution| match resolution {
+            Resolution::Failed(wanted, error) => Some(Unread::of_wanted(wanted, error)),
+            Resolution::Resolved(_) | Resolution::NotTried(_) => None,
+        });
+    unread.collect()
 }
 
 /// Whether a registry does not have an image at all.

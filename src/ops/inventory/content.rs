@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::absent::{Absent, stored_name};
-use crate::{DamagedImage, SourceKind};
+use crate::SourceKind;
+use crate::unread::{Unread, stored_name};
 use hod_fsx::FileRange;
 use hod_oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, RepositoryName, Tag};
 use hod_transfer::{Location, Source};
@@ -25,10 +25,9 @@ pub(crate) struct Inventory {
     /// The manifests of a source whose images were resolved; empty for a bundle.
     pub(super) manifests: HashMap<Digest, Manifest>,
     /// Images that were named and not found.
-    pub(crate) absent: Vec<Absent>,
-    pub(crate) damaged: Vec<DamagedImage>,
-    /// How many of those are damaged for content that did not verify.
-    pub(crate) n_unverified: usize,
+    pub(crate) absent: Vec<Unread>,
+    /// Images that cannot be read.
+    pub(crate) damaged: Vec<Unread>,
     /// Problems of the source as a whole.
     pub(crate) problems: Vec<String>,
 }

@@ -13,7 +13,8 @@ use hod_transfer::{Location, Source};
 /// stated.
 pub(super) fn read(
     kind: SourceKind,
-    (source, document): (Arc<dyn Source>, &BundleManifest),
+    source: Arc<dyn Source>,
+    document: &BundleManifest,
 ) -> Inventory {
     let bundle = source.as_bundle().map(Arc::as_ref);
     let sizes = document.blobs.iter();
@@ -32,7 +33,6 @@ pub(super) fn read(
         manifests: HashMap::new(),
         absent: Vec::new(),
         damaged: Vec::new(),
-        n_unverified: 0,
         problems: Vec::new(),
         source,
     }

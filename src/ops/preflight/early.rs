@@ -23,7 +23,7 @@ pub(crate) struct Early {
 impl Early {
     /// Asks for the destinations of `wanted`, as far as they have tags: one for a registry that wants
     /// a login, otherwise all. What cannot be answered now is asked for again later.
-    pub(crate) async fn ask((client, registry): (&Client, &Registry), wanted: &[Wanted]) -> Self {
+    pub(crate) async fn ask(client: &Client, registry: &Registry, wanted: &[Wanted]) -> Self {
         let repo = |destination: &Destination| Repo {
             registry: registry.clone(),
             name: destination.repository.clone(),

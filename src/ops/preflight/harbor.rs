@@ -201,7 +201,8 @@ impl PreflightCheck<'_> {
     pub(super) async fn check_projects(
         &mut self,
         sink: &RegistrySink,
-        (plan, present): (&Plan, &[Present]),
+        plan: &Plan,
+        present: &[Present],
     ) {
         let Some(mut state) = self.harbor.take() else {
             return;
@@ -214,7 +215,7 @@ impl PreflightCheck<'_> {
             };
             match presence {
                 Presence::There | Presence::Unknown => {
-                    self.check_quota((&state.harbor, project), (sink, plan, need))
+                    self.check_quota(&state.harbor, project, sink, plan, need)
                         .await;
                 }
                 Presence::Created
@@ -223,8 +224,7 @@ impl PreflightCheck<'_> {
                 | Presence::Closed => {}
             }
         }
-        self.check_immutable_tags(&state, (sink, plan, present))
-            .await;
+        self.check_immutable_tags(&state, sink, plan, present).await;
         self.harbor = Some(state);
     }
 }

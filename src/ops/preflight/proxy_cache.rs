@@ -12,7 +12,8 @@ use hod_registry::{Client, Project, ProjectKind};
 ///
 /// Projects that this login may not see do not prevent the push.
 pub(crate) async fn require_no_proxy_cache(
-    (client, registry): (&Client, &Registry),
+    client: &Client,
+    registry: &Registry,
     repositories: impl Iterator<Item = &RepositoryName>,
 ) -> Result<(), NotReady> {
     let Some(harbor) = client.harbor(registry) else {

@@ -135,7 +135,8 @@ struct Source {
 pub(crate) async fn check_sources(
     cx: &Context,
     client: &Client,
-    (wanted, known): (&[Wanted], Option<&Store>),
+    wanted: &[Wanted],
+    known: Option<&Store>,
     undone: Undone,
 ) -> Result<(), SourcesNotReady> {
     let asked = wanted.iter().filter_map(|image| {

@@ -73,7 +73,8 @@ pub(super) async fn closure(
 pub(super) async fn about(
     client: &Client,
     finder: &ReferrerFinder,
-    (repo, image): (&Repo, &Closure),
+    repo: &Repo,
+    image: &Closure,
 ) -> Result<Closure, RegistryError> {
     let mut found = Closure::default();
     let mut subjects: Vec<Digest> = image.manifests.iter().cloned().collect();

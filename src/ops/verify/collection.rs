@@ -20,7 +20,8 @@ use hod_transfer::{OnFailure, Plan, PlannedBlob, SizeClaim, Source, TransferErro
 
 pub(super) async fn verify(
     cx: &Context,
-    (catalog, collection): (&Catalog, &Arc<Collection>),
+    catalog: &Catalog,
+    collection: &Arc<Collection>,
 ) -> Result<VerifyOutcome, OpsError> {
     let surveyed = catalog.survey_all().await?;
     let batch = Batch::resolve(cx, catalog.source(), surveyed.wanted, OnFailure::GoOn).await;
@@ -66,7 +67,7 @@ async fn hash_in_place(
     plan: &Plan,
 ) -> Vec<Result<(), TransferError>> {
     futures_util::stream::iter(&plan.blobs)
-        .map(|blob| hash(cx, source, (&blob.from[0], &blob.descriptor)))
+        .map(|blob| hash(cx, source, &blob.from[0], &blob.descriptor))
         .buffered(cx.jobs)
         .collect()
         .await

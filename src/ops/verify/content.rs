@@ -12,7 +12,8 @@ use hod_transfer::{Attempts, BlobContent, Location, Origins, Source, TransferErr
 pub(super) async fn hash(
     cx: &Context,
     source: &dyn Source,
-    (location, blob): (&Location, &Descriptor),
+    location: &Location,
+    blob: &Descriptor,
 ) -> Result<(), TransferError> {
     let digest = &blob.digest;
     let mut attempts = Attempts::new(source, digest, cx.retry, &cx.reporter);

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use super::content::{hash, hash_once};
 use super::{Depth, Extent, OpenInput, VerifyOptions, VerifyOutcome, ambiguous_name};
 use crate::batch::Batch;
-use crate::{Catalog, Context, DamagedImage, ImageStatus, OpsError, SignatureFacts};
+use crate::{Catalog, Context, ImageStatus, OpsError, SignatureFacts, UnreadImage};
 use hod_bundle::BundleManifest;
 use hod_oci::{Descriptor, Digest, PlatformChoice};
 use hod_registry::{Client, ContentCheck};
@@ -36,7 +36,7 @@ enum State {
     Told,
     Wrong(String),
     /// It could not be checked.
-    Unread(String),
+    Unread(String, ErrorClass),
 }
 
 /// Verifies the images of an input.
@@ -83,7 +83,7 @@ pub(super) async fn verify(
                 found.problems.push(chain(&error));
             }
         }
-        None => check_copies(cx, source, (&mut found, &batch.plan), options.depth).await,
+        None => check_copies(cx, source, &mut found, &batch.plan, options.depth).await,
     }
     Ok(found)
 }
@@ -103,7 +103,7 @@ pub(super) async fn verify_layouts(
     add_failures(&mut found, &batch);
     let collisions = surveyed.collisions.iter();
     found.problems.extend(collisions.map(ambiguous_name));
-    check_copies(cx, source, (&mut found, &batch.plan), Depth::Content).await;
+    check_copies(cx, source, &mut found, &batch.plan, Depth::Content).await;
     Ok(found)
 }
 
@@ -117,11 +117,8 @@ fn add_failures(found: &mut VerifyOutcome, batch: &Batch) {
         if is_finding(error) {
             found.problems.push(format!("{}: {text}", report.image));
         } else {
-            found.unread.push(DamagedImage {
-                image: report.image.clone(),
-                error: text.clone(),
-                reason: None,
-            });
+            let image = report.image.clone();
+            found.unread.push(UnreadImage::failed(image, error));
         }
     }
 }
@@ -163,7 +160,8 @@ fn leave_others(source: &dyn Source, batch: &mut Batch, extent: Extent) {
 async fn check_copies(
     cx: &Context,
     source: &dyn Source,
-    (found, plan): (&mut VerifyOutcome, &Plan),
+    found: &mut VerifyOutcome,
+    plan: &Plan,
     depth: Depth,
 ) {
     let blobs = plan.blobs.iter();
@@ -190,8 +188,8 @@ async fn check_copies(
     }
     let mut states = futures_util::stream::iter(copies)
         .map(|copy| async move {
-            let at = (copy.location, &copy.blob.descriptor);
-            (copy.blob, State::of(hash(cx, source, at).await))
+            let hashed = hash(cx, source, copy.location, &copy.blob.descriptor);
+            (copy.blob, State::of(hashed.await))
         })
         .buffered(cx.jobs);
     while let Some((blob, state)) = states.next().await {
@@ -228,7 +226,7 @@ impl State {
         if is_finding(error) {
             Self::Wrong(text)
         } else {
-            Self::Unread(text)
+            Self::Unread(text, error.diagnose().class)
         }
     }
 }
@@ -268,11 +266,9 @@ impl VerifyOutcome {
                 *told = told.saturating_add(len);
             }
             State::Wrong(text) => self.problems.push(format!("{}: {text}", image())),
-            State::Unread(error) => self.unread.push(DamagedImage {
-                image: image(),
-                error,
-                reason: None,
-            }),
+            State::Unread(error, class) => {
+                self.unread.push(UnreadImage::new(image(), error, class));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::input::Look;
-use crate::{DamagedImage, SignatureFacts, SourceKind};
+use crate::{SignatureFacts, SourceKind, UnreadImage};
 use hod_bundle::Delta;
 use hod_report::amount::{format_count, format_missing, format_volumes};
 
@@ -53,7 +53,7 @@ pub struct VerifyOutcome {
     pub problems: Vec<String>,
     /// The images that could not be checked, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unread: Vec<DamagedImage>,
+    pub unread: Vec<UnreadImage>,
     /// Unusual but harmless findings.
     pub notes: Vec<String>,
     /// The volumes that were found, if some are missing.

@@ -112,6 +112,7 @@ async fn upload(slow: Slow, begin: Begin) -> Came {
     };
     let task = BlobTask {
         source: &source,
+        share: None,
         plan: &Plan::new(Vec::new()),
         blob: &blob,
         reporter: &reporter,

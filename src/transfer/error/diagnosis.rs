@@ -66,6 +66,7 @@ impl Diagnose for TransferError {
                 "The manifest is wrong, in every registry and every copy. Have the publisher build \
                  or push the image again.",
             ),
+            Self::Manifest(error) if !error.is_damage() => Diagnosis::new(Policy),
             Self::Manifest(_) | Self::Content(_) => Diagnosis::new(Verify),
             Self::TargetDamaged { .. } => Diagnosis::new(Server).hint(
                 "The storage of the registry is damaged. Delete the blob there together with the \

@@ -135,6 +135,7 @@ async fn a_sink_is_handed_blobs_in_its_order() {
     let sink = Arc::new(Ordered::default());
     let transfer = Transfer {
         source: Arc::new(Remote),
+        share: None,
         sink: sink.clone(),
         reporter: Arc::new(Silent),
         jobs: 4,

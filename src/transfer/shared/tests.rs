@@ -8,8 +8,11 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use async_trait::async_trait;
+
 use super::*;
-use hod_oci::MediaType;
+use crate::{Listed, PlannedBlob, SourceCaps};
+use hod_oci::{Manifest, MediaType};
 
 const CHUNK: usize = 1000;
 const N_CHUNKS: usize = 64;
@@ -94,25 +97,21 @@ fn plan() -> Arc<Plan> {
     Arc::new(plan)
 }
 
-/// The views of two targets of one source that fails after this number of chunks.
-fn two(breaks_after: usize) -> (Arc<Counting>, Arc<SharedFetch>, [TargetSource; 2]) {
+/// The shares of two targets in one source that fails after this number of chunks.
+fn two(breaks_after: usize) -> (Arc<Counting>, Arc<SharedFetch>, [Share; 2]) {
     let counting = Arc::new(Counting {
         breaks_after,
         ..Counting::default()
     });
     let inner = Arc::new(Shared(Arc::clone(&counting)));
     let shared = SharedFetch::new(inner, &[plan(), plan()]);
-    let of = |target| TargetSource {
-        shared: Arc::clone(&shared),
-        target,
-    };
-    let sources = [of(0), of(1)];
-    (counting, shared, sources)
+    let targets = [shared.of_target(0), shared.of_target(1)];
+    (counting, shared, targets)
 }
 
-async fn read(source: &TargetSource, pause: Duration) -> Vec<u8> {
+async fn read(share: &Share, pause: Duration) -> Vec<u8> {
     let (descriptor, _) = blob();
-    let content = source.open_blob_from(&Location::Pool, &descriptor, 0).await;
+    let content = share.open_from(&Location::Pool, &descriptor, 0).await;
     let mut stream = content.unwrap().into_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
@@ -189,7 +188,7 @@ async fn a_leader_that_is_given_up_leaves_the_others_their_bytes() {
     let (counting, _, [a, b]) = two(0);
     let (descriptor, bytes) = blob();
     let place = Location::Pool;
-    let given_up = a.open_blob_from(&place, &descriptor, 0);
+    let given_up = a.open_from(&place, &descriptor, 0);
     let ((), of_b) = tokio::join!(
         async { drop(given_up.await.unwrap()) },
         read(&b, Duration::ZERO)
@@ -198,31 +197,12 @@ async fn a_leader_that_is_given_up_leaves_the_others_their_bytes() {
     assert_eq!(counting.n_opened.load(Ordering::Relaxed), 1);
 }
 
-/// Takes blobs in an order.
-#[derive(Debug)]
-struct Ordered;
-
-#[async_trait]
-impl Sink for Ordered {
-    async fn put(&self, _: &mut Content<'_>) -> Result<BlobRoute, TransferError> {
-        Ok(BlobRoute::Moved)
-    }
-
-    async fn publish(&self, _: &Arc<Plan>, _: Vec<usize>) -> Vec<(usize, ImageOutcome)> {
-        Vec::new()
-    }
-
-    fn order(&self, plan: &Plan) -> Option<Vec<usize>> {
-        Some((0..plan.blobs.len()).collect())
-    }
-}
-
 #[tokio::test(start_paused = true)]
-async fn a_target_with_an_order_of_its_own_waits_for_none_and_is_not_waited_for() {
-    let (counting, shared, [a, b]) = two(0);
+async fn a_target_that_fetches_for_itself_waits_for_none_and_is_not_waited_for() {
+    let (counting, _, [a, b]) = two(0);
     let (_, bytes) = blob();
     let began = tokio::time::Instant::now();
-    shared.for_target(1, Arc::new(Ordered));
+    b.forget_all();
     assert!(read(&a, Duration::ZERO).await == bytes);
     assert!(read(&b, Duration::ZERO).await == bytes);
     assert_eq!(began.elapsed(), Duration::ZERO);

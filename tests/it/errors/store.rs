@@ -45,7 +45,7 @@ fn of_the_store() {
         BadManifest {
             digest: digest(),
             source: ManifestError::Schema1,
-        } => Verify 4,
+        } => Policy 1,
         MissingBlob {
             repository: repository("a/b"),
             digest: digest(),

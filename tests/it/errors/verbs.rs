@@ -129,6 +129,7 @@ fn of_the_verbs() {
             ],
         } => Policy 5,
         Key(KeyError::NoRandomness) => Internal 1,
+        NotABaseline { path: path() } => Usage 2,
         OtherKind {
             path: "site.tar".into(),
             kind: SourceKind::Bundle,

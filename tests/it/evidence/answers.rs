@@ -315,7 +315,7 @@ fn what_the_registry_keeps_damaged_fails_its_images_by_name() {
     // Nor is it claimed to be there.
     env.write("all.txt", "a/b:1\ne/f:1\n");
     let line = format!("receipt {host} --list all.txt --output have.json");
-    env.run_line(&line).exits(3);
+    env.run_line(&line).exits(4);
     let claimed = env.read("have.json");
     assert!(!claimed.contains(blob.digest.hex()), "{claimed}");
     assert!(claimed.contains(sound.blobs[0].digest.hex()), "{claimed}");

@@ -21,7 +21,7 @@ fn lost_bytes_are_not_blamed_on_the_manifest() {
         hod_fsx::write_file(&registry.store().blob_path(digest), &lost).unwrap();
         let host = registry.host();
         let line = format!("pull list.txt --store s --source {host} --retries 0");
-        let output = env.run_line(&line).exits(3);
+        let output = env.run_line(&line).exits(4);
         let stderr = &output.stderr;
         assert!(stderr.contains("a/bad:1"), "{stderr}");
         assert!(stderr.contains(digest.hex()), "{stderr}");

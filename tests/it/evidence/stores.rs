@@ -82,7 +82,7 @@ fn a_changed_blob_is_not_claimed_and_not_left_out() {
     let (env, _registry, image) = pulled();
     let blob = layer_of(&image);
     spoil(&env, "bad", blob);
-    env.run_line("receipt bad --output have.json").exits(3);
+    env.run_line("receipt bad --output have.json").exits(4);
     let claimed = env.read("have.json");
     assert!(!claimed.contains(blob.digest.hex()), "{claimed}");
     let line = "pack good --since bad --output delta.tar --no-tool";

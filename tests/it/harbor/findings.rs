@@ -580,7 +580,7 @@ fn without_a_preflight_each_image_says_it_for_itself() {
 
     hint: Project `absent` does not exist on `harbor.corp:443`. Create it with `--create-projects`, or
           push into another one with `--project`.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
     let usage = site.push("--no-preflight --create-projects").exits(2);
     assert!(

@@ -55,7 +55,7 @@ fn the_quota_is_used_up() {
 
     hint: The storage quota of project `offline` is used up. Raise it in Harbor (Administration, Project
           Quotas), or delete images that are no longer used.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
     // With the blob.
     let site = site(|project| project.limit = Some(1 << 20));
@@ -72,7 +72,7 @@ fn the_quota_is_used_up() {
 
     hint: The storage quota of project `offline` is used up. Raise it in Harbor (Administration, Project
           Quotas), or delete images that are no longer used.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
     // With the manifest.
     let blobs_len = app().blobs_len();
@@ -86,7 +86,7 @@ fn the_quota_is_used_up() {
 
     hint: The storage quota of project `offline` is used up. Raise it in Harbor (Administration, Project
           Quotas), or delete images that are no longer used.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -112,7 +112,7 @@ fn the_project_is_a_proxy_cache() {
 
     hint: `offline` is a proxy cache, which does not accept pushes. Push into another project with
           `--project`.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -129,7 +129,7 @@ fn harbor_is_in_read_only_mode() {
 
     hint: `harbor.corp:443` is in read-only mode, as during maintenance. Ask an administrator to end it
           (Configuration, System Settings).
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -154,7 +154,7 @@ fn the_tag_is_immutable() {
 
     hint: An immutability rule of project `offline` protects this tag. Push under another tag, or change
           the rule (Policy, Tag Immutability, in the project).
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -179,7 +179,7 @@ fn a_policy_keeps_an_image_from_being_pulled() {
     hint: A policy of project `offline` does not allow pulling this image (because of its
           vulnerabilities, or a missing signature). Check the Configuration of the project in Harbor, or
           choose another version.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -196,7 +196,7 @@ fn what_is_written_is_being_collected() {
 
     hint: The garbage collection of Harbor has marked this content. Run the command again later, in two
           hours at the latest.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -210,7 +210,7 @@ fn a_name_has_no_project() {
       nginx:1: GET /v2/nginx/manifests/1 on harbor.corp:443: 400 BAD_REQUEST: bad request: invalid repository name: nginx (request req-[ID])
 
     hint: In Harbor, every image is in a project, and `nginx` names none. Write it as `PROJECT/nginx`.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -244,7 +244,7 @@ fn a_manifest_is_none_for_harbor() {
 
     hint: Harbor does not accept this kind of manifest, such as a build cache of BuildKit. Leave the
           image out of the list.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -260,7 +260,7 @@ fn harbor_does_not_do_this() {
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 400 UNSUPPORTED: the operation is unsupported (request req-[ID])
 
     hint: Harbor does not offer this, such as deleting a tag. Use its web pages.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -280,7 +280,7 @@ fn the_storage_has_lost_what_harbor_takes_for_present() {
 
     hint: The storage of Harbor has lost parts of the image that its database still lists, as after a
           garbage collection. If this persists, delete `offline/app` in Harbor and push again.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -300,7 +300,7 @@ fn replicas_do_not_know_of_each_other() {
 
     hint: Harbor no longer finds a part of the image that was there a moment ago. Check whether its
           replicas share one storage and one Redis.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -319,7 +319,7 @@ fn a_proxy_cache_is_limited() {
 
     hint: `harbor.corp:443`, or the registry behind its proxy cache `offline`, limits the number of
           requests. Wait, and run the command again.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -339,7 +339,7 @@ fn harbor_fails() {
       POST /v2/offline/app/blobs/uploads/ on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
     hint: Check the log of Harbor's `core` service for the reason, under the id of the request.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -358,7 +358,7 @@ fn the_core_log_has_the_reason() {
       offline/app:1: PUT /v2/offline/app/manifests/1 on harbor.corp:443: 500 UNKNOWN: internal server error (request req-[ID])
 
     hint: Check the log of Harbor's `core` service for the reason, under the id of the request.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -380,7 +380,7 @@ fn a_401_is_one_of_three() {
 
     hint: Project `absent` does not exist on `harbor.corp:443`. Create it with `--create-projects`, or
           push into another one with `--project`.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
     let seen = site.harbor.take_seen();
     let n_asked = seen
@@ -400,7 +400,7 @@ fn a_401_is_one_of_three() {
 
     hint: Project `absent` exists, but `robot$offline+ci` may not do this in it. Give `robot$offline+ci`
           the role Developer or, if it is a robot, the permission to push and pull repositories.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
     // No login.
     let site = two(Site::new());
@@ -418,7 +418,7 @@ fn a_401_is_one_of_three() {
           may have expired, and users that log in by OIDC require their CLI secret. Harbor also answers
           like this while its database is down. The login was not tried again, so that the user is not
           locked out.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 
@@ -435,7 +435,7 @@ fn a_session_cookie_comes_from_somewhere() {
 
     hint: `harbor.corp:443` takes this for the session of a browser: a proxy adds a `sid` cookie, which
           hod never sends. Configure the proxy not to add it.
-          Finished images are kept; run the command again for the rest.
+          No image was finished; run the command again to retry.
     ");
 }
 

@@ -133,13 +133,15 @@ fn pull(puppet: &Puppet, (lines, rest): (&str, &str)) -> Output {
 #[track_caller]
 fn check(script: Script, words: &str) {
     let puppet = script.start();
+    let mut beside = None;
     for rest in ["", "--platform all", "--platform linux/amd64,linux/arm64"] {
         let output = pull(&puppet, ("app:evil\n", rest));
+        let beside = beside.get_or_insert(if output.code == Some(4) { 4 } else { 3 });
         assert!(matches!(output.code, Some(1 | 4 | 5)), "{output:?}");
         let text = &output.stderr;
         assert!(text.contains(words), "{rest}: no `{words}` in: {text}");
         if output.code != Some(5) {
-            let output = pull(&puppet, ("app:evil\napp:good\n", "")).exits(3);
+            let output = pull(&puppet, ("app:evil\napp:good\n", "")).exits(*beside);
             assert!(output.stdout.contains("app:good"), "{}", output.stdout);
         }
     }

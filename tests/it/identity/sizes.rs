@@ -43,7 +43,7 @@ fn a_pull_takes_the_honest_image_in_any_order() {
         );
         // The second run says what the first one said.
         for _ in 0..2 {
-            let output = env.run_line(&line).exits(3);
+            let output = env.run_line(&line).exits(4);
             let (len, digest) = (blob_of(&layer).bytes.len(), &blob_of(&layer).digest);
             for (at, more) in [(1, 7), (2, -7)] {
                 let manifest = images[at].1.digest();

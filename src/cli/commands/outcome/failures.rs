@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::super::session::Session;
-use hod_ops::{BatchOutcome, DamagedImage, ImageStatus};
+use hod_ops::{BatchOutcome, ImageReport, ImageStatus, UnreadImage};
 use hod_report::amount::format_count;
 
 /// Maximum number of further images named that failed for the same reason as the first.
@@ -16,7 +16,7 @@ const HINTS_MAX: usize = 6;
 pub(super) struct Group<'a> {
     /// As the first image has it.
     pub(super) text: &'a str,
-    images: Vec<&'a str>,
+    images: Vec<String>,
 }
 
 impl fmt::Display for Group<'_> {
@@ -43,7 +43,7 @@ pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
         let ImageStatus::Failed { error, text, .. } = &image.status else {
             return None;
         };
-        Some((error.reason(), image.image.as_str(), text.as_str()))
+        Some((error.reason(), name(image), text.as_str()))
     });
     by_reason(failed)
 }
@@ -52,10 +52,10 @@ pub(super) fn groups(outcome: &BatchOutcome) -> Vec<Group<'_>> {
 pub(in crate::cli::commands) fn warn_of_unread(
     session: &Session<'_>,
     what: &str,
-    images: &[DamagedImage],
+    images: &[UnreadImage],
 ) {
     let images = images.iter();
-    let images = images.map(|of| (of.reason.clone(), of.image.as_str(), of.error.as_str()));
+    let images = images.map(|of| (of.reason.clone(), of.image.clone(), of.error.as_str()));
     for group in by_reason(images) {
         session.printer.warning(&format!("{what}: {group}"));
     }
@@ -64,7 +64,7 @@ pub(in crate::cli::commands) fn warn_of_unread(
 /// Groups failures by reason, which defaults to the text; each item has the reason, the image and
 /// the text.
 fn by_reason<'a>(
-    failed: impl Iterator<Item = (Option<String>, &'a str, &'a str)>,
+    failed: impl Iterator<Item = (Option<String>, String, &'a str)>,
 ) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = HashMap::new();
@@ -82,9 +82,17 @@ fn by_reason<'a>(
     groups
 }
 
+/// The name of an image, with its target if there are several.
+fn name(image: &ImageReport) -> String {
+    match &image.at {
+        Some(target) => format!("{} to {target}", image.image),
+        None => image.image.clone(),
+    }
+}
+
 /// Advice about the failures, without duplicates.
 pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
-    let mut found: Vec<(&str, &str, usize)> = Vec::new();
+    let mut found: Vec<(&str, String, usize)> = Vec::new();
     let mut places = HashMap::new();
     for image in &outcome.images {
         if let ImageStatus::Failed {
@@ -93,7 +101,7 @@ pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
         {
             let at = *places.entry(hint).or_insert(found.len());
             if at == found.len() {
-                found.push((hint, &image.image, 0));
+                found.push((hint, name(image), 0));
             } else {
                 found[at].2 += 1;
             }

@@ -41,11 +41,11 @@ fn summary(forecast: &PackForecast, output: &Path) -> String {
     };
     let what = format!(
         "{} would be packed: {} with {}{files}, {} saved by sharing{}",
-        format_count(forecast.n_images, "image"),
+        format_count(forecast.facts.n_images, "image"),
         format_len(forecast.bytes),
-        format_count(forecast.n_blobs, "unique blob"),
-        format_len(forecast.shared_bytes),
-        left_out(forecast.base_blobs, forecast.base_bytes),
+        format_count(forecast.facts.n_blobs, "unique blob"),
+        format_len(forecast.facts.shared_bytes),
+        left_out(forecast.facts.base_blobs, forecast.facts.base_bytes),
     );
     let free = forecast.free_bytes;
     let free = free.map(|free| {

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::try_join;
 
-use super::outcome::PackOutcome;
+use super::outcome::{PackFacts, PackOutcome};
 use super::{BundleTarget, Output, PackForecast, Reading, stale_volumes};
 use crate::batch::Batch;
-use crate::copy::target::{Feed, Prepared};
+use crate::copy::target::Prepared;
 use crate::{BatchOutcome, Context, OpsError, written};
 use hod_bundle::{
     BundleManifest, Compression, Planned, VerificationCache, WriteOptions, WriteOutcome,
 };
 use hod_oci::{Digest, sum_len};
 use hod_report::{BlobRoute, Event, Reporter};
-use hod_transfer::{BundleSink, ReadAll, Source};
+use hod_transfer::{BundleSink, Feed, ReadAll, Source};
 
 /// A completely planned bundle.
 pub(super) struct Looked<'a> {
@@ -30,26 +30,16 @@ pub(super) struct Looked<'a> {
     /// Until it is written.
     pub(super) planned: Option<Planned>,
     pub(super) cache: Arc<dyn VerificationCache>,
-    /// The content of the bundle, and how it is packed.
-    pub(super) facts: Facts,
-    pub(super) forecast: Option<PackForecast>,
-    sink: Option<Arc<BundleSink>>,
-    packed: Option<PackOutcome>,
-}
-
-/// The known data of a bundle before it is written.
-pub(super) struct Facts {
-    pub(super) n_images: usize,
-    pub(super) n_blobs: usize,
-    pub(super) base_blobs: usize,
-    pub(super) base_bytes: u64,
-    pub(super) shared_bytes: u64,
+    pub(super) facts: PackFacts,
     /// The bytes of all blobs.
-    pub(super) len: u64,
+    len: u64,
     /// Files of the source that are not packed.
     left_files: Vec<String>,
     /// The files that it is made from.
     inputs: Vec<PathBuf>,
+    pub(super) forecast: Option<PackForecast>,
+    sink: Option<Arc<BundleSink>>,
+    packed: Option<PackOutcome>,
 }
 
 impl<'a> Looked<'a> {
@@ -59,16 +49,14 @@ impl<'a> Looked<'a> {
         (source, left_files, inputs): (&dyn Source, Vec<String>, Vec<PathBuf>),
     ) -> Self {
         let manifest = planned.manifest();
-        let facts = Facts {
+        let facts = PackFacts {
             n_images: batch.plan.images.len(),
             n_blobs: manifest.blobs.len(),
             base_blobs: manifest.base.len(),
             base_bytes: sum_len(manifest.base.iter().map(|blob| blob.size)),
             shared_bytes: batch.plan.shared_len(),
-            len: sum_len(manifest.blobs.iter().map(|blob| blob.size)),
-            left_files,
-            inputs,
         };
+        let len = sum_len(manifest.blobs.iter().map(|blob| blob.size));
         let carried: HashSet<&Digest> = manifest.blobs.iter().map(|blob| &blob.digest).collect();
         batch.keep_blobs(|digest| carried.contains(digest));
         let cache = source.verification_cache();
@@ -84,6 +72,9 @@ impl<'a> Looked<'a> {
                 Reading::All => Arc::new(ReadAll(cache)),
             },
             facts,
+            len,
+            left_files,
+            inputs,
             forecast: None,
             sink: None,
             packed: None,
@@ -105,11 +96,13 @@ impl<'a> Looked<'a> {
         self.cx.reporter.event(Event::Planned {
             n_images: self.facts.n_images,
             n_blobs: self.facts.n_blobs,
-            len: self.facts.len,
+            len: self.len,
         });
-        let ends = feed.ends(Arc::clone(sink) as _);
         let files = async { Ok(sink.put_files().await?) };
-        let filled = try_join(self.batch.run_as_one(self.cx, ends), files).await;
+        let moved = self
+            .batch
+            .run_as_one(self.cx, &mut feed, Arc::clone(sink) as _);
+        let filled = try_join(moved, files).await;
         if let Some(error) = sink.failure() {
             return Err(error.into());
         }
@@ -122,33 +115,25 @@ impl<'a> Looked<'a> {
         tell_manifests(cx.reporter.as_ref(), &written.manifest);
         if self.output == Output::Files {
             let n_volumes = target.volume_size.map(|_| written.manifest.n_volumes);
-            stale_volumes::warn_of_stale_volumes(
-                cx,
-                (&target.output, n_volumes),
-                &self.facts.inputs,
-            )
-            .await;
+            stale_volumes::warn_of_stale_volumes(cx, &target.output, n_volumes, &self.inputs).await;
         }
-        let output = (target.output.as_path(), target.checksums);
-        let files = written::describe(&written, output, (cx.jobs, target.durability)).await?;
-        let (facts, bytes) = (&self.facts, written.len());
+        let (output, checksums) = (&target.output, target.checksums);
+        let files =
+            written::describe(&written, output, checksums, cx.jobs, target.durability).await?;
+        let bytes = written.len();
         self.packed = Some(PackOutcome {
             path: target.output.clone(),
             files,
             n_volumes: written.manifest.n_volumes,
             id: written.manifest.id,
             signed_by: written.manifest.signed_by,
-            n_images: facts.n_images,
-            n_blobs: facts.n_blobs,
-            base_blobs: facts.base_blobs,
-            base_bytes: facts.base_bytes,
+            facts: self.facts,
             bytes,
             tar_bytes: match target.compression {
                 Compression::Raw => bytes,
                 Compression::Zstd { .. } => written.tar_len,
             },
-            shared_bytes: facts.shared_bytes,
-            left_files: facts.left_files.clone(),
+            left_files: self.left_files.clone(),
         });
         Ok(())
     }
@@ -191,7 +176,7 @@ impl Prepared for Looked<'_> {
         outcome.is_closed = true;
         outcome.n_blobs = self.facts.n_blobs;
         outcome.shared_bytes = self.facts.shared_bytes;
-        outcome.left_files = self.facts.left_files;
+        outcome.left_files = self.left_files;
         if let Some(forecast) = self.forecast {
             outcome.bytes = forecast.bytes;
             outcome.forecasts.push(forecast);

@@ -28,15 +28,10 @@ impl Looked<'_> {
             bytes: file.len,
         };
         let volumes: Vec<VolumeForecast> = files.into_iter().map(volume).collect();
-        let facts = &self.facts;
         let mut forecast = PackForecast {
             bytes: sum_len(volumes.iter().map(|volume| volume.bytes)),
             volumes,
-            n_images: facts.n_images,
-            n_blobs: facts.n_blobs,
-            base_blobs: facts.base_blobs,
-            base_bytes: facts.base_bytes,
-            shared_bytes: facts.shared_bytes,
+            facts: self.facts,
             free_bytes: None,
             target: target_needs(planned.manifest(), sum_len(planned.lens())),
             refusal,

@@ -10,6 +10,21 @@ use hod_bundle::KeyId;
 use hod_oci::Digest;
 use hod_report::amount::is_zero;
 
+/// The content of a bundle, as it is known before it is written.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct PackFacts {
+    pub n_images: usize,
+    pub n_blobs: usize,
+    /// Configs and layers that are left out, since the target has them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_blobs: usize,
+    /// Their bytes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub base_bytes: u64,
+    /// Additional bytes that packing each image separately would cost.
+    pub shared_bytes: u64,
+}
+
 /// A written bundle.
 #[derive(Debug, Clone, Serialize)]
 pub struct PackOutcome {
@@ -23,20 +38,12 @@ pub struct PackOutcome {
     /// The key that signed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<KeyId>,
-    pub n_images: usize,
-    pub n_blobs: usize,
-    /// Configs and layers that are left out, since the target has them.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub base_blobs: usize,
-    /// Their bytes.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub base_bytes: u64,
+    #[serde(flatten)]
+    pub facts: PackFacts,
     /// Bytes of the files.
     pub bytes: u64,
     /// Bytes of the tar before compression; the same as `bytes` for a plain one.
     pub tar_bytes: u64,
-    /// Additional bytes that packing each image separately would have cost.
-    pub shared_bytes: u64,
     /// Extra files of the source bundle that were not packed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_files: Vec<String>,
@@ -49,16 +56,8 @@ pub struct PackForecast {
     pub volumes: Vec<VolumeForecast>,
     /// Total bytes; for a compressed bundle before compression, which is about the same.
     pub bytes: u64,
-    pub n_images: usize,
-    pub n_blobs: usize,
-    /// Configs and layers that would be left out, since the target has them.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub base_blobs: usize,
-    /// Their bytes.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub base_bytes: u64,
-    /// Additional bytes that packing each image separately would cost.
-    pub shared_bytes: u64,
+    #[serde(flatten)]
+    pub facts: PackFacts,
     /// Free bytes at the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,

@@ -39,7 +39,8 @@ fn file_kind(target: &BundleTarget) -> (String, BundleKind) {
 pub(super) fn pack_plan(
     target: &BundleTarget,
     batch: &Batch,
-    (baseline, extra): (&Baseline, &ExtraFiles),
+    baseline: &Baseline,
+    extra: &ExtraFiles,
 ) -> Result<Planned, OpsError> {
     let mut images: Vec<BundleImage> = batch.plan.images.iter().map(bundle_image).collect();
     let mut tagged: BTreeSet<(RepositoryName, Tag)> = images

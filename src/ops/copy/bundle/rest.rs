@@ -15,7 +15,8 @@ const NAMES_SHOWN_MAX: usize = 5;
 /// signed too, and the user's files in it, which are returned.
 pub(super) fn warn_of_rest(
     cx: &Context,
-    (source, path): (&dyn Source, &Path),
+    source: &dyn Source,
+    path: &Path,
     target: &BundleTarget,
 ) -> Vec<String> {
     let Some(document) = source.document() else {

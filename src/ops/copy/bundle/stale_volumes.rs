@@ -11,7 +11,8 @@ const SHOWN_MAX: usize = 10;
 
 /// The files that a bundle is made from.
 pub(super) fn inputs(
-    (source, path): (&dyn Source, Option<&Path>),
+    source: &dyn Source,
+    path: Option<&Path>,
     target: &BundleTarget,
 ) -> Vec<PathBuf> {
     let volumes: Vec<&Path> = match source.as_bundle() {
@@ -31,7 +32,8 @@ pub(super) fn inputs(
 /// neither removed nor is their removal advised: hod does not know who owns them.
 pub(crate) async fn warn_of_stale_volumes(
     cx: &Context,
-    (output, n_volumes): (&Path, Option<u32>),
+    output: &Path,
+    n_volumes: Option<u32>,
     inputs: &[PathBuf],
 ) {
     // The bundle is written already, so errors here are ignored.

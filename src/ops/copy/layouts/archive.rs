@@ -6,10 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::format::{Filler, Looked};
-use crate::copy::target::Feed;
 use crate::{Catalog, Context, OpsError, OutputError};
 use hod_layout::LayoutError;
-use hod_transfer::{OnFailure, Sink};
+use hod_transfer::{Feed, OnFailure, Sink};
 
 /// An archive that is being written.
 pub(super) struct Archive {
@@ -38,8 +37,7 @@ impl<A: Archiver> Filler for A {
             }
             let archive = self.start(looked).await?;
             let n_refused = looked.batch.n_failed();
-            let (source, sink) = feed.ends(archive.sink);
-            looked.batch.run(looked.cx, source, sink).await;
+            looked.batch.run(looked.cx, feed, archive.sink).await;
             if looked.batch.n_failed() == n_refused {
                 hod_bridge::run(archive.finish).await?;
                 looked.batch.announce(looked.cx);
@@ -52,7 +50,7 @@ impl<A: Archiver> Filler for A {
                 };
             }
             drop(archive.finish);
-            looked.batch.leave_failed(feed.source())?;
+            looked.batch.leave_failed(feed.source().as_ref())?;
         }
     }
 }

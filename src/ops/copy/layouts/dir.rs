@@ -9,10 +9,9 @@ use async_trait::async_trait;
 use super::LayoutFormat;
 use super::format::{Filler, Looked};
 use crate::batch::{Batch, require_writable};
-use crate::copy::target::Feed;
 use crate::{Context, OpsError, OutputError, platforms};
 use hod_layout::LayoutError;
-use hod_transfer::{LayoutSink, Plan, Source};
+use hod_transfer::{Feed, LayoutSink, Plan, Source};
 
 /// A `dir:` layout for each image, at `PATH/<repository>:<tag>`.
 #[derive(Debug)]
@@ -83,8 +82,7 @@ impl Filler for DirFiller {
 
     async fn fill(&mut self, looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError> {
         if let Some(dir) = self.0.take() {
-            let (source, sink) = feed.ends(Arc::new(dir));
-            looked.batch.run(looked.cx, source, sink).await;
+            looked.batch.run(looked.cx, feed, Arc::new(dir)).await;
         }
         Ok(())
     }

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 
 use super::format::{Filler, Looked};
 use crate::batch::{Batch, WouldMove};
-use crate::copy::target::{Feed, Prepared};
+use crate::copy::target::Prepared;
 use crate::{BatchOutcome, OpsError};
+use hod_transfer::Feed;
 
 /// The same with what fills it.
 pub(super) struct Ready<'a> {
@@ -43,7 +44,10 @@ impl Prepared for Ready<'_> {
             looked.batch.withdraw();
             return filled;
         }
-        looked.batch.check_the_rest(looked.cx, feed.source()).await;
+        looked
+            .batch
+            .check_the_rest(looked.cx, feed.source().as_ref())
+            .await;
         Ok(())
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::batch::Batch;
-use crate::copy::target::{CopyOptions, Feed};
+use crate::copy::target::CopyOptions;
 use crate::input::OpenInput;
 use crate::{Context, OpsError};
 use hod_fsx::LinkMode;
-use hod_transfer::{ChosenImage, LinkChoice, Plan, Source};
+use hod_transfer::{ChosenImage, Feed, LinkChoice, Plan, Source};
 
 /// A layout or archive to copy to; files that another tool may own are not replaced.
 #[derive(Debug)]

@@ -8,12 +8,11 @@ use async_trait::async_trait;
 use super::LayoutFormat;
 use super::format::{Filler, Looked};
 use crate::batch::Batch;
-use crate::copy::target::Feed;
 use crate::{Context, OpsError, platforms};
 use hod_fsx::Durability;
 use hod_layout::OciDirWriter;
 use hod_report::amount::format_count;
-use hod_transfer::{OciSink, OnFailure, Plan, Resolved, Source};
+use hod_transfer::{Feed, OciSink, OnFailure, Plan, Resolved, Source};
 
 /// Part of Docker's media types only.
 const DOCKER: &str = "vnd.docker.";
@@ -63,10 +62,9 @@ impl Filler for OciFiller {
     async fn fill(&mut self, looked: &mut Looked<'_>, feed: &mut Feed<'_>) -> Result<(), OpsError> {
         let path = looked.target.path.clone();
         let writer = hod_bridge::run(move || OciDirWriter::create(&path)).await?;
-        let sink = OciSink::directory(writer, looked.link, feed.origin());
+        let sink = OciSink::directory(writer, looked.link, feed.source());
         let sink = Arc::new(sink);
-        let (source, ends_in) = feed.ends(sink.clone());
-        looked.batch.run(looked.cx, source, ends_in).await;
+        looked.batch.run(looked.cx, feed, sink.clone()).await;
         if looked.options.on_failure == OnFailure::Stop && looked.batch.has_failures() {
             looked.batch.withdraw();
             return Ok(());

@@ -9,12 +9,14 @@ use async_trait::async_trait;
 use super::replace::Replacement;
 use super::{Others, StoreTarget};
 use crate::batch::{Batch, WouldMove};
-use crate::copy::target::{CopyOptions, CopyTarget as _, Feed, Prepared};
+use crate::copy::target::{CopyOptions, CopyTarget as _, Prepared};
 use crate::{BatchOutcome, Context, OpsError, platforms};
 use hod_fsx::LinkMode;
 use hod_report::amount::format_count;
 use hod_store::{Made, Store};
-use hod_transfer::{Ended, Plan, ReferrerTags, Source, StoreSink, StoreSinkOptions, TransferError};
+use hod_transfer::{
+    Ended, Feed, Plan, ReferrerTags, Source, StoreSink, StoreSinkOptions, TransferError,
+};
 
 /// Number of attempts to remove the files that a refused input left, and the delay between them.
 const DISCARD_TRIES: u32 = 100;
@@ -92,22 +94,22 @@ impl<'a> Looked<'a> {
             visibility: self.target.visibility,
             referrers,
         };
-        let sink = Arc::new(StoreSink::new(store.clone(), sink_options, feed.origin()));
-        let (source, ends_in) = feed.ends(sink.clone());
-        self.batch.run(self.cx, source, ends_in).await;
+        let sink = Arc::new(StoreSink::new(store.clone(), sink_options, feed.source()));
+        self.batch.run(self.cx, &mut feed, sink.clone()).await;
+        let source = feed.source().as_ref();
         if self.target.is_whole() {
-            self.reveal(feed.source(), &sink).await?;
+            self.reveal(source, &sink).await?;
         } else {
-            self.batch.check_the_rest(self.cx, feed.source()).await;
+            self.batch.check_the_rest(self.cx, source).await;
         }
-        if feed.source().is_remote() {
+        if source.is_remote() {
             keep_originals(self.cx, &store, &self.batch.plan).await;
         }
         if self.target.checks_platforms(&self.options.from) {
             let mismatch = self.options.from.platforms().mismatch;
             platforms::check(self.cx, &store, &mut self.batch, mismatch).await;
         }
-        self.leave_files(feed.source());
+        self.leave_files(source);
         Ok(())
     }
 

@@ -41,7 +41,8 @@ impl<'a> Replacement<'a> {
     /// Refuses a source that is not a store, and one that is the tree itself.
     pub(super) async fn new(
         cx: &'a Context,
-        (target, mode): (&'a StoreTarget, RunMode),
+        target: &'a StoreTarget,
+        mode: RunMode,
         input: &OpenInput<'_>,
     ) -> Result<Self, OpsError> {
         let Some(store) = input.source.as_store().cloned() else {

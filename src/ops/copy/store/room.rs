@@ -26,7 +26,8 @@ pub(super) enum Sharing {
 /// Refuses impossible links, and copies without enough space. Returns the bytes that the copies
 /// take; if the disk is not shared, the maximum.
 pub(super) async fn require(
-    (target, sharing): (&StoreTarget, Sharing),
+    target: &StoreTarget,
+    sharing: Sharing,
     input: &OpenInput<'_>,
     plan: &Arc<Plan>,
 ) -> Result<u64, OpsError> {
@@ -38,7 +39,7 @@ pub(super) async fn require(
             if mode == LinkMode::Hard {
                 require_same_filesystem(&from, &to, plan.len())?;
             }
-            require_links((source.as_ref(), &plan), &to, mode)?;
+            require_links(source.as_ref(), &plan, &to, mode)?;
             Ok(0)
         };
         return hod_bridge::run(look).await;
@@ -52,12 +53,12 @@ pub(super) async fn require(
     let (path, plan) = (target.path.clone(), Arc::clone(plan));
     hod_bridge::run(move || {
         // If everything fits, existing blobs need not be looked up.
-        let all = taken_by(&plan, (None, parts))?;
+        let all = taken_by(&plan, None, parts)?;
         if sharing == Sharing::None && require_space(&to, all, fewer).is_ok() {
             return Ok(all);
         }
         let store = existing(&path)?;
-        let missing = taken_by(&plan, (store.as_ref(), parts))?;
+        let missing = taken_by(&plan, store.as_ref(), parts)?;
         require_space(&to, missing, fewer)?;
         Ok(missing)
     })
@@ -71,7 +72,7 @@ fn whole_blocks(len: u64) -> u64 {
 
 /// The space that the plan requires in addition to `store`: files take whole blocks, and each blob
 /// has link files.
-fn taken_by(plan: &Plan, (store, parts): (Option<&Store>, Parts)) -> Result<u64, OpsError> {
+fn taken_by(plan: &Plan, store: Option<&Store>, parts: Parts) -> Result<u64, OpsError> {
     // Whether it can be trusted is seen when its turn comes.
     let has = |digest: &Digest, size: u64| match store {
         Some(store) => Ok::<_, OpsError>(store.blob_len(digest)? == Some(size)),

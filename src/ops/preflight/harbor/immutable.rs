@@ -24,7 +24,9 @@ impl PreflightCheck<'_> {
     pub(super) async fn check_immutable_tags(
         &mut self,
         state: &HarborState,
-        (sink, plan, present): (&RegistrySink, &Plan, &[Present]),
+        sink: &RegistrySink,
+        plan: &Plan,
+        present: &[Present],
     ) {
         let mut by_project: BTreeMap<&str, Vec<(&Resolved, &Present)>> = BTreeMap::new();
         for (image, present) in plan.images.iter().zip(present) {

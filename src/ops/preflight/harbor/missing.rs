@@ -38,7 +38,7 @@ impl PreflightCheck<'_> {
             let len = needs.len(&project.name);
             if let Some(limit) = new.storage_limit.filter(|&limit| len > limit) {
                 self.find(
-                    over_quota(&project.name, len, (limit, limit))
+                    over_quota(&project.name, len, limit, limit)
                         .fix("Set a larger quota for new projects with `--project-quota`."),
                 );
             }
@@ -86,7 +86,7 @@ impl PreflightCheck<'_> {
                 Ok(Created::Now) => {
                     *presence = Presence::Created;
                     created.push(project.name.clone());
-                    self.check_new_quota((&state.harbor, project), new).await;
+                    self.check_new_quota(&state.harbor, project, new).await;
                 }
                 Ok(Created::Before) => *presence = Presence::There,
                 Err(error) => {
@@ -112,7 +112,7 @@ impl PreflightCheck<'_> {
     }
 
     /// Checks that a new project has the requested quota: Harbor may ignore it.
-    async fn check_new_quota(&self, (harbor, project): (&Harbor, &Project), new: NewProject) {
+    async fn check_new_quota(&self, harbor: &Harbor, project: &Project, new: NewProject) {
         let Some(wanted) = new.storage_limit else {
             return;
         };

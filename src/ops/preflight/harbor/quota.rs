@@ -70,8 +70,11 @@ impl PreflightCheck<'_> {
     /// has.
     pub(super) async fn check_quota(
         &mut self,
-        (harbor, project): (&Harbor, &Project),
-        (sink, plan, need): (&RegistrySink, &Plan, u64),
+        harbor: &Harbor,
+        project: &Project,
+        sink: &RegistrySink,
+        plan: &Plan,
+        need: u64,
     ) {
         let name = &project.name;
         let quota = match harbor.quota(project).await {
@@ -88,7 +91,7 @@ impl PreflightCheck<'_> {
         let blobs = plan.blobs.iter();
         let blobs = blobs.filter(|blob| projects_of(plan, blob).contains(name.as_str()));
         let (there, absent) = self
-            .in_destinations(name, (sink, plan), blobs.collect())
+            .in_destinations(name, sink, plan, blobs.collect())
             .await;
         let mut len = need.saturating_sub(there);
         let mut counted = Counted::Destinations;
@@ -101,8 +104,7 @@ impl PreflightCheck<'_> {
             };
             if let Some(listed) = listed {
                 let excess = len - quota.free();
-                let others = (listed, excess);
-                let (there, is_complete) = self.in_others(sink, absent, others).await;
+                let (there, is_complete) = self.in_others(sink, absent, listed, excess).await;
                 len = len.saturating_sub(there);
                 counted = if is_complete {
                     Counted::Project
@@ -113,7 +115,7 @@ impl PreflightCheck<'_> {
         }
         if len > quota.free() {
             let limit = quota.limit.unwrap_or(u64::MAX);
-            let finding = over_quota(name, len, (quota.free(), limit));
+            let finding = over_quota(name, len, quota.free(), limit);
             self.find(finding.fix(counted.fix()));
         }
     }
@@ -122,7 +124,8 @@ impl PreflightCheck<'_> {
     async fn in_destinations<'p>(
         &self,
         project: &str,
-        (sink, plan): (&RegistrySink, &'p Plan),
+        sink: &RegistrySink,
+        plan: &'p Plan,
         blobs: Vec<&'p PlannedBlob>,
     ) -> (u64, Vec<&'p PlannedBlob>) {
         let found: Vec<(&PlannedBlob, bool)> = futures_util::stream::iter(blobs)
@@ -154,7 +157,8 @@ impl PreflightCheck<'_> {
         &self,
         sink: &RegistrySink,
         blobs: Vec<&PlannedBlob>,
-        (repositories, excess): (Vec<RepositoryName>, u64),
+        repositories: Vec<RepositoryName>,
+        excess: u64,
     ) -> (u64, bool) {
         if repositories.is_empty() {
             return (0, true);
@@ -219,7 +223,7 @@ impl Counted {
     }
 }
 
-pub(super) fn over_quota(project: &str, len: u64, (free, limit): (u64, u64)) -> Finding {
+pub(super) fn over_quota(project: &str, len: u64, free: u64, limit: u64) -> Finding {
     Finding::new(
         Check::Quota,
         project,

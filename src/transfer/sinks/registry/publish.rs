@@ -279,6 +279,7 @@ impl RegistrySink {
         };
         let task = BlobTask {
             source,
+            share: None,
             plan: put.plan,
             blob,
             reporter,

@@ -1,14 +1,45 @@
-//! Images that were named and not found.
+//! Images that were not found or cannot be read.
 
-use super::DamagedImage;
+use serde::Serialize;
+
 use hod_list::{ListLine, RenameError, RenameRules, TagPattern};
 use hod_oci::{Digest, RepositoryName, Tag};
-use hod_transfer::Wanted;
+use hod_report::{Diagnose as _, ErrorClass, chain};
+use hod_transfer::{TransferError, Wanted};
 
-/// A named image that was not found, or a pattern that matches no image.
+/// An image that cannot be read, or was not found.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnreadImage {
+    pub image: String,
+    pub error: String,
+    pub class: ErrorClass,
+    /// The reason: equal for images that fail with the same cause but different errors.
+    #[serde(skip)]
+    pub reason: Option<String>,
+}
+
+impl UnreadImage {
+    /// An image whose error says everything.
+    pub(super) fn new(image: String, error: String, class: ErrorClass) -> Self {
+        Self {
+            image,
+            error,
+            class,
+            reason: None,
+        }
+    }
+
+    /// An image that failed with an error.
+    pub(super) fn failed(image: String, error: &TransferError) -> Self {
+        Self::new(image, chain(error), error.diagnose().class)
+    }
+}
+
+/// An image that was not found or cannot be read, or a pattern that matches no image, under the
+/// name by which it is compared with the images of other sources.
 #[derive(Debug, Clone)]
-pub(super) struct Absent {
-    pub(super) image: DamagedImage,
+pub(super) struct Unread {
+    pub(super) image: UnreadImage,
     /// The repository under which a push puts it.
     repository: RepositoryName,
     which: Which,
@@ -22,12 +53,12 @@ enum Which {
     Tags(TagPattern),
 }
 
-impl Absent {
-    /// The image or pattern of a line.
+impl Unread {
+    /// The image or pattern of a line that was not found.
     pub(super) fn of_line(line: &ListLine, error: String) -> Self {
         let stored = line.stem().stored();
         Self {
-            image: image(line.name(), error),
+            image: UnreadImage::new(line.name(), error, ErrorClass::NotFound),
             repository: stored.repository,
             which: match line {
                 ListLine::Image(entry) => Which::One(stored.tag, entry.reference.digest.clone()),
@@ -36,11 +67,11 @@ impl Absent {
         }
     }
 
-    /// An image that a registry does not have.
-    pub(super) fn of_wanted(wanted: &Wanted, error: String) -> Self {
+    /// An image that could not be resolved.
+    pub(super) fn of_wanted(wanted: &Wanted, error: &TransferError) -> Self {
         let destination = wanted.destination.clone();
         Self {
-            image: image(wanted.name.clone(), error),
+            image: UnreadImage::failed(wanted.name.clone(), error),
             repository: destination.repository,
             which: Which::One(destination.tag, wanted.pinned.clone()),
         }
@@ -88,13 +119,5 @@ pub(super) fn stored_name(
         (Some(tag), _) => format!("{repository}:{tag}"),
         (None, Some(digest)) => format!("{repository}@{digest}"),
         (None, None) => repository.to_string(),
-    }
-}
-
-fn image(image: String, error: String) -> DamagedImage {
-    DamagedImage {
-        image,
-        error,
-        reason: None,
     }
 }
