@@ -169,6 +169,18 @@ impl Side {
         }
     }
 
+    /// The names of those, as they are compared.
+    fn unread_names(&self) -> HashSet<String> {
+        let damaged = self.damaged().iter();
+        damaged.filter_map(Unread::stored_name).collect()
+    }
+
+    /// The images by the names under which they are compared.
+    fn named(&self) -> BTreeMap<String, &Inventoried> {
+        let images = self.images().iter();
+        images.map(|image| (image.stored_name(), image)).collect()
+    }
+
     fn images(&self) -> &[Inventoried] {
         match self {
             Self::Inventory(inventory) => &inventory.images,
@@ -298,22 +310,12 @@ fn manifests_len(side: &Side) -> u64 {
 }
 
 fn changes(old: &Side, new: &Side, lines: &Lines<'_>) -> (Vec<ImageChange>, usize) {
-    let named = |side: &Side| -> BTreeMap<String, Inventoried> {
-        let images = side.images().iter();
-        images
-            .map(|image| (image.stored_name(), image.clone()))
-            .collect()
-    };
-    let unread = |side: &Side| -> HashSet<String> {
-        let damaged = side.damaged().iter();
-        damaged.filter_map(Unread::stored_name).collect()
-    };
-    let (old_images, new_images) = (named(old), named(new));
-    let (old_unread, new_unread) = (unread(old), unread(new));
+    let (old_images, new_images) = (old.named(), new.named());
+    let (old_unread, new_unread) = (old.unread_names(), new.unread_names());
     let mut changes = BTreeMap::new();
     let mut n_unchanged = 0;
-    for (name, image) in &new_images {
-        let before = old_images.get(name);
+    for (name, &image) in &new_images {
+        let before = old_images.get(name).copied();
         if before.is_none() && old_unread.contains(name) {
             continue;
         }
@@ -325,45 +327,32 @@ fn changes(old: &Side, new: &Side, lines: &Lines<'_>) -> (Vec<ImageChange>, usiz
             n_unchanged += 1;
             continue;
         }
-        let change = match before {
-            Some(_) => Change::Changed,
-            None => Change::Added,
+        let change = ImageChange {
+            image: name.clone(),
+            change: before.map_or(Change::Added, |_| Change::Changed),
+            old_digest: before.map(|before| before.digest.clone()),
+            new_digest: Some(image.digest.clone()),
+            new_bytes: new_bytes(image, old, new),
+            line: lines.of_image(image),
         };
-        changes.insert(
-            name.clone(),
-            ImageChange {
-                image: name.clone(),
-                change,
-                old_digest: before.map(|before| before.digest.clone()),
-                new_digest: Some(image.digest.clone()),
-                new_bytes: new_bytes(image, old, new),
-                line: lines.of_image(image),
-            },
-        );
+        changes.insert(name, change);
     }
-    for (name, image) in &old_images {
-        if !new_images.contains_key(name) && new_unread.contains(name) {
+    let gone = |name: &&String| !new_images.contains_key(*name) && !new_unread.contains(*name);
+    for name in old_images.keys().filter(gone) {
+        let image = old_images[name];
+        if matches!(new, Side::Receipt(receipt) if receipt.has(&image.digest)) {
+            n_unchanged += 1;
             continue;
         }
-        let is_there = match new {
-            Side::Receipt(receipt) => receipt.has(&image.digest),
-            Side::Inventory(_) => new_images.contains_key(name),
+        let change = ImageChange {
+            image: name.clone(),
+            change: Change::Removed,
+            old_digest: Some(image.digest.clone()),
+            new_digest: None,
+            new_bytes: 0,
+            line: lines.of_image(image),
         };
-        if is_there {
-            n_unchanged += usize::from(matches!(new, Side::Receipt(_)));
-            continue;
-        }
-        changes.insert(
-            name.clone(),
-            ImageChange {
-                image: name.clone(),
-                change: Change::Removed,
-                old_digest: Some(image.digest.clone()),
-                new_digest: None,
-                new_bytes: 0,
-                line: lines.of_image(image),
-            },
-        );
+        changes.insert(name, change);
     }
     (changes.into_values().collect(), n_unchanged)
 }

@@ -134,7 +134,8 @@ impl Diagnose for OutputError {
                 "Nothing was written. Free some space, or put one of them on another disk.",
             ),
             Self::FileTooLong { .. } => Diagnosis::refused(Space).hint(
-                "Nothing was written. `--volume-size fat32` divides the bundle into files that fit.",
+                "Nothing was written. Choose a path on another file system, or pack a bundle with `hod \
+                 pack --volume-size fat32`, which divides it into files that fit.",
             ),
             Self::CrossDevice {
                 needed, available, ..

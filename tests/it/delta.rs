@@ -251,9 +251,9 @@ fn a_missing_base_is_refused_before_anything_is_written() {
     --- stdout
     --- stderr
     error: `d2.tar` requires `1 1.0` first: 3 blobs of it are not in `HOST`; nothing was written
-      05b2e8056da9 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) had it
-      2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
-      ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
+      05b2e8056da9 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) contained it
+      2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) contained it
+      ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) contained it
 
     hint: Push or unpack the earlier bundle first. If you do not have it, ask whoever delivered this
           bundle for it, or for one that is packed with `--since` a receipt of this target
@@ -266,9 +266,9 @@ fn a_missing_base_is_refused_before_anything_is_written() {
     --- stdout
     --- stderr
     error: `d2.tar` requires `1 1.0` first: 3 blobs of it are not in `new`; nothing was written
-      05b2e8056da9 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) had it
-      2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) had it
-      ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) had it
+      05b2e8056da9 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api and 1 more) contained it
+      2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) contained it
+      ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) contained it
 
     hint: Push or unpack the earlier bundle first. If you do not have it, ask whoever delivered this
           bundle for it, or for one that is packed with `--since` a receipt of this target
