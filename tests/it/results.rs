@@ -218,7 +218,7 @@ fn what_cannot_be_written_is_known_before_anything_is_done() {
     let output = env.run_line(&line).exits(2);
     assert_eq!(
         output.stderr,
-        "error: report `report.txt` must be named `.json` or `.xml`\n\n\
+        "error: the name of report `report.txt` must end in `.json` or `.xml`\n\n\
          hint: The name says what to write: JSON, or JUnit XML, which CI systems show.\n"
     );
     for flag in ["--report", "--retry-list", "--digest-file"] {
