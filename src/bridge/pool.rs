@@ -22,7 +22,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 const REFUSED_MAX: Duration = Duration::from_secs(2);
 
 static POOL: Pool = Pool {
-    state: Mutex::new(State {
+    state: Mutex::new(PoolState {
         jobs: VecDeque::new(),
         n_threads: 0,
         n_waiting: 0,
@@ -35,14 +35,14 @@ static REFUSAL: Mutex<Option<io::Error>> = Mutex::new(None);
 static REFUSED: Notify = Notify::const_new();
 
 struct Pool {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     /// A job is queued.
     more: Condvar,
     /// A job has ended.
     ended: Condvar,
 }
 
-struct State {
+struct PoolState {
     jobs: VecDeque<Job>,
     n_threads: usize,
     /// The number of idle threads.
@@ -50,7 +50,7 @@ struct State {
     n_ended: u64,
 }
 
-fn state() -> MutexGuard<'static, State> {
+fn state() -> MutexGuard<'static, PoolState> {
     POOL.state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -93,7 +93,7 @@ pub async fn refusal() -> io::Error {
 
 /// Waits until all threads are idle, for at most `max`.
 pub fn wait_until_idle(max: Duration) {
-    let is_busy = |state: &mut State| state.n_waiting < state.n_threads;
+    let is_busy = |state: &mut PoolState| state.n_waiting < state.n_threads;
     // The result is the same whether the wait timed out or not.
     let _ = POOL.ended.wait_timeout_while(state(), max, is_busy);
 }

@@ -25,34 +25,34 @@ pub enum BundleError {
         #[source]
         source: hod_fsx::Error,
     },
-    /// A blob that is to be packed could not be read.
+    /// A blob to pack could not be read.
     #[error("failed to read blob `{digest}`, which is to be packed")]
     ReadBlob {
         digest: Digest,
         #[source]
         source: hod_fsx::Error,
     },
-    /// A blob that is to be packed is not what its digest says.
+    /// The content of a blob to pack does not match its digest.
     #[error("blob `{digest}` is damaged: its content has digest `{actual}`")]
     BlobDamaged { digest: Digest, actual: Digest },
-    /// A blob that is to be packed has another length than its manifest says.
+    /// The length of a blob to pack is not the one in its manifest.
     #[error("blob `{digest}` is damaged: expected {expected} bytes, found {actual}")]
     BlobLength {
         digest: Digest,
         expected: u64,
         actual: u64,
     },
-    /// A file that is to be carried could not be read.
+    /// A file to pack could not be read.
     #[error("failed to read `{}`, which is to be packed", path.display())]
     ReadFile {
         path: PathBuf,
         #[source]
         source: hod_fsx::Error,
     },
-    /// A file to be carried has changed since packing began.
+    /// A file to pack has changed since packing began.
     #[error("`{}` changed while it was being packed", path.display())]
     FileChanged { path: PathBuf },
-    /// The bundle's file could not be read.
+    /// The file of the bundle could not be read.
     #[error("failed to read bundle `{}`", path.display())]
     Read {
         path: PathBuf,
@@ -67,74 +67,74 @@ pub enum BundleError {
         #[source]
         source: std::io::Error,
     },
-    /// A compressed bundle that can only be decompressed with more memory than it gets.
+    /// Decompressing the bundle would take more memory than hod allows.
     #[error("bundle `{}` cannot be decompressed", path.display())]
     Window {
         path: PathBuf,
         source: WindowTooLarge,
     },
-    /// Some other file.
+    /// The file is not a bundle.
     #[error("`{}` is not a hod bundle: {found}", path.display())]
     NotABundle { path: PathBuf, found: String },
-    /// A file without any content, as an interrupted copy leaves it.
+    /// The file is empty, as after an interrupted copy.
     #[error("`{}` is empty: the copy is incomplete", path.display())]
     Empty { path: PathBuf },
-    /// A file that is shorter than it says.
+    /// The file is truncated.
     #[error("`{}` is truncated: expected {} bytes, found {}", path.display(), format_bytes(*expected), format_bytes(*len))]
     Incomplete {
         path: PathBuf,
         len: u64,
         expected: u64,
     },
-    /// A compressed bundle where offsets are needed.
+    /// The bundle is compressed, and random access is required.
     #[error("bundle `{}` is compressed and can be read only from start to end", path.display())]
     Compressed { path: PathBuf },
-    /// A bundle of a later hod.
+    /// A later version of hod wrote the bundle.
     #[error("the bundle has {what}, which this version of hod does not support")]
     Unsupported { what: String },
-    /// One of the two json files does not parse.
+    /// One of the two JSON files is invalid.
     #[error("bundle member `{member}` is invalid")]
     Json {
         member: &'static str,
         #[source]
         source: serde_json::Error,
     },
-    /// The bundle's own id is not that of its contents.
+    /// The id of the bundle does not match its content.
     #[error("bundle member `hod/bundle.json`: expected the id `{expected}`, found `{actual}`")]
     Id { expected: Digest, actual: Digest },
-    /// A text in `hod/bundle.json` that is not permitted.
+    /// A text in `hod/bundle.json` is not permitted.
     #[error("the {field} of the bundle is empty, too long or contains control characters")]
     Text { field: &'static str },
-    /// A path in `hod/bundle.json` or `hod/volume.json` that is not permitted.
+    /// A path in `hod/bundle.json` or `hod/volume.json` is not permitted.
     #[error("the bundle has a member with an unsafe path")]
     Path(#[source] EntryPathError),
-    /// A member of the archive that differs from the prescribed one.
+    /// A member of the archive is not the expected one.
     #[error("bundle member `{}`: {problem}", path.escape_debug())]
     Member {
         /// The raw text from the archive; it may contain anything.
         path: String,
         problem: MemberProblem,
     },
-    /// A manifest in the bundle that is not one.
+    /// A manifest in the bundle is invalid.
     #[error("manifest `{digest}` of the bundle cannot be read")]
     Manifest {
         digest: Digest,
         #[source]
         source: ManifestError,
     },
-    /// A blob as `hod/bundle.json` lists it.
+    /// The entry of a blob in `hod/bundle.json` is invalid.
     #[error("blob `{digest}` of the bundle {problem}")]
     Blob {
         digest: Digest,
         problem: BlobProblem,
     },
-    /// An image as `hod/bundle.json` lists it.
+    /// The entry of an image in `hod/bundle.json` is invalid.
     #[error("image `{image}` of the bundle {problem}")]
     Image {
         image: String,
         problem: ImageProblem,
     },
-    /// A volume is asked for that the bundle does not have.
+    /// The bundle does not have the requested volume.
     #[error("volume {index} not found: the bundle has {}", format_count(*n_volumes as usize, "volume"))]
     NoSuchVolume { index: u32, n_volumes: u32 },
     /// A volume would be written next to those of another bundle.
@@ -158,10 +158,10 @@ pub enum BundleError {
     /// Digests of parts are known only at the end, and the head of every volume contains them.
     #[error("a bundle that is compressed, or written to stdout, cannot be divided into volumes")]
     StreamedVolumes,
-    /// More volumes than are allowed.
+    /// The bundle would have more volumes than are allowed.
     #[error("the bundle would have more than {n_max} volumes")]
     TooManyVolumes { n_max: u32 },
-    /// Volumes that are needed and were not found.
+    /// Required volumes were not found.
     #[error("bundle `{}` is incomplete: {} of its {count} volumes {} missing: {}", path.display(), missing.len(), if missing.len() == 1 { "is" } else { "are" }, numbers(missing))]
     VolumesMissing {
         /// A volume that was found.
@@ -169,7 +169,7 @@ pub enum BundleError {
         missing: Vec<u32>,
         count: u32,
     },
-    /// A volume that bears the name of another bundle's.
+    /// A volume belongs to another bundle.
     #[error("`{}` is volume {index} of another bundle: expected `{expected}`, found `{actual}`", path.display())]
     OtherBundle {
         path: PathBuf,
@@ -177,17 +177,17 @@ pub enum BundleError {
         expected: Digest,
         actual: Digest,
     },
-    /// Volumes that do not come one after the other where they must.
+    /// The volumes are not in order, where one pass requires it.
     #[error("expected volume {expected}, found volume {found}")]
     VolumeOrder { expected: u32, found: u32 },
-    /// A joined bundle that breaks off between two volumes.
+    /// A joined bundle ends between two volumes.
     #[error("bundle `{}` is incomplete: {}", path.display(), format_missing(&(*expected..=*count).collect::<Vec<_>>(), *count))]
     VolumesEnd {
         path: PathBuf,
         expected: u32,
         count: u32,
     },
-    /// Something in one of several volumes that come one after the other.
+    /// One of the volumes in a stream is invalid.
     #[error("volume {index} of {count} of the bundle cannot be used")]
     InStream {
         index: u32,
@@ -195,21 +195,21 @@ pub enum BundleError {
         #[source]
         source: Box<BundleError>,
     },
-    /// Something in a bundle of one file.
+    /// A bundle of one file is invalid.
     #[error("bundle `{}` cannot be used", path.display())]
     InBundle {
         path: PathBuf,
         #[source]
         source: Box<BundleError>,
     },
-    /// Something in one of several volumes.
+    /// The file of a volume is invalid.
     #[error("volume `{}` of the bundle cannot be used", path.display())]
     InVolume {
         path: PathBuf,
         #[source]
         source: Box<BundleError>,
     },
-    /// A signature that is missing, wrong, or by a key that is not trusted.
+    /// The signature is missing, wrong, or by a key that is not trusted.
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// The bundle could not be signed; nothing is left of it.
@@ -218,12 +218,12 @@ pub enum BundleError {
     /// Writing was stopped by the caller; nothing of the bundle is left.
     #[error("writing the bundle was stopped")]
     Stopped,
-    /// More than a tar, or this machine, can hold.
+    /// The bundle is larger than a tar, or the memory, can hold.
     #[error("the bundle is too large for a tar archive, or for this machine")]
     TooLarge,
 }
 
-/// What is wrong with one member of the archive.
+/// What is wrong with a member of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MemberProblem {
     #[error("the archive ends within it")]
@@ -324,9 +324,9 @@ pub enum BlobProblem {
     #[error("is listed without a location, or with two")]
     NoPlace,
     #[error("is listed in volumes that cannot contain it")]
-    Place,
+    Placement,
     #[error("is in the base, but its origin is not listed")]
-    Origin,
+    BaseOrigin,
     #[error("has digest `{actual}` when joined from its parts")]
     Joined { actual: Digest },
 }

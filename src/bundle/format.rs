@@ -14,6 +14,6 @@ pub(crate) mod volume_name;
 pub use delta::Delta;
 pub(crate) use manifest::N_VOLUMES_MAX;
 pub use manifest::{
-    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held, Origin, OriginKind,
-    Part, Place,
+    BaseBlob, BaseOrigin, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Held,
+    OriginKind, Part, Placement,
 };

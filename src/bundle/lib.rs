@@ -129,8 +129,8 @@ mod tests;
 pub use error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
 pub use format::volume_name::volume_path;
 pub use format::{
-    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Delta, Held, Origin,
-    OriginKind, Part, Place,
+    BaseBlob, BaseOrigin, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Delta, Held,
+    OriginKind, Part, Placement,
 };
 pub use hod_tarball::{EntryPath, EntryPathError};
 pub use read::{

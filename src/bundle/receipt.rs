@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::format::Origin;
+use super::format::BaseOrigin;
 use hod_oci::{Algorithm, Digest, RepositoryName};
 use hod_report::amount::format_len;
 use hod_report::{Diagnose, Diagnosis, ErrorClass};
@@ -44,7 +44,7 @@ const ZSTD_LEVEL: i32 = 19;
 #[derive(Debug, Clone)]
 pub struct Receipt {
     /// The target that it describes.
-    pub of: Origin,
+    pub of: BaseOrigin,
     repositories: BTreeMap<RepositoryName, BTreeSet<Held>>,
     /// The repositories by the first bytes of the digests.
     holders: HashMap<[u8; CUT_LEN], Vec<RepositoryName>>,
@@ -94,19 +94,19 @@ impl Diagnose for ReceiptError {
 struct Written<'a> {
     format: u64,
     kind: &'static str,
-    of: &'a Origin,
+    of: &'a BaseOrigin,
     repositories: BTreeMap<&'a RepositoryName, Vec<String>>,
 }
 
 #[derive(Deserialize)]
 struct Document {
-    of: Origin,
+    of: BaseOrigin,
     repositories: BTreeMap<RepositoryName, BTreeSet<Digest>>,
 }
 
 impl Receipt {
     /// Makes the receipt of the digests of each repository.
-    pub fn new(of: Origin, repositories: BTreeMap<RepositoryName, BTreeSet<Digest>>) -> Self {
+    pub fn new(of: BaseOrigin, repositories: BTreeMap<RepositoryName, BTreeSet<Digest>>) -> Self {
         let held = |digests: BTreeSet<Digest>| digests.iter().map(Held::of).collect();
         let repositories = repositories
             .into_iter()
@@ -114,7 +114,7 @@ impl Receipt {
         Self::of_held(of, repositories.collect())
     }
 
-    fn of_held(of: Origin, repositories: BTreeMap<RepositoryName, BTreeSet<Held>>) -> Self {
+    fn of_held(of: BaseOrigin, repositories: BTreeMap<RepositoryName, BTreeSet<Held>>) -> Self {
         let mut holders: HashMap<[u8; CUT_LEN], Vec<RepositoryName>> = HashMap::new();
         for (name, digests) in &repositories {
             for held in digests {
@@ -325,7 +325,7 @@ fn parse_compact(text: &[u8]) -> Result<Receipt, ReceiptError> {
 }
 
 fn parse_payload(mut rest: &[u8]) -> Option<Receipt> {
-    let of: Origin = serde_json::from_slice(take_text(&mut rest)?).ok()?;
+    let of: BaseOrigin = serde_json::from_slice(take_text(&mut rest)?).ok()?;
     let mut repositories = BTreeMap::new();
     while !rest.is_empty() {
         let name = std::str::from_utf8(take_text(&mut rest)?).ok()?;
@@ -397,7 +397,7 @@ mod tests {
     }
 
     fn sample() -> Receipt {
-        let of = Origin {
+        let of = BaseOrigin {
             kind: OriginKind::Registry,
             name: "harbor.corp/offline".to_owned(),
             version: None,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use super::ui::OutputError;
 use hod_bundle::{KeyError, SignError};
-use hod_list::{ListError, Origin, TextError};
+use hod_list::{ListError, ListPosition, TextError};
 use hod_oci::{ReferenceError, Registry};
 use hod_ops::{OpsError, SourceKind};
 use hod_registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
@@ -227,7 +227,7 @@ pub(crate) enum CommandError {
     #[error("`{option}` contradicts the lock: `{origin}` has `{line}`")]
     Locked {
         option: String,
-        origin: Origin,
+        origin: ListPosition,
         line: String,
     },
     /// In front of a name it would be read as a part of the name.

@@ -17,33 +17,33 @@ pub struct Error {
     source: io::Error,
 }
 
-/// What kind of failure it was, where callers act on it.
+/// The kind of a failure, as far as callers act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IoKind {
     /// The disk or the quota is full.
     NoSpace,
-    /// A file would be longer than the file system, or a limit, has them.
+    /// The file system, or a limit, does not permit files of this length.
     TooLarge,
     /// Two paths are on different file systems.
     CrossDevice,
     /// A file cannot have another name there: it is on another file system or mount, belongs to
     /// another user, has too many names, or the file system has no hardlinks.
     CannotLink,
-    /// The file system cannot do it (reflinks, say).
+    /// The file system does not support the operation, such as reflinks.
     Unsupported,
-    /// The path exists already, or is a directory that has something in it.
+    /// The path exists already, or is a directory that is not empty.
     Exists,
-    /// The user may not.
+    /// The user does not have the permission.
     Permission,
     /// The file system is mounted read-only.
     ReadOnly,
     /// A part of the path is a file, not a directory.
     NotDirectory,
-    /// More bytes were expected than the file has.
+    /// The file is shorter than expected.
     Truncated,
     /// The path does not exist.
     NotFound,
-    /// Another process has it.
+    /// Another process has locked it.
     Busy,
     /// A directory is where a file belongs.
     IsDirectory,
@@ -80,12 +80,12 @@ impl Error {
         &self.path
     }
 
-    /// The kind as the standard library says it.
+    /// Returns the kind of the standard library.
     pub(super) fn source_kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
 
-    /// What kind of failure it was.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> IoKind {
         if NotOwn::of(&self.source).is_some() {
             return IoKind::NotOwn;

@@ -10,18 +10,18 @@ use hod_oci::{Descriptor, Verifier};
 
 /// A blob on its way into a layout; one that is not committed is not in it.
 #[derive(Debug)]
-pub struct BlobWriter(VerifiedWriter<Place>);
+pub struct BlobWriter(VerifiedWriter<BlobOutput>);
 
 /// Where it goes.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum BlobOutput {
     /// To a file, by this name when it is right.
     File(TempFile, PathBuf),
     /// To its place in an archive, which counts it when it is right.
     Member(ArchiveMember),
 }
 
-impl Append for Place {
+impl Append for BlobOutput {
     fn append(&mut self, bytes: &[u8]) -> Result<(), hod_fsx::Error> {
         match self {
             Self::File(file, _) => file.write_all(bytes),
@@ -31,14 +31,14 @@ impl Append for Place {
 }
 
 impl BlobWriter {
-    pub(super) fn new(place: Place, expected: impl Into<Verifier>) -> Self {
+    pub(super) fn new(place: BlobOutput, expected: impl Into<Verifier>) -> Self {
         Self(VerifiedWriter::new(place, expected))
     }
 
     /// Begins a blob that the plan of the archive has, of the length that it has there.
     pub fn in_archive(archive: &Arc<OciArchiveWriter>, blob: &Descriptor) -> Self {
         let member = ArchiveMember::new(archive, &blob.digest);
-        Self::new(Place::Member(member), blob)
+        Self::new(BlobOutput::Member(member), blob)
     }
 
     /// Appends `bytes`.
@@ -49,8 +49,8 @@ impl BlobWriter {
     /// Keeps the blob if it has the expected digest and length.
     pub fn commit(self) -> Result<(), LayoutError> {
         match self.0.finish()? {
-            Place::File(file, path) => file.persist(&path, Durability::Deferred)?,
-            Place::Member(member) => member.keep(),
+            BlobOutput::File(file, path) => file.persist(&path, Durability::Deferred)?,
+            BlobOutput::Member(member) => member.keep(),
         }
         Ok(())
     }

@@ -11,34 +11,34 @@ use hod_report::{Diagnose, Diagnosis};
 /// A failed operation on a layout.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
-    /// The file system refused.
+    /// An operation of the file system failed.
     #[error(transparent)]
     File(#[from] hod_fsx::Error),
-    /// An OCI layout or an archive.
+    /// An OCI layout or an archive cannot be used.
     #[error(transparent)]
     Collection(Arc<CollectionError>),
-    /// Nothing that can be read as a layout.
+    /// The path is not a layout.
     #[error("`{}` is not a `dir:` layout: it has no `manifest.json`", path.display())]
     NotALayout { path: PathBuf },
-    /// A version file that is malformed or from the future.
+    /// The version file is invalid, or of a later version.
     #[error("`{}` says `{}`; layout versions up to 1.2 are supported", path.display(), text.escape_debug())]
     UnknownVersion { path: PathBuf, text: String },
-    /// A file that is not a manifest.
+    /// The file of a manifest is invalid.
     #[error("`{}` cannot be read as a manifest", path.display())]
     BadManifest {
         path: PathBuf,
         source: ManifestError,
     },
-    /// A file whose bytes are not those that its name says.
+    /// The content of a file does not match the digest in its name.
     #[error("`{}` does not hold `{digest}`: the file is damaged", path.display())]
     Corrupt { path: PathBuf, digest: Digest },
-    /// A directory, device or pipe where a blob belongs.
+    /// A directory, device or pipe is in place of a blob.
     #[error("`{}` is not a file", path.display())]
     NotAFile { path: PathBuf },
-    /// Directories whose names are not valid references.
+    /// The names of directories are not valid references.
     #[error("{}", list_names(.0))]
     BadNames(Vec<BadName>),
-    /// Something that is not ours to replace.
+    /// The output has entries that hod did not write.
     #[error("`{}` already exists and is not a `dir:` layout{}", path.display(), found.as_ref().map(|name| format!(": it has `{name}`")).unwrap_or_default())]
     Occupied {
         path: PathBuf,
@@ -54,13 +54,13 @@ pub enum LayoutError {
         /// A file or directory that does not belong in a layout.
         found: Option<String>,
     },
-    /// Another process makes the same layout.
+    /// Another process writes the same layout.
     #[error("`{}` is being written by another process", path.display())]
     Busy { path: PathBuf },
-    /// Bytes that came in are not those that were asked for.
+    /// The received content does not have the expected digest and length.
     #[error(transparent)]
     Content(#[from] ContentMismatch),
-    /// A layer that unpacks to something else than its image says.
+    /// A layer does not decompress to the diff ID in its image.
     #[error("layer `{layer}` unpacks to `{actual}` ({len} bytes), but its image says `{expected}`")]
     DiffIdMismatch {
         layer: Digest,
@@ -68,19 +68,19 @@ pub enum LayoutError {
         actual: Digest,
         len: u64,
     },
-    /// A layer that cannot be read, or cannot be decompressed.
+    /// A layer cannot be read or decompressed.
     #[error("failed to unpack layer `{digest}`")]
     LayerRead {
         digest: Digest,
         source: std::io::Error,
     },
-    /// A layout was to be finished before its manifest was there.
+    /// The layout cannot be finished without its manifest.
     #[error("layout `{}` has no top manifest yet", path.display())]
     NoManifest { path: PathBuf },
-    /// A layout was to be finished before all of it was there.
+    /// The layout cannot be finished: it is incomplete.
     #[error("layout `{}` is incomplete: `{digest}` is missing", path.display())]
     Incomplete { path: PathBuf, digest: Digest },
-    /// A blob of another length than the manifest says.
+    /// The length of a blob is not the one in the manifest.
     #[error("blob `{digest}` in layout `{}`: expected {expected} bytes, found {actual}", path.display())]
     WrongLength {
         path: PathBuf,
@@ -137,7 +137,7 @@ impl From<hod_fsx::WriteError> for LayoutError {
 }
 
 impl LayoutError {
-    /// Whether bytes are not what their digest says.
+    /// Returns true if content does not match its digest.
     pub fn is_damaged(&self) -> bool {
         match self {
             Self::Collection(error) => error.is_damaged(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hod_fsx::{Durability, LinkMode};
 use hod_oci::{Algorithm, Digest, Manifest, Verifier};
 
-use super::blob::Place;
+use super::blob::BlobOutput;
 use super::{BlobWriter, LayoutError, file_name};
 
 /// A layout that is being built, in a hidden directory next to its destination.
@@ -128,7 +128,7 @@ impl DirWriter {
     pub fn blob_writer(&self, expected: impl Into<Verifier>) -> Result<BlobWriter, LayoutError> {
         let expected = expected.into();
         let temp = hod_fsx::TempFile::create_in(self.output.path(), "dir-put-blob")?;
-        let place = Place::File(temp, self.blob_path(expected.expected()));
+        let place = BlobOutput::File(temp, self.blob_path(expected.expected()));
         Ok(BlobWriter::new(place, expected))
     }
 

@@ -21,7 +21,7 @@ pub struct ListEntry {
     /// The section that contains it.
     pub section: Option<String>,
     /// Its position in a list.
-    pub origin: Origin,
+    pub origin: ListPosition,
 }
 
 /// The second column of a line.
@@ -34,7 +34,7 @@ pub struct Destination {
 
 /// The position of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct ListPosition {
     pub file: String,
     /// Counted from one.
     pub line: usize,
@@ -138,7 +138,7 @@ fn write_name(
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ListPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }

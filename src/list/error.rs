@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::problem::LineProblem;
-use super::{COMMAND_LINE, ForeignFormat, Origin};
+use super::{COMMAND_LINE, ForeignFormat, ListPosition};
 use hod_report::amount::format_count;
 use hod_report::{Diagnose, Diagnosis, ErrorClass};
 
@@ -25,10 +25,10 @@ pub enum ListError {
         /// The number of lists read.
         n_files: usize,
     },
-    /// A file of another tool.
+    /// A file is that of another tool.
     #[error("`{}` is {format}, which cannot be read as a list yet", visible(file))]
     Foreign { file: String, format: ForeignFormat },
-    /// Sections that do not exist in any list.
+    /// Sections do not exist in any list.
     #[error("{} no section {}", has(files), ticked(unknown, "or"))]
     UnknownSection {
         files: Vec<String>,
@@ -36,7 +36,7 @@ pub enum ListError {
         /// The sections that there are.
         known: Vec<String>,
     },
-    /// Not one image.
+    /// The lists do not contain an image.
     #[error("{} image{}", names_no(files), in_sections(sections))]
     Empty {
         files: Vec<String>,
@@ -59,7 +59,7 @@ pub struct BadLine {
 }
 
 impl BadLine {
-    pub(super) fn new(origin: Origin, bad: LineProblem) -> Self {
+    pub(super) fn new(origin: ListPosition, bad: LineProblem) -> Self {
         Self {
             file: origin.file,
             line: origin.line,

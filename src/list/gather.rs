@@ -9,7 +9,9 @@ use super::expand::Claims;
 use super::foreign::ForeignFormat;
 use super::problem::LineProblem;
 use super::text::{ImageLine, Line, parse_line};
-use super::{BadLine, ImageList, ListEntry, ListError, ListLine, ListSource, Origin, PatternLine};
+use super::{
+    BadLine, ImageList, ListEntry, ListError, ListLine, ListPosition, ListSource, PatternLine,
+};
 
 /// Collects the lines of lists.
 pub(super) struct Gatherer<'a> {
@@ -49,7 +51,7 @@ impl<'a> Gatherer<'a> {
         let text = list.text.strip_prefix('\u{feff}').unwrap_or(list.text);
         let mut section: Option<String> = None;
         for (n, line) in text.lines().enumerate() {
-            let origin = Origin {
+            let origin = ListPosition {
                 file: list.name.to_owned(),
                 line: n + 1,
             };
@@ -73,11 +75,11 @@ impl<'a> Gatherer<'a> {
         name.to_owned()
     }
 
-    fn add_problem(&mut self, origin: Origin, bad: LineProblem) {
+    fn add_problem(&mut self, origin: ListPosition, bad: LineProblem) {
         self.problems.push(BadLine::new(origin, bad));
     }
 
-    fn add_image(&mut self, image: ImageLine, section: Option<String>, origin: Origin) {
+    fn add_image(&mut self, image: ImageLine, section: Option<String>, origin: ListPosition) {
         let is_wanted = self.wanted.is_empty()
             || section
                 .as_ref()
@@ -139,7 +141,7 @@ impl<'a> Gatherer<'a> {
                 (&other.registry, &other.repository) != (&first.registry, &first.repository)
             })
         };
-        let shared: Vec<(Origin, LineProblem)> = lines
+        let shared: Vec<(ListPosition, LineProblem)> = lines
             .values()
             .filter(|entries| is_shared(entries))
             .flatten()
@@ -204,7 +206,7 @@ fn is_same(line: &ListLine, other: &ListLine) -> bool {
         let stem = line.stem_mut();
         stem.options = stem.options.normalised();
         stem.section = None;
-        stem.origin = Origin {
+        stem.origin = ListPosition {
             file: String::new(),
             line: 0,
         };

@@ -36,7 +36,7 @@ mod text;
 mod write;
 
 pub use decode::{TextError, decode};
-pub use entry::{COMMAND_LINE, Destination, ListEntry, Origin, StoredAs};
+pub use entry::{COMMAND_LINE, Destination, ListEntry, ListPosition, StoredAs};
 pub use error::{BadLine, ListError};
 pub use expand::Expanded;
 pub use foreign::ForeignFormat;

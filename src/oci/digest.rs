@@ -187,10 +187,10 @@ impl<'de> Deserialize<'de> for Digest {
 
 /// Computes a digest over bytes that come in pieces.
 #[derive(Debug, Clone)]
-pub struct DigestHasher(State);
+pub struct DigestHasher(HasherState);
 
 #[derive(Debug, Clone)]
-enum State {
+enum HasherState {
     Sha256(Sha256),
     Sha384(Sha384),
     Sha512(Sha512),
@@ -200,27 +200,27 @@ impl DigestHasher {
     /// Starts with no bytes.
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Sha256 => State::Sha256(Sha256::new()),
-            Algorithm::Sha384 => State::Sha384(Sha384::new()),
-            Algorithm::Sha512 => State::Sha512(Sha512::new()),
+            Algorithm::Sha256 => HasherState::Sha256(Sha256::new()),
+            Algorithm::Sha384 => HasherState::Sha384(Sha384::new()),
+            Algorithm::Sha512 => HasherState::Sha512(Sha512::new()),
         })
     }
 
     /// Adds `bytes`.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Sha256(hasher) => hasher.update(bytes),
-            State::Sha384(hasher) => hasher.update(bytes),
-            State::Sha512(hasher) => hasher.update(bytes),
+            HasherState::Sha256(hasher) => hasher.update(bytes),
+            HasherState::Sha384(hasher) => hasher.update(bytes),
+            HasherState::Sha512(hasher) => hasher.update(bytes),
         }
     }
 
     /// Returns the digest of all bytes added.
     pub fn finish(self) -> Digest {
         let (algorithm, hash) = match self.0 {
-            State::Sha256(hasher) => (Algorithm::Sha256, hasher.finalize().to_vec()),
-            State::Sha384(hasher) => (Algorithm::Sha384, hasher.finalize().to_vec()),
-            State::Sha512(hasher) => (Algorithm::Sha512, hasher.finalize().to_vec()),
+            HasherState::Sha256(hasher) => (Algorithm::Sha256, hasher.finalize().to_vec()),
+            HasherState::Sha384(hasher) => (Algorithm::Sha384, hasher.finalize().to_vec()),
+            HasherState::Sha512(hasher) => (Algorithm::Sha512, hasher.finalize().to_vec()),
         };
         let mut text = String::with_capacity(algorithm.hex_len() + 8);
         text.push_str(algorithm.as_str());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use hod_bundle::{Origin, OriginKind};
+use hod_bundle::{BaseOrigin, OriginKind};
 use hod_oci::{Digest, RepositoryName};
 use hod_report::amount::{format_count, format_len};
 use hod_report::{Diagnose, Diagnosis, ErrorClass};
@@ -44,7 +44,7 @@ pub struct MissingBlob {
 #[derive(Debug, Serialize)]
 pub struct HeldBy {
     #[serde(flatten)]
-    pub origin: Origin,
+    pub origin: BaseOrigin,
     #[serde(serialize_with = "as_texts")]
     pub repositories: Vec<RepositoryName>,
 }

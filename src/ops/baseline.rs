@@ -7,7 +7,7 @@ use super::diff::{is_receipt, read_receipt};
 use super::platforms::PlatformOptions;
 use super::{Catalog, Context, Holder, Input, Look, OpsError, ReceiptOptions, receipt};
 use hod_bundle::{
-    BaseBlob, BundleManifest, Held, Origin, OriginKind, PackBlob, ReadOptions, Receipt,
+    BaseBlob, BaseOrigin, BundleManifest, Held, OriginKind, PackBlob, ReadOptions, Receipt,
 };
 use hod_oci::{Digest, ReferrerMode, RepositoryName};
 
@@ -23,7 +23,7 @@ pub(super) struct Baseline {
 
 #[derive(Debug)]
 struct Had {
-    origin: Origin,
+    origin: BaseOrigin,
     what: What,
 }
 
@@ -39,7 +39,7 @@ enum What {
 pub(super) struct Divided {
     pub(super) blobs: Vec<PackBlob>,
     pub(super) base: Vec<BaseBlob>,
-    pub(super) origins: Vec<Origin>,
+    pub(super) origins: Vec<BaseOrigin>,
 }
 
 impl Baseline {
@@ -168,8 +168,8 @@ fn read_file(path: &std::path::Path, reading: &ReadOptions) -> Result<Option<Had
 }
 
 /// The origin that represents a bundle.
-pub(super) fn origin_of(document: &BundleManifest) -> Origin {
-    Origin {
+pub(super) fn origin_of(document: &BundleManifest) -> BaseOrigin {
+    BaseOrigin {
         kind: OriginKind::Bundle,
         name: document.name.clone(),
         version: document.version.clone(),

@@ -13,8 +13,8 @@ use super::copy::{require_lens, require_others, tell_manifests, with_files};
 use super::written::{self, Checksums, Existing, WrittenFile};
 use super::{Context, Fewer, OpsError, SourceKind, Verb};
 use hod_bundle::{
-    BaseBlob, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression, FileContent, Held,
-    KeyId, Origin, PackBlob, PackPlan, Planned, Signer, WriteOptions, WriteOutcome,
+    BaseBlob, BaseOrigin, Bundle, BundleFile, BundleFileEntry, BundleImage, Compression,
+    FileContent, Held, KeyId, PackBlob, PackPlan, Planned, Signer, WriteOptions, WriteOutcome,
 };
 use hod_fsx::Durability;
 use hod_oci::{Descriptor, Digest, MediaType, ReferrerTag, RepositoryName, Tag, sum_len};
@@ -279,7 +279,7 @@ struct Union<'a> {
     images: Vec<&'a BundleImage>,
     blobs: BTreeMap<&'a Digest, PackBlob>,
     files: BTreeMap<&'a str, (&'a Bundle, &'a BundleFileEntry)>,
-    origins: Vec<Origin>,
+    origins: Vec<BaseOrigin>,
     base: BTreeMap<&'a Digest, (u64, BTreeMap<usize, BTreeSet<RepositoryName>>)>,
     last: &'a Bundle,
 }
@@ -530,7 +530,7 @@ fn texts(
         images: images.into_iter().map(row).collect(),
         n_blobs: plan.blobs.len(),
         n_base: plan.base.len(),
-        base: plan.origins.iter().map(Origin::title).collect(),
+        base: plan.origins.iter().map(BaseOrigin::title).collect(),
         len: sum_len(plan.blobs.iter().map(|blob| blob.size)),
         tools: tools(plan),
         files: other_files(plan),

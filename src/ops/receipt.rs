@@ -14,7 +14,7 @@ use super::input::{Input, Look, Registries, no_catalog, tags};
 use super::inventory::{Detail, Inventory};
 use super::preflight::{Undone, check_source};
 use super::{Context, OpsError, SourceCheck, UnreadImage, Verb};
-use hod_bundle::{Origin, OriginKind, Receipt};
+use hod_bundle::{BaseOrigin, OriginKind, Receipt};
 use hod_list::{ImageList, ListEntry, ListLine, RenameRules};
 use hod_oci::{Descriptor, Digest, MediaType, Registry, RepositoryName};
 use hod_registry::{Client, ContentCheck, ManifestRef, ReferrerFinder, RegistryError, Repo};
@@ -58,7 +58,7 @@ pub struct RegistryHolder {
 /// A receipt, and the images that are not in it.
 #[derive(Debug, Serialize)]
 pub struct ReceiptOutcome {
-    pub of: Origin,
+    pub of: BaseOrigin,
     pub n_images: usize,
     pub n_repositories: usize,
     /// Different digests.
@@ -97,7 +97,7 @@ impl Found {
         self.first_error.get_or_insert(error);
     }
 
-    fn outcome(mut self, of: Origin) -> ReceiptOutcome {
+    fn outcome(mut self, of: BaseOrigin) -> ReceiptOutcome {
         self.repositories.retain(|_, digests| !digests.is_empty());
         let receipt = Receipt::new(of.clone(), self.repositories);
         ReceiptOutcome {
@@ -144,15 +144,15 @@ async fn of_local(cx: &Context, look: &Look, path: &Path) -> Result<ReceiptOutco
 }
 
 /// The name of a local holder.
-fn origin(inventory: &Inventory, path: &Path) -> Origin {
+fn origin(inventory: &Inventory, path: &Path) -> BaseOrigin {
     match inventory.source.document() {
-        Some(document) => Origin {
+        Some(document) => BaseOrigin {
             kind: OriginKind::Bundle,
             name: document.name.clone(),
             version: document.version.clone(),
             id: Some(document.id.clone()),
         },
-        None => Origin {
+        None => BaseOrigin {
             kind: OriginKind::Store,
             name: path.display().to_string(),
             version: None,
@@ -400,7 +400,7 @@ impl Questions {
             ));
         }
         claim_blobs(cx, client, &name, named, &mut found).await;
-        Ok(found.outcome(Origin {
+        Ok(found.outcome(BaseOrigin {
             kind: OriginKind::Registry,
             name,
             version: None,

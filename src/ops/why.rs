@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::input::Look;
 use super::inventory::{Detail, Group, Inventory};
 use super::{Context, OpsError, Verb};
-use hod_bundle::Place;
+use hod_bundle::Placement;
 use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, Platform};
 use hod_transfer::config_of;
 
@@ -151,8 +151,8 @@ fn volumes(inventory: &Inventory, digest: &Digest) -> Vec<u32> {
         .find(|blob| blob.digest == *digest)
         .map(|blob| &blob.place)
     {
-        Some(Place::Volume(number)) if manifest.n_volumes > 1 => vec![*number],
-        Some(Place::Parts(parts)) => parts.iter().map(|part| part.volume).collect(),
+        Some(Placement::Volume(number)) if manifest.n_volumes > 1 => vec![*number],
+        Some(Placement::Parts(parts)) => parts.iter().map(|part| part.volume).collect(),
         _ => Vec::new(),
     }
 }

@@ -27,11 +27,11 @@ const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// All open sessions.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
+pub(super) struct Sessions(Mutex<HashMap<String, Arc<UploadSession>>>);
 
 /// One blob on its way in.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct UploadSession {
     id: String,
     repository: RepositoryName,
     arrived: Arc<tokio::sync::Mutex<Arrived>>,
@@ -51,13 +51,13 @@ pub(super) type SessionGuard = OwnedMutexGuard<Arrived>;
 
 impl Sessions {
     /// Opens a session of `repository`.
-    pub(super) fn start(&self, repository: RepositoryName) -> Result<Arc<Session>, ApiError> {
+    pub(super) fn start(&self, repository: RepositoryName) -> Result<Arc<UploadSession>, ApiError> {
         let mut sessions = self.lock();
         sessions.retain(|_, session| !session.is_stale());
         if sessions.len() >= SESSIONS_MAX {
             make_room(&mut sessions)?;
         }
-        let session = Arc::new(Session {
+        let session = Arc::new(UploadSession {
             id: random_id(),
             repository,
             arrived: Arc::new(tokio::sync::Mutex::new(Arrived {
@@ -75,7 +75,7 @@ impl Sessions {
         &self,
         repository: &RepositoryName,
         id: &str,
-    ) -> Result<Arc<Session>, ApiError> {
+    ) -> Result<Arc<UploadSession>, ApiError> {
         match self.lock().get(id) {
             Some(session) if session.repository == *repository => Ok(Arc::clone(session)),
             _ => Err(unknown()),
@@ -83,18 +83,18 @@ impl Sessions {
     }
 
     /// Ends a session; received data is removed, unless it was committed.
-    pub(super) fn end(&self, session: &Session, guard: &mut SessionGuard) {
+    pub(super) fn end(&self, session: &UploadSession, guard: &mut SessionGuard) {
         guard.writer = None;
         guard.ended = true;
         self.lock().remove(&session.id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<UploadSession>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Session {
+impl UploadSession {
     pub(super) fn id(&self) -> &str {
         &self.id
     }
@@ -175,7 +175,7 @@ fn unknown() -> ApiError {
 /// Ends the session that was idle for longest among those without bytes, which its client has most
 /// likely forgotten and can restart at no cost; otherwise among those without a request for
 /// [`ABANDONED_AFTER`].
-fn make_room(sessions: &mut HashMap<String, Arc<Session>>) -> Result<(), ApiError> {
+fn make_room(sessions: &mut HashMap<String, Arc<UploadSession>>) -> Result<(), ApiError> {
     let idle = sessions.values().filter_map(|session| {
         let arrived = session.arrived.try_lock().ok()?;
         let (is_empty, idle) = (arrived.writer.is_none(), arrived.used.elapsed());

@@ -18,7 +18,7 @@ use super::reply::{
     DOCKER_UPLOAD_UUID, Parameters, ascii, content_length, created, empty, header_text,
 };
 use super::route::parse_digest;
-use super::session::{Session, SessionGuard};
+use super::session::{SessionGuard, UploadSession};
 use super::state::Server;
 
 /// `POST …/blobs/uploads/`: mounts a blob, accepts a whole blob, or opens a session.
@@ -48,13 +48,13 @@ pub(super) async fn start(
 }
 
 /// `GET …/blobs/uploads/<id>`: how much has arrived.
-pub(super) async fn status(session: &Session) -> Result<Response, ApiError> {
+pub(super) async fn status(session: &UploadSession) -> Result<Response, ApiError> {
     let len = session.guard().await?.len();
     Ok(progress(StatusCode::NO_CONTENT, session, len))
 }
 
 /// `DELETE …/blobs/uploads/<id>`: removes the received data.
-pub(super) async fn cancel(server: &Server, session: &Session) -> Result<Response, ApiError> {
+pub(super) async fn cancel(server: &Server, session: &UploadSession) -> Result<Response, ApiError> {
     let mut guard = session.guard().await?;
     server.sessions.end(session, &mut guard);
     Ok(empty(StatusCode::NO_CONTENT, []))
@@ -66,7 +66,7 @@ pub(super) async fn cancel(server: &Server, session: &Session) -> Result<Respons
 /// continue.
 pub(super) async fn append(
     server: &Arc<Server>,
-    session: &Session,
+    session: &UploadSession,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -94,7 +94,7 @@ pub(super) async fn append(
 /// A wrong digest ends the session; a truncated body does not.
 pub(super) async fn finish(
     server: &Arc<Server>,
-    session: &Session,
+    session: &UploadSession,
     parameters: &Parameters,
     headers: &HeaderMap,
     body: Body,
@@ -140,7 +140,7 @@ pub(super) async fn finish(
 /// be missing.
 fn keep_or_end<T>(
     server: &Server,
-    session: &Session,
+    session: &UploadSession,
     guard: &mut SessionGuard,
     result: Result<T, ApiError>,
 ) -> Result<T, ApiError> {
@@ -216,7 +216,7 @@ fn commit(
 
 /// Checks that a chunk continues where the last one ended and has its stated length.
 fn chunk_range(
-    session: &Session,
+    session: &UploadSession,
     guard: &SessionGuard,
     headers: &HeaderMap,
 ) -> Result<Option<ChunkRange>, ApiError> {
@@ -255,7 +255,7 @@ fn chunk_range(
 }
 
 /// The answer with the location for the rest.
-fn progress(status: StatusCode, session: &Session, len: u64) -> Response {
+fn progress(status: StatusCode, session: &UploadSession, len: u64) -> Response {
     let mut response = empty(
         status,
         [

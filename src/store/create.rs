@@ -7,9 +7,9 @@ use super::store::Writing;
 use super::{Store, StoreError, original, partial, prune};
 use hod_fsx::{DirLock, LockMode, MadeDirs};
 
-/// The directories that [`Store::create_new`] created, to be removed by [`Made::discard`].
+/// The directories that [`Store::create_new`] created, to be removed by [`CreatedDirs::discard`].
 #[derive(Debug)]
-pub struct Made {
+pub struct CreatedDirs {
     lock_path: PathBuf,
     /// The directories that were created before the lock was acquired.
     outer: MadeDirs,
@@ -17,7 +17,7 @@ pub struct Made {
     inner: MadeDirs,
 }
 
-impl Made {
+impl CreatedDirs {
     /// Removes the directories that were made, as far as nothing is in them by now.
     ///
     /// Does nothing, and returns false, while another process has the store open.
@@ -53,23 +53,23 @@ impl Store {
     }
 
     /// Opens the store as [`Store::create`] does, and returns the directories that it created.
-    pub fn create_new(path: &Path) -> Result<(Self, Made), StoreError> {
+    pub fn create_new(path: &Path) -> Result<(Self, CreatedDirs), StoreError> {
         Self::create_as(path, Sharing::WithOthers)
     }
 
     /// Opens the store as [`Store::create_new`] does, exclusively: while it is open, no other
     /// process has it open for writing. Fails with [`StoreError::InUse`] when one has.
-    pub fn create_alone(path: &Path) -> Result<(Self, Made), StoreError> {
+    pub fn create_alone(path: &Path) -> Result<(Self, CreatedDirs), StoreError> {
         Self::create_as(path, Sharing::Alone)
     }
 
-    fn create_as(path: &Path, sharing: Sharing) -> Result<(Self, Made), StoreError> {
+    fn create_as(path: &Path, sharing: Sharing) -> Result<(Self, CreatedDirs), StoreError> {
         if Tree::look(path)? == Some(PathKind::Tree) {
             return Err(StoreError::InsideTree {
                 path: path.to_owned(),
             });
         }
-        let mut made = Made {
+        let mut made = CreatedDirs {
             lock_path: path.join(STATE_DIR).join("lock"),
             outer: MadeDirs::default(),
             inner: MadeDirs::default(),
@@ -87,7 +87,7 @@ impl Store {
     fn open_for_writing(
         path: &Path,
         sharing: Sharing,
-        made: &mut Made,
+        made: &mut CreatedDirs,
     ) -> Result<Self, StoreError> {
         let tree = Tree::below(path);
         tree.require_real(path)?;
@@ -137,7 +137,11 @@ impl HeldLock {
 }
 
 /// Makes the directory of the state, checks it and those in it, and locks it.
-fn lock_state(state: &Path, sharing: Sharing, made: &mut Made) -> Result<HeldLock, StoreError> {
+fn lock_state(
+    state: &Path,
+    sharing: Sharing,
+    made: &mut CreatedDirs,
+) -> Result<HeldLock, StoreError> {
     loop {
         made.outer.make(state)?;
         hod_fsx::open_own_dir(state)?;

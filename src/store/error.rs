@@ -9,22 +9,22 @@ use hod_report::{Diagnose, Diagnosis};
 /// A failed operation on a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Neither a store nor a registry's directory.
+    /// The path is neither a store nor the storage directory of a registry.
     #[error("`{}` is not a registry tree: it has no `docker/registry/v2`", path.display())]
     NotAStore { path: PathBuf },
-    /// The inside of a tree was given where its root directory belongs.
+    /// The path is inside a tree; its root directory is expected.
     #[error("`{}` is the inside of a registry tree and cannot be written as a store", path.display())]
     InsideTree { path: PathBuf },
-    /// A store opened for reading was to be changed.
+    /// The store is open for reading only.
     #[error("store `{}` is open for reading only", path.display())]
     ReadOnly { path: PathBuf },
     /// The store could not be opened exclusively.
     #[error("`{}` is in use by another hod process", path.display())]
     InUse { path: PathBuf },
-    /// A path of the store that leads elsewhere.
+    /// A path of the store leads out of it.
     #[error("`{}` is not a real directory (perhaps a symbolic link)", path.display())]
     Indirect { path: PathBuf },
-    /// A file of the store that leads elsewhere.
+    /// A file of the store leads out of it.
     #[error("`{}` is not a regular file (perhaps a symbolic link)", path.display())]
     IndirectFile { path: PathBuf },
     /// A tree whose files are those of the store that it is to be compared with.
@@ -40,25 +40,25 @@ pub enum StoreError {
         kept: PathBuf,
         source: Box<hod_fsx::Error>,
     },
-    /// The file system refused.
+    /// An operation of the file system failed.
     #[error(transparent)]
     File(#[from] hod_fsx::Error),
-    /// A link file without a digest in it.
+    /// A link file does not contain a digest.
     #[error("link `{}` does not hold a digest", path.display())]
     BadLink { path: PathBuf, source: DigestError },
-    /// Bytes that came in are not those that were asked for.
+    /// The received content does not have the expected digest and length.
     #[error(transparent)]
     Content(#[from] ContentMismatch),
-    /// Bytes in the store are not those that their place says.
+    /// A file of the store does not have the digest in its path.
     #[error("`{}` does not hold `{digest}`: the file is damaged", path.display())]
     Corrupt { digest: Digest, path: PathBuf },
-    /// A blob that should be a manifest is none.
+    /// A blob that is used as a manifest is not a valid one.
     #[error("blob `{digest}` cannot be read as a manifest")]
     BadManifest {
         digest: Digest,
         source: ManifestError,
     },
-    /// An image was to be published before all of it was there.
+    /// The image cannot be published: it is incomplete.
     #[error("`{repository}` cannot be published: blob `{digest}` not found in the store")]
     MissingBlob {
         repository: RepositoryName,

@@ -35,7 +35,7 @@ mod upload;
 mod verify;
 
 pub use blob::{BlobWriter, Holding, StagedBlob};
-pub use create::Made;
+pub use create::CreatedDirs;
 pub use error::StoreError;
 pub use image::{StoredImage, StoredImages, UnreadableTag};
 pub use indirect::IndirectCheck;

@@ -168,15 +168,15 @@ mod tests {
     use super::*;
     use hod_fsx::Durability::Deferred;
 
-    struct Place {
+    struct TestStore {
         _root: tempfile::TempDir,
         store: Store,
     }
 
-    fn place() -> Place {
+    fn place() -> TestStore {
         let root = tempfile::tempdir().unwrap();
         let store = Store::create(root.path()).unwrap();
-        Place { _root: root, store }
+        TestStore { _root: root, store }
     }
 
     fn blob(bytes: &[u8]) -> Descriptor {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_blob_is_gone_on_with_by_the_next_run() {
-        let Place { store, .. } = &place();
+        let TestStore { store, .. } = &place();
         let blob = blob(b"hello world");
         let mut first = ours(store, &blob);
         first.write(b"hello ").unwrap();
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_not_whole_is_kept_and_what_is_wrong_is_not() {
-        let Place { store, .. } = &place();
+        let TestStore { store, .. } = &place();
         let blob = blob(b"hello");
         let mut partial = ours(store, &blob);
         partial.write(b"hel").unwrap();
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn more_than_a_blob_has_cannot_be_the_start_of_it() {
-        let Place { store, .. } = &place();
+        let TestStore { store, .. } = &place();
         let blob = blob(b"hello");
         drop(ours(store, &blob));
         hod_fsx::write_file(&store.partial_path(&blob.digest), b"hello world").unwrap();
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_is_no_file_of_ours_is_refused_by_name() {
-        let Place { store, .. } = &place();
+        let TestStore { store, .. } = &place();
         let blob = blob(b"hello");
         drop(ours(store, &blob));
         let path = store.partial_path(&blob.digest);

@@ -45,7 +45,7 @@ pub struct Rendered {
     pub executable: bool,
 }
 
-/// A template that does not fit the facts, or that is none.
+/// Why a template cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("template `{name}`{} cannot be rendered", at_line(*line))]
 pub struct TemplateError {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hod_bundle::{
-    BaseBlob, Bundle, BundleFile, BundleImage, BundleManifest, FileContent, Held, Origin,
-    OriginKind, PackBlob, PackPlan, Place, ReadOptions,
+    BaseBlob, BaseOrigin, Bundle, BundleFile, BundleImage, BundleManifest, FileContent, Held,
+    OriginKind, PackBlob, PackPlan, Placement, ReadOptions,
 };
 use hod_fsx::FileRange;
 use hod_oci::{Digest, MediaType, Platform, RepositoryName};
@@ -194,14 +194,14 @@ fn delta() -> (Input, PackPlan) {
     let (manifest, blobs) = input.manifest(DOCKER, (&config("amd64"), &[&shared, &new]));
     input.image(("library/small:2", DOCKER), (vec![manifest], blobs));
     let mut plan = input.plan("delta");
-    let origin = |kind, name: &str| Origin {
+    let origin = |kind, name: &str| BaseOrigin {
         kind,
         name: name.to_owned(),
         version: None,
         id: None,
     };
     plan.origins = vec![
-        Origin {
+        BaseOrigin {
             version: Some("1.0".to_owned()),
             id: Some(Digest::of(b"an id")),
             ..origin(OriginKind::Bundle, "plain")
@@ -368,9 +368,9 @@ fn meaning(manifest: &BundleManifest) -> String {
     }
     for blob in &manifest.blobs {
         let place = match &blob.place {
-            Place::Everywhere => "everywhere".to_owned(),
-            Place::Volume(volume) => format!("in {volume}"),
-            Place::Parts(parts) => {
+            Placement::Everywhere => "everywhere".to_owned(),
+            Placement::Volume(volume) => format!("in {volume}"),
+            Placement::Parts(parts) => {
                 let part = |part: &hod_bundle::Part| {
                     format!(
                         "{} of {} in {}",

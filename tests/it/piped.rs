@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use hod_bundle::{Bundle, Place, ReadOptions};
+use hod_bundle::{Bundle, Placement, ReadOptions};
 
 use hod_testkit::env::{Output, TestEnv};
 use hod_testkit::images::{Compression, ImageBuilder, layer};
@@ -39,7 +39,7 @@ impl Site {
         let bundle = Bundle::open(&paths[0], &ReadOptions::default()).unwrap();
         let mut blobs = bundle.manifest().blobs.iter();
         let is_cut =
-            blobs.any(|blob| matches!(&blob.place, Place::Parts(parts) if parts.len() > 2));
+            blobs.any(|blob| matches!(&blob.place, Placement::Parts(parts) if parts.len() > 2));
         assert!(is_cut && paths.len() > 3, "the test meets what it is about");
         Self {
             raw: read(&from),

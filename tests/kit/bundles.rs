@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use hod_bundle::{
-    BaseBlob, Bundle, BundleWriter, Compression, CopyContext, Held, NoCache, Origin, OriginKind,
-    PackBlob, PackPlan, ReadOptions, WriteOptions, WriteOutcome,
+    BaseBlob, BaseOrigin, Bundle, BundleWriter, Compression, CopyContext, Held, NoCache,
+    OriginKind, PackBlob, PackPlan, ReadOptions, WriteOptions, WriteOutcome,
 };
 use hod_fsx::{Durability, FileRange};
 use hod_oci::Digest;
@@ -98,7 +98,7 @@ pub fn pack_again(
 pub fn leave_out(plan: &mut PackPlan, digest: &Digest) {
     let at = plan.blobs.iter().position(|blob| blob.digest == *digest);
     let blob = plan.blobs.remove(at.unwrap());
-    plan.origins.push(Origin {
+    plan.origins.push(BaseOrigin {
         kind: OriginKind::Registry,
         name: "harbor.corp".to_owned(),
         version: None,

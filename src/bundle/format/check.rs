@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::manifest::{
-    BaseBlob, BundleBlob, BundleImage, BundleManifest, Held, N_VOLUMES_MAX, Place,
+    BaseBlob, BundleBlob, BundleImage, BundleManifest, Held, N_VOLUMES_MAX, Placement,
 };
 use super::volume;
 use crate::error::{BlobProblem, BundleError, ImageProblem, MemberProblem};
@@ -85,12 +85,12 @@ fn check_places(manifest: &BundleManifest) -> Result<(), BundleError> {
     let (mut out, mut into, mut whole) = (HashSet::new(), HashSet::new(), HashSet::new());
     for blob in &manifest.blobs {
         let is_good = match &blob.place {
-            Place::Everywhere => blob.is_manifest,
-            Place::Volume(volume) => {
+            Placement::Everywhere => blob.is_manifest,
+            Placement::Volume(volume) => {
                 whole.insert(*volume);
                 !blob.is_manifest && volumes.contains(volume)
             }
-            Place::Parts(parts) => {
+            Placement::Parts(parts) => {
                 let mut is_good = !blob.is_manifest
                     && parts.len() > 1
                     && sum_len(parts.iter().map(|part| part.size)) == blob.size;
@@ -103,7 +103,7 @@ fn check_places(manifest: &BundleManifest) -> Result<(), BundleError> {
             }
         };
         if !is_good {
-            return Err(blob_problem(blob, BlobProblem::Place));
+            return Err(blob_problem(blob, BlobProblem::Placement));
         }
     }
     // A volume in the middle of a blob has no other blobs.
@@ -115,7 +115,7 @@ fn check_places(manifest: &BundleManifest) -> Result<(), BundleError> {
             .iter()
             .any(|part| whole.contains(&part.volume))
         {
-            return Err(blob_problem(blob, BlobProblem::Place));
+            return Err(blob_problem(blob, BlobProblem::Placement));
         }
     }
     Ok(())
@@ -134,7 +134,7 @@ fn check_base(manifest: &BundleManifest) -> Result<(), BundleError> {
     for blob in &manifest.base {
         let is_known = |held: &Held| held.origin < manifest.origins.len();
         if !blob.held.iter().all(is_known) {
-            return Err(base_problem(blob, BlobProblem::Origin));
+            return Err(base_problem(blob, BlobProblem::BaseOrigin));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::manifest::{BundleManifest, Origin, OriginKind};
+use super::manifest::{BaseOrigin, BundleManifest, OriginKind};
 use hod_oci::sum_len;
 use hod_report::amount::{format_count, format_len};
 
@@ -16,7 +16,7 @@ pub struct Delta {
     /// Their bytes.
     pub required_bytes: u64,
     /// In the order in which they were named; never empty.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<BaseOrigin>,
 }
 
 impl BundleManifest {

@@ -71,8 +71,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{
-    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, N_VOLUMES_MAX, Origin,
-    Part, Place,
+    BaseBlob, BaseOrigin, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, N_VOLUMES_MAX,
+    Part, Placement,
 };
 use super::paths::{BUNDLE_PATH, VOLUME_PATH};
 use super::volume::{Content, Volume};
@@ -106,7 +106,7 @@ struct BundleDoc {
     blobs: Vec<BlobDoc>,
     files: Vec<FileDoc>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    origins: Vec<Origin>,
+    origins: Vec<BaseOrigin>,
     /// Blobs that the target must have already.
     base: Vec<BaseBlob>,
 }
@@ -239,9 +239,9 @@ pub(crate) fn render_bundle(
 impl BlobDoc {
     fn of(blob: &BundleBlob, offsets: &[u64]) -> Self {
         let (volume, offset) = match blob.place {
-            Place::Everywhere => (None, Some(offsets[0])),
-            Place::Volume(volume) => (Some(volume), Some(offsets[0])),
-            Place::Parts(_) => (None, None),
+            Placement::Everywhere => (None, Some(offsets[0])),
+            Placement::Volume(volume) => (Some(volume), Some(offsets[0])),
+            Placement::Parts(_) => (None, None),
         };
         let parts = blob.parts().iter().zip(offsets);
         Self {
@@ -272,7 +272,7 @@ impl BlobDoc {
         }
         let (place, offsets) = match (self.volume, self.offset, self.parts) {
             (volume, Some(offset), parts) if parts.is_empty() => {
-                let place = volume.map_or(Place::Everywhere, Place::Volume);
+                let place = volume.map_or(Placement::Everywhere, Placement::Volume);
                 (place, vec![offset])
             }
             (None, None, parts) if !parts.is_empty() => {
@@ -282,7 +282,10 @@ impl BlobDoc {
                     size: part.size,
                     digest: part.digest,
                 };
-                (Place::Parts(parts.into_iter().map(part).collect()), offsets)
+                (
+                    Placement::Parts(parts.into_iter().map(part).collect()),
+                    offsets,
+                )
             }
             _ => {
                 return Err(BundleError::Blob {

@@ -42,12 +42,12 @@ pub struct BundleBlob {
     pub size: u64,
     /// Whether an image has it as a manifest, not as a config or layer.
     pub is_manifest: bool,
-    pub place: Place,
+    pub place: Placement,
 }
 
 /// The volumes that contain a blob, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Placement {
     /// In every volume, at the same offset. Manifests are.
     Everywhere,
     Volume(u32),
@@ -85,7 +85,7 @@ pub struct Held {
 
 /// A bundle, store or registry that had blobs of the base when the bundle was packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct BaseOrigin {
     pub kind: OriginKind,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ pub struct Origin {
     pub id: Option<Digest>,
 }
 
-impl Origin {
+impl BaseOrigin {
     /// The name, and the version where there is one.
     pub fn title(&self) -> String {
         match &self.version {
@@ -105,7 +105,7 @@ impl Origin {
     }
 }
 
-/// What an [`Origin`] is.
+/// What an [`BaseOrigin`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OriginKind {
@@ -149,7 +149,7 @@ pub struct BundleManifest {
     /// Sorted by path.
     pub files: Vec<BundleFileEntry>,
     /// What had the blobs of the base, in the order in which they were named.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<BaseOrigin>,
     /// Blobs that the target must have already, sorted by digest.
     pub base: Vec<BaseBlob>,
 }
@@ -205,17 +205,17 @@ impl BundleBlob {
     /// Returns the volumes that contain the blob or a part of it; empty if all do.
     pub fn volumes(&self) -> Vec<u32> {
         match &self.place {
-            Place::Everywhere => Vec::new(),
-            Place::Volume(volume) => vec![*volume],
-            Place::Parts(parts) => parts.iter().map(|part| part.volume).collect(),
+            Placement::Everywhere => Vec::new(),
+            Placement::Volume(volume) => vec![*volume],
+            Placement::Parts(parts) => parts.iter().map(|part| part.volume).collect(),
         }
     }
 
     /// Returns its parts; none if it is whole.
     pub fn parts(&self) -> &[Part] {
         match &self.place {
-            Place::Parts(parts) => parts,
-            Place::Everywhere | Place::Volume(_) => &[],
+            Placement::Parts(parts) => parts,
+            Placement::Everywhere | Placement::Volume(_) => &[],
         }
     }
 }

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::manifest::{BundleFileEntry, BundleManifest, Part, Place};
+use super::manifest::{BundleFileEntry, BundleManifest, Part, Placement};
 use super::paths::{BUNDLE_PATH, SIGNATURE_PATH, TREE, VOLUME_PATH, blob_path, part_path};
 use crate::error::{BundleError, ImageProblem, MemberProblem};
 use hod_oci::Digest;
@@ -157,7 +157,7 @@ impl Volume {
         }
         self.push_files(manifest, None)?;
         for (at, blob) in manifest.blobs.iter().enumerate() {
-            if blob.place == Place::Everywhere {
+            if blob.place == Placement::Everywhere {
                 self.push(blob_path(&blob.digest), Content::Blob(at), blob.size)?;
             }
         }
@@ -203,7 +203,7 @@ impl Volume {
         };
         push_parts(self, false)?;
         for (at, blob) in manifest.blobs.iter().enumerate() {
-            if blob.place == Place::Volume(index) {
+            if blob.place == Placement::Volume(index) {
                 self.push(blob_path(&blob.digest), Content::Blob(at), blob.size)?;
             }
         }
@@ -243,7 +243,7 @@ impl Volume {
     pub(crate) fn common_len(&self, manifest: &BundleManifest) -> u64 {
         let is_own = |member: &&Member| match &member.content {
             Content::File(at, _) => manifest.files[*at].volume.is_some(),
-            Content::Blob(at) => manifest.blobs[*at].place != Place::Everywhere,
+            Content::Blob(at) => manifest.blobs[*at].place != Placement::Everywhere,
             Content::Part(..) | Content::Link(_) | Content::Dir => true,
             Content::VolumeJson | Content::BundleJson | Content::Signature => false,
         };

@@ -9,7 +9,7 @@ use super::volume::{OpenVolume, ReadOptions, open_file};
 use crate::error::{BundleError, MemberProblem};
 use crate::format::closure;
 use crate::format::volume::{Content, Member};
-use crate::format::{BundleManifest, Place};
+use crate::format::{BundleManifest, Placement};
 use crate::sign::Signed;
 use hod_fsx::FileRange;
 use hod_oci::{Digest, Manifest};
@@ -284,7 +284,7 @@ fn places(manifest: &BundleManifest, volumes: &[Option<OpenVolume>]) -> Vec<Vec<
                 continue;
             };
             // Every volume has the manifests; one is enough.
-            if manifest.blobs[at].place != Place::Everywhere || places[at].is_empty() {
+            if manifest.blobs[at].place != Placement::Everywhere || places[at].is_empty() {
                 places[at].push(MemberPlace { volume, member });
             }
         }

@@ -32,7 +32,7 @@ pub(crate) struct VolumeHead {
 }
 
 /// A member of the head that was read.
-struct Found {
+struct HeadMember {
     header: RawMember,
     content: Vec<u8>,
 }
@@ -55,7 +55,7 @@ pub(crate) fn read(
 
 /// Reads the rest of the head after `hod/volume.json`.
 fn read_rest(
-    volume_json: Found,
+    volume_json: HeadMember,
     input: &mut Input<'_>,
     trust: &Trust,
 ) -> Result<(Head, VolumeHead), BundleError> {
@@ -178,7 +178,7 @@ fn lay_out(manifest: &BundleManifest, index: u32, lens: HeadLens) -> Result<Volu
 fn check_members(
     volume: &Volume,
     manifest: &BundleManifest,
-    found: &[Found],
+    found: &[HeadMember],
     known: &HeadDigests,
 ) -> Result<Digest, BundleError> {
     let volume_json = Digest::of(&found[0].content);
@@ -232,7 +232,7 @@ pub(crate) fn names_bundle(start: &[u8]) -> bool {
 }
 
 /// Reads `hod/volume.json`; `None` at the end of the input.
-fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
+fn read_first(input: &mut Input<'_>) -> Result<Option<HeadMember>, BundleError> {
     input.enter(VOLUME_PATH);
     let start = input.peek(SEARCHED_LEN)?;
     if start.is_empty() {
@@ -250,7 +250,7 @@ fn read_first(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
 }
 
 /// Reads the signature; `None` if the next member is another one, or there is none.
-fn read_signature(input: &mut Input<'_>) -> Result<Option<Found>, BundleError> {
+fn read_signature(input: &mut Input<'_>) -> Result<Option<HeadMember>, BundleError> {
     input.enter(SIGNATURE_PATH);
     let header = match input.next_header() {
         Err(Fault {
@@ -270,7 +270,7 @@ fn read_json(
     input: &mut Input<'_>,
     path: &'static str,
     len_max: u64,
-) -> Result<Found, BundleError> {
+) -> Result<HeadMember, BundleError> {
     input.enter(path);
     let header = input.next_header()?;
     read_content(input, header, path, len_max)
@@ -307,7 +307,7 @@ fn read_content(
     header: Option<RawMember>,
     path: &'static str,
     len_max: u64,
-) -> Result<Found, BundleError> {
+) -> Result<HeadMember, BundleError> {
     let header = header.ok_or_else(|| BundleError::member(path, MemberProblem::Missing))?;
     if header.path != path {
         return Err(BundleError::member(&header.path, MemberProblem::Unlisted));
@@ -322,5 +322,5 @@ fn read_content(
     }
     let content = input.read_vec(header.len)?;
     expect_zeros(input, padded(header.len) - header.len)?;
-    Ok(Found { header, content })
+    Ok(HeadMember { header, content })
 }

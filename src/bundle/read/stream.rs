@@ -231,7 +231,7 @@ impl StreamReader<'_, '_> {
             self.read_plain(&member)?;
         }
         let digest = self.head.manifest.blobs[blob].digest.clone();
-        let problem = crate::error::BlobProblem::Place;
+        let problem = crate::error::BlobProblem::Placement;
         Err(BundleError::Blob { digest, problem })
     }
 

@@ -12,7 +12,7 @@ use super::volume::{OpenVolume, ReadOptions};
 use crate::error::{BlobProblem, BundleError};
 use crate::format::closure::Closure;
 use crate::format::volume::{Content, Member};
-use crate::format::{BundleBlob, BundleImage, BundleManifest, Delta, Place};
+use crate::format::{BundleBlob, BundleImage, BundleManifest, Delta, Placement};
 use crate::hashing::BUFFER_LEN;
 use crate::sign::Signed;
 use hod_oci::{Digest, DigestHasher};
@@ -189,7 +189,7 @@ fn is_repeated(bundle: &Bundle, volume: &OpenVolume, member: &Member) -> bool {
         return false;
     };
     let first = bundle.volumes().next();
-    bundle.manifest().blobs[at].place == Place::Everywhere
+    bundle.manifest().blobs[at].place == Placement::Everywhere
         && first.is_some_and(|first| first.layout().index() < volume.layout().index())
 }
 

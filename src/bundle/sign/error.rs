@@ -58,7 +58,7 @@ impl Diagnose for KeyError {
 /// Why a bundle was not signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    /// A name with which another program than a helper would be run.
+    /// The name of a helper would run another program.
     #[error("`{helper}` is not the name of a signing helper")]
     HelperName { helper: String },
     #[error("signing helper `{program}` is not on PATH")]
@@ -69,7 +69,7 @@ pub enum SignError {
     HelperKey { program: String, source: KeyError },
     #[error("signing helper `{program}` did not answer with 64 bytes in base64")]
     HelperAnswer { program: String },
-    /// A helper, or faulty hardware, made a wrong signature.
+    /// The signature does not verify: the helper, or the hardware, is faulty.
     #[error("the new signature does not verify with the public key `{key}`")]
     Wrong { key: KeyId },
 }
@@ -94,7 +94,7 @@ impl Diagnose for SignError {
     }
 }
 
-/// Why a bundle's signature, or the lack of one, was refused. Nothing of the bundle was used.
+/// Why the signature of a bundle, or its absence, was refused. Nothing of the bundle was used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     #[error(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::sample::{Blobs, Builder, Sample, noise, sample};
 use crate::{
-    BlobCheck, Bundle, BundleBlob, BundleError, BundleVerifyOutcome, Compression, Place,
+    BlobCheck, Bundle, BundleBlob, BundleError, BundleVerifyOutcome, Compression, Placement,
     ReadOptions, Trust, VerifyOptions, read_stream, verify, volume_path,
 };
 use hod_oci::Digest;
@@ -335,7 +335,7 @@ fn parts_lie_where_one_pass_needs_them() {
         .manifest
         .blobs
         .iter()
-        .filter(|blob| matches!(blob.place, Place::Parts(_)))
+        .filter(|blob| matches!(blob.place, Placement::Parts(_)))
         .collect();
     assert_eq!(cut.len(), 2);
     for blob in cut {

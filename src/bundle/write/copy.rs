@@ -22,7 +22,7 @@ pub(crate) type PartId = (usize, usize);
 
 /// The destination of a blob: one range of one volume, or a range for each part.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct BlobTarget {
     pub(crate) len: u64,
     /// In the order of the bytes, without gaps.
     pub(crate) slots: Vec<Slot>,
@@ -129,7 +129,7 @@ impl Copier<'_> {
     pub(crate) fn put(
         &self,
         digest: &Digest,
-        place: &Place,
+        place: &BlobTarget,
         range: &FileRange,
         context: &CopyContext<'_>,
     ) -> Result<(), BundleError> {
@@ -160,7 +160,7 @@ impl Copier<'_> {
     /// Writes the next bytes of a blob, which must not be more than it has left.
     pub(crate) fn write(
         &self,
-        place: &Place,
+        place: &BlobTarget,
         cursor: &mut Cursor,
         mut bytes: &[u8],
     ) -> Result<(), BundleError> {

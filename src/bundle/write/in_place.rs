@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::cache::CopyContext;
-use super::copy::{Copier, Cursor, PartId, Place, Slot};
+use super::copy::{BlobTarget, Copier, Cursor, PartId, Slot};
 use super::options::WriteOptions;
 use super::planned::{Planned, PlannedFile};
 use super::replace::{Finished, replace};
@@ -35,7 +35,7 @@ struct Output {
 pub(crate) struct InPlace {
     outputs: Vec<Output>,
     /// The destinations of the configs and layers.
-    places: HashMap<Digest, Place>,
+    places: HashMap<Digest, BlobTarget>,
     /// The digests of the parts so far.
     parts: Mutex<HashMap<PartId, Digest>>,
 }
@@ -115,7 +115,7 @@ impl InPlace {
                 let Some(file) = planned.file_to_read(member) else {
                     continue;
                 };
-                let place = Place {
+                let place = BlobTarget {
                     len: member.len,
                     slots: vec![Slot {
                         len: member.len,
@@ -171,8 +171,8 @@ impl InPlace {
 
 /// Returns the destinations of the configs and layers that are in one of the outputs. Blobs in
 /// parts are always included, since the head of every volume contains the digests of parts.
-fn places(planned: &Planned, outputs: &[Output]) -> HashMap<Digest, Place> {
-    let mut places: HashMap<Digest, Place> = HashMap::new();
+fn places(planned: &Planned, outputs: &[Output]) -> HashMap<Digest, BlobTarget> {
+    let mut places: HashMap<Digest, BlobTarget> = HashMap::new();
     for (at, volume) in planned.volumes.iter().enumerate() {
         let output = outputs.iter().position(|output| output.at == at);
         for member in volume.members() {
@@ -185,10 +185,12 @@ fn places(planned: &Planned, outputs: &[Output]) -> HashMap<Digest, Place> {
             if blob.is_manifest {
                 continue;
             }
-            let place = places.entry(blob.digest.clone()).or_insert_with(|| Place {
-                len: blob.size,
-                slots: Vec::new(),
-            });
+            let place = places
+                .entry(blob.digest.clone())
+                .or_insert_with(|| BlobTarget {
+                    len: blob.size,
+                    slots: Vec::new(),
+                });
             place.slots.push(Slot {
                 len: member.len,
                 to: output.map(|output| (output, member.offset)),

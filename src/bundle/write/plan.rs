@@ -7,7 +7,7 @@ use crate::error::BundleError;
 use crate::format::check::{blob_key, check, image_key};
 use crate::format::volume::Volume;
 use crate::format::{
-    BaseBlob, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Origin, Place,
+    BaseBlob, BaseOrigin, BundleBlob, BundleFileEntry, BundleImage, BundleManifest, Placement,
 };
 use crate::sign::Signer;
 use hod_oci::Digest;
@@ -24,7 +24,7 @@ pub struct PackPlan {
     pub blobs: Vec<PackBlob>,
     pub files: Vec<BundleFile>,
     /// The bundles, stores and registries that have the blobs of the base.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<BaseOrigin>,
     /// Blobs that the target must have already.
     pub base: Vec<BaseBlob>,
     /// Maximum size of a volume in bytes; `None` for one volume of any length.
@@ -132,7 +132,7 @@ impl PackPlan {
             digest: blob.digest.clone(),
             size: blob.size,
             is_manifest: blob.is_manifest,
-            place: Place::Everywhere,
+            place: Placement::Everywhere,
         };
         let mut blobs: Vec<BundleBlob> = self.blobs.iter().map(blob).collect();
         blobs.sort_by(|a, b| blob_key(a).cmp(&blob_key(b)));

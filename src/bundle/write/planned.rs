@@ -11,7 +11,7 @@ use crate::error::BundleError;
 use crate::format::json::{self, HeadDigests};
 use crate::format::volume::{Content, HeadLens, Member, Volume};
 use crate::format::volume_name::volume_path;
-use crate::format::{BundleManifest, Place};
+use crate::format::{BundleManifest, Placement};
 use crate::sign::{SIGNATURE_LEN, Signer};
 use hod_oci::{Digest, sum_len};
 
@@ -183,7 +183,7 @@ impl Planned {
         digest: impl Fn(usize, usize) -> Digest,
     ) -> Result<(), BundleError> {
         for (at, blob) in self.manifest.blobs.iter_mut().enumerate() {
-            if let Place::Parts(parts) = &mut blob.place {
+            if let Placement::Parts(parts) = &mut blob.place {
                 for (number, part) in parts.iter_mut().enumerate() {
                     part.digest = digest(at, number);
                 }

@@ -6,7 +6,7 @@
 
 use crate::error::BundleError;
 use crate::format::volume::Volume;
-use crate::format::{BundleManifest, N_VOLUMES_MAX, Part, Place};
+use crate::format::{BundleManifest, N_VOLUMES_MAX, Part, Placement};
 use hod_oci::Digest;
 use hod_tarball::{ALIGNMENT, END_LEN, padded};
 
@@ -54,9 +54,9 @@ pub(crate) fn assign_to_one(manifest: &mut BundleManifest) {
     manifest.n_volumes = 1;
     for blob in &mut manifest.blobs {
         blob.place = if blob.is_manifest {
-            Place::Everywhere
+            Placement::Everywhere
         } else {
-            Place::Volume(1)
+            Placement::Volume(1)
         };
     }
     for file in &mut manifest.files {
@@ -97,7 +97,7 @@ pub(crate) fn assign(
     for blob in manifest.blobs.iter_mut().filter(|blob| !blob.is_manifest) {
         if cost(blob.size) > capacity.bytes() {
             capacity.check(cost(PART_LEN_MIN))?;
-            blob.place = Place::Parts(cut(blob.size, &mut bins, empty)?);
+            blob.place = Placement::Parts(cut(blob.size, &mut bins, empty)?);
         }
     }
     place_whole(manifest, &mut bins, empty);
@@ -162,11 +162,11 @@ fn place_whole(manifest: &mut BundleManifest, bins: &mut Vec<Bin>, empty: Bin) {
     }
     for blob in &mut manifest.blobs {
         if blob.is_manifest {
-            blob.place = Place::Everywhere;
-        } else if !matches!(blob.place, Place::Parts(_)) {
-            blob.place = Place::Volume(1);
+            blob.place = Placement::Everywhere;
+        } else if !matches!(blob.place, Placement::Parts(_)) {
+            blob.place = Placement::Volume(1);
         }
-        if let Place::Volume(volume) = &mut blob.place {
+        if let Placement::Volume(volume) = &mut blob.place {
             whole.push((blob.size, volume));
         }
     }

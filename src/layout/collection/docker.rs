@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::gather::{FileEntry, Gathered};
 use super::name::{NamedImage, nameless};
 use super::packed::{Allowance, Packed, UnpackFault};
-use super::{CollectionError, Place, TopManifest, UnreadableImage};
+use super::{CollectionError, MemberRange, TopManifest, UnreadableImage};
 use hod_oci::{
     Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, MediaType, Reference, ReferenceError,
 };
@@ -60,7 +60,7 @@ pub(super) struct Images {
     pub(super) tops: Vec<TopManifest>,
     pub(super) unreadable: Vec<UnreadableImage>,
     pub(super) manifests: BTreeMap<Digest, Manifest>,
-    pub(super) blobs: HashMap<Digest, Place>,
+    pub(super) blobs: HashMap<Digest, MemberRange>,
 }
 
 /// Reads `manifest.json` in the directory `dir` of the archive at `path`.
@@ -316,7 +316,7 @@ impl<'a> Builder<'a> {
         if let Some(content) = &file.content {
             return Ok(content.clone());
         }
-        let Place { offset, len, .. } = file.place;
+        let MemberRange { offset, len, .. } = file.place;
         if self.gathered.is_compressed || len > MANIFEST_LEN_MAX {
             let (path, member) = (self.path.clone(), file.place.member.to_string());
             return Err(ArchiveError::TooLong {

@@ -17,14 +17,14 @@ pub enum CollectionError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     File(#[from] hod_fsx::Error),
-    /// An index or manifest file that cannot be read.
+    /// The JSON of an index or manifest file is invalid.
     #[error("`{}` in `{}` cannot be read", member.escape_debug(), path.display())]
     Json {
         path: PathBuf,
         member: String,
         source: serde_json::Error,
     },
-    /// The same, where the JSON is fine.
+    /// An index or manifest file is valid JSON, but not what it should be.
     #[error("`{}` in `{}` {problem}", member.escape_debug(), path.display())]
     Content {
         path: PathBuf,
@@ -32,7 +32,7 @@ pub enum CollectionError {
         /// "lists more than …".
         problem: String,
     },
-    /// A list that does not agree with what it lists.
+    /// A list does not match the entries that it lists.
     #[error("`{}` in `{}` {problem}", member.escape_debug(), path.display())]
     Contradiction {
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum CollectionError {
         /// "lists 2 layers of an image …".
         problem: String,
     },
-    /// A compressed layer that unpacks to something else than its image says.
+    /// A compressed layer does not decompress to the diff ID in its image.
     #[error("layer `{}` in `{}` unpacks to `{actual}`, but its image says `{expected}`", member.escape_debug(), path.display())]
     DiffId {
         path: PathBuf,
@@ -48,24 +48,24 @@ pub enum CollectionError {
         expected: Digest,
         actual: Digest,
     },
-    /// A compressed layer whose stream is damaged.
+    /// The stream of a compressed layer is damaged.
     #[error("layer `{}` in `{}` cannot be unpacked", member.escape_debug(), path.display())]
     Unpack {
         path: PathBuf,
         member: String,
         source: Arc<io::Error>,
     },
-    /// A compressed layer that unpacks to more than any image has.
+    /// A compressed layer decompresses to more than hod allows.
     #[error("layer `{}` in `{}` is a decompression bomb; unpacking was stopped", member.escape_debug(), path.display())]
     Bomb { path: PathBuf, member: String },
-    /// A compressed layer in a compressed archive that is named by a digest of another kind.
+    /// A compressed layer in a compressed archive is named by a digest of another algorithm.
     #[error("layer `{}` in `{}` has a diff id by {}, which cannot be verified in a compressed archive", member.escape_debug(), path.display(), algorithm.as_str())]
     DiffIdAlgorithm {
         path: PathBuf,
         member: String,
         algorithm: Algorithm,
     },
-    /// A name that is not a valid reference.
+    /// A name is not a valid reference.
     #[error("`{}` in `{}` has the invalid image name `{}`", member.escape_debug(), path.display(), name.escape_debug())]
     Name {
         path: PathBuf,
@@ -73,37 +73,37 @@ pub enum CollectionError {
         name: String,
         source: ReferenceError,
     },
-    /// A blob whose bytes are not those that its name says.
+    /// The content of a blob does not match its digest.
     #[error("`{}` in `{}` does not hold `{digest}`: the file is damaged", member.escape_debug(), path.display())]
     Corrupt {
         path: PathBuf,
         member: String,
         digest: Digest,
     },
-    /// A blob that is not a valid manifest.
+    /// A manifest is invalid.
     #[error("`{}` in `{}` cannot be read as a manifest", member.escape_debug(), path.display())]
     Manifest {
         path: PathBuf,
         member: String,
         source: ManifestError,
     },
-    /// A file that is referred to and not found.
+    /// A referenced file is not found.
     #[error("`{}` in `{}` refers to `{}`, which was not found", member.escape_debug(), path.display(), name.escape_debug())]
     Absent {
         path: PathBuf,
         member: String,
         name: String,
     },
-    /// A directory, device or pipe where a blob belongs.
+    /// A directory, device or pipe is in place of a blob.
     #[error("`{}` is not a file", path.display())]
     NotAFile { path: PathBuf },
-    /// More than is held in memory of a compressed archive.
+    /// A compressed archive has more metadata than hod keeps in memory.
     #[error("the manifests in `{}` are larger than {}, the limit for a compressed archive", path.display(), format_len(*len_max))]
     TooMuch { path: PathBuf, len_max: u64 },
 }
 
 impl CollectionError {
-    /// Whether bytes are not what their digest says.
+    /// Returns true if content does not match its digest.
     pub fn is_damaged(&self) -> bool {
         match self {
             Self::Archive(_) | Self::Unpack { .. } | Self::Corrupt { .. } | Self::DiffId { .. } => {

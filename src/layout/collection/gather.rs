@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::index::INDEX_LEN_MAX;
 use super::packed::{Allowance, Packed};
 use super::role::{Role, role, tree_above};
-use super::{CollectionError, Place, UnreadableImage};
+use super::{CollectionError, MemberRange, UnreadableImage};
 use hod_oci::{Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, RepositoryName, Tag};
 use hod_tarball::{ArchiveError, Compression, Member, MemberKind, Reader};
 
@@ -21,7 +21,7 @@ const PATHS_LEN_MAX: usize = 64 * 1024 * 1024;
 /// The content found in an archive of any kind.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    pub(super) blobs: HashMap<Digest, Place>,
+    pub(super) blobs: HashMap<Digest, MemberRange>,
     /// Of a compressed archive, every blob that is a manifest.
     pub(super) manifests: BTreeMap<Digest, Manifest>,
     /// In a compressed archive: members whose bytes do not have the digest in their names.
@@ -57,7 +57,7 @@ pub(super) struct Tree {
 /// A file by its path.
 #[derive(Debug)]
 pub(super) struct FileEntry {
-    pub(super) place: Place,
+    pub(super) place: MemberRange,
     /// Of a compressed archive, the content of what may be a configuration.
     pub(super) content: Option<Vec<u8>>,
     /// In a compressed archive: the members that are compressed themselves, unpacked, by their
@@ -110,8 +110,8 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    fn place(self) -> Place {
-        Place {
+    fn place(self) -> MemberRange {
+        MemberRange {
             volume: self.volume,
             offset: self.member.offset,
             len: self.member.len,

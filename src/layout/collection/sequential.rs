@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use super::{Blobs, Collection, CollectionError, Place};
+use super::{Blobs, Collection, CollectionError, MemberRange};
 use hod_oci::Digest;
 use hod_tarball::Reader;
 
@@ -20,7 +20,7 @@ impl Collection {
             return Ok(());
         };
         let of_place =
-            |(digest, place): (_, &Place)| ((place.volume, place.member.clone()), digest);
+            |(digest, place): (_, &MemberRange)| ((place.volume, place.member.clone()), digest);
         let by_place: HashMap<(usize, Box<str>), &Digest> = places.iter().map(of_place).collect();
         for (at, path) in volumes.iter().enumerate() {
             let mut reader = Reader::open(path)?;

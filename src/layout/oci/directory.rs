@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{OldIndex, index};
 use super::{BLOBS, INDEX, MARKER, MARKER_TEXT, OciEntry, blob_member};
-use crate::blob::Place;
+use crate::blob::BlobOutput;
 use crate::{BlobWriter, LayoutError};
 use hod_fsx::{Durability, LinkMode, WalkKind};
 use hod_oci::{Digest, Manifest, Verifier};
@@ -72,7 +72,10 @@ impl OciDirWriter {
             hod_fsx::create_dir_all(dir)?;
         }
         let temp = hod_fsx::TempFile::create_in(self.output.path(), "blob-")?;
-        Ok(BlobWriter::new(Place::File(temp, destination), expected))
+        Ok(BlobWriter::new(
+            BlobOutput::File(temp, destination),
+            expected,
+        ))
     }
 
     /// Adds a manifest, byte for byte; several images may have it, and add it at once. `file` is a

@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt as _};
 
 use crate::OpsError;
 use crate::preflight::{Undone, not_ready};
-use hod_list::{Destination, ImageList, LineOptions, ListEntry, ListLine, Origin};
+use hod_list::{Destination, ImageList, LineOptions, ListEntry, ListLine, ListPosition};
 use hod_oci::{Reference, ReferrerTag, Registry, RepositoryName, Tag};
 use hod_registry::{Client, RegistryError, Repo};
 
@@ -95,7 +95,7 @@ fn entry(repo: &Repo, tag: Tag) -> ListEntry {
         }),
         options: LineOptions::default(),
         section: None,
-        origin: Origin {
+        origin: ListPosition {
             file: repo.registry.to_string(),
             line: 1,
         },

@@ -63,17 +63,17 @@ impl Planned {
     /// The position in the order of removal: referencing files go first, so that everything visible
     /// is complete at any time. Tags of images come before those of referrers, and an index before
     /// its children.
-    pub(super) fn rank(&self, order: &HashMap<Digest, usize>) -> (Step, TreeFile) {
+    pub(super) fn rank(&self, order: &HashMap<Digest, usize>) -> (PruneStep, TreeFile) {
         let step = match &self.file {
             TreeFile::Current(name, tag) | TreeFile::Past(name, tag, _) => {
                 let is_referrer = ReferrerTag::parse(tag).is_some();
-                Step::Tag(is_referrer, name.clone(), tag.clone())
+                PruneStep::Tag(is_referrer, name.clone(), tag.clone())
             }
             TreeFile::Revision(_, digest) => {
-                Step::Revision(order.get(digest).copied().unwrap_or(usize::MAX))
+                PruneStep::Revision(order.get(digest).copied().unwrap_or(usize::MAX))
             }
-            TreeFile::Layer(..) => Step::Layer,
-            TreeFile::Blob(_) => Step::Blob,
+            TreeFile::Layer(..) => PruneStep::Layer,
+            TreeFile::Blob(_) => PruneStep::Blob,
         };
         (step, self.file.clone())
     }
@@ -81,7 +81,7 @@ impl Planned {
 
 /// A step of the removal.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(super) enum PruneStep {
     /// All files of a tag; first its current link.
     Tag(bool, RepositoryName, Tag),
     Revision(usize),

@@ -7,7 +7,7 @@ use hod_oci::{Digest, RepositoryName, Tag};
 /// One thing that is wrong; shown as one line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Problem {
-    /// Bytes changed on the disk, or were never right.
+    /// The content of a blob does not match its digest.
     #[error(
         "blob `{digest}` is damaged: the bytes of `{}` have digest `{actual}`", path.display()
     )]
@@ -16,77 +16,77 @@ pub enum Problem {
         digest: Digest,
         actual: Digest,
     },
-    /// The file system refused to read it.
+    /// A file could not be read.
     #[error("`{}` cannot be read: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },
-    /// A file named `data` outside the place of any digest; garbage collection stops at it.
+    /// A file named `data` is not in the directory of a digest; garbage collection stops at it.
     #[error("`{}` is named as blob data, but is not at the path of a digest", path.display())]
     StrayData { path: PathBuf },
-    /// A link file that is not exactly its digest.
+    /// A link file does not contain exactly its digest.
     #[error("link `{}` {fault}", path.display())]
     BadLink { path: PathBuf, fault: LinkFault },
-    /// A file named `link` in the wrong place.
+    /// A file named `link` is in the wrong place.
     #[error("`{}` is named as a link, but is not at the path of one", path.display())]
     StrayLink { path: PathBuf },
-    /// Something among the tags that is none; registries list it as one.
+    /// An entry among the tags is not a tag; registries list it as one.
     #[error("`{}` is among the tags, but is not a tag", path.display())]
     StrayTag { path: PathBuf },
-    /// A symbolic link, a device or a directory in place of a file.
+    /// A symbolic link, a device or a directory is in place of a file.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile { path: PathBuf },
-    /// A repository whose name is outside the grammar; garbage collection stops at it.
+    /// The name of a repository is invalid; garbage collection stops at it.
     #[error("`{}` is not a valid repository name", path.display())]
     BadRepositoryName { path: PathBuf },
-    /// A tag that names nothing now.
+    /// A tag has no current digest.
     #[error("tag `{repository}:{}` does not name a manifest", tag.as_str())]
     EmptyTag {
         repository: RepositoryName,
         tag: Tag,
     },
-    /// A tag of a manifest that does not belong to the repository.
+    /// A tag names a manifest that does not belong to the repository.
     #[error("tag `{repository}:{}` names `{digest}`, which is not in the repository", tag.as_str())]
     TagWithoutRevision {
         repository: RepositoryName,
         tag: Tag,
         digest: Digest,
     },
-    /// A manifest of a repository without bytes.
+    /// The blob of a manifest is missing.
     #[error("manifest `{digest}` of `{repository}` is missing")]
     MissingManifest {
         repository: RepositoryName,
         digest: Digest,
     },
-    /// A manifest whose bytes are right and cannot be understood.
+    /// A manifest has the right digest and is invalid.
     #[error("manifest `{digest}` cannot be read: {reason}")]
     BadManifest { digest: Digest, reason: String },
-    /// A child that only its own link is missing of.
+    /// The link of a child manifest is missing; its blob is not.
     #[error("manifest `{child}`, which `{index}` lists, is not linked in `{repository}`")]
     MissingRevisionLink {
         repository: RepositoryName,
         index: Digest,
         child: Digest,
     },
-    /// An index without any of its children.
+    /// An index has none of its children.
     #[error("none of the manifests that index `{digest}` lists is in `{repository}`")]
     NoChildren {
         repository: RepositoryName,
         digest: Digest,
     },
-    /// A config or layer without bytes.
+    /// The blob of a config or layer is missing.
     #[error("blob `{digest}` of `{repository}` is missing; manifest `{manifest}` requires it")]
     MissingBlob {
         repository: RepositoryName,
         manifest: Digest,
         digest: Digest,
     },
-    /// A config or layer that registries do not give out, since it is not linked.
+    /// A config or layer is not linked, so registries do not serve it.
     #[error("blob `{digest}` is not linked in `{repository}`; manifest `{manifest}` requires it")]
     MissingLayerLink {
         repository: RepositoryName,
         manifest: Digest,
         digest: Digest,
     },
-    /// A manifest that is wrong about a length.
+    /// The length of a blob is not the one in its manifest.
     #[error("blob `{digest}` is {actual} bytes, but manifest `{manifest}` says {expected}")]
     WrongSize {
         manifest: Digest,
@@ -96,7 +96,7 @@ pub enum Problem {
     },
 }
 
-/// How a link file is wrong.
+/// What is wrong with a link file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum LinkFault {
     #[error("is empty")]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod_bundle::{BundleError, KeyError, Origin, OriginKind, ReceiptError};
+use hod_bundle::{BaseOrigin, BundleError, KeyError, OriginKind, ReceiptError};
 use hod_fsx::LinkMode;
 use hod_layout::LayoutError;
 use hod_list::{ListError, RenameError};
@@ -21,7 +21,7 @@ use super::{absent_file, digest, other, path, table};
 
 fn base_missing(target: Option<&str>) -> BaseMissing {
     let june = |n_repositories: usize| HeldBy {
-        origin: Origin {
+        origin: BaseOrigin {
             kind: OriginKind::Bundle,
             name: "june".to_owned(),
             version: Some("1.6".to_owned()),
@@ -30,7 +30,7 @@ fn base_missing(target: Option<&str>) -> BaseMissing {
         repositories: vec!["a/b".parse().unwrap(); n_repositories],
     };
     let harbor = HeldBy {
-        origin: Origin {
+        origin: BaseOrigin {
             kind: OriginKind::Registry,
             name: "harbor.corp".to_owned(),
             version: None,

@@ -8,7 +8,7 @@ use crate::OpsError;
 use crate::baseline::Baseline;
 use crate::batch::Batch;
 use hod_bundle::{
-    BundleError, BundleFile, BundleImage, Compression, Origin, PackBlob, PackPlan, Planned,
+    BaseOrigin, BundleError, BundleFile, BundleImage, Compression, PackBlob, PackPlan, Planned,
 };
 use hod_oci::{Digest, Manifest, RepositoryName, Tag, sum_len};
 use hod_template::{BundleKind, Facts, ImageFacts};
@@ -93,7 +93,7 @@ pub(super) fn pack_plan(
     images_facts.sort_by(|a, b| a.name.cmp(&b.name));
     let (n_blobs, n_base) = (divided.blobs.len(), divided.base.len());
     let len = sum_len(divided.blobs.iter().map(|blob| blob.size));
-    let base_titles: Vec<String> = divided.origins.iter().map(Origin::title).collect();
+    let base_titles: Vec<String> = divided.origins.iter().map(BaseOrigin::title).collect();
     let facts = |kind| Facts {
         name: name.clone(),
         version: target.version.clone(),

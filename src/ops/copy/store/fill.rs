@@ -13,7 +13,7 @@ use crate::copy::target::{CopyOptions, CopyTarget as _, Prepared};
 use crate::{BatchOutcome, Context, OpsError, platforms};
 use hod_fsx::LinkMode;
 use hod_report::amount::format_count;
-use hod_store::{Made, Store};
+use hod_store::{CreatedDirs, Store};
 use hod_transfer::{
     Ended, Feed, Plan, ReferrerTags, Source, StoreSink, StoreSinkOptions, TransferError,
 };
@@ -36,7 +36,7 @@ pub(super) struct Looked<'a> {
     pub(super) replacement: Option<Replacement<'a>>,
     store: Option<Store>,
     /// The directories created for a store that is filled completely or not at all.
-    made: Option<Made>,
+    made: Option<CreatedDirs>,
     /// Files of the source that have no place in a store.
     left_files: Vec<String>,
 }
@@ -236,7 +236,7 @@ async fn keep_originals(cx: &Context, store: &Store, plan: &Arc<Plan>) {
 /// Threads that were interrupted in the middle of a blob have the store open for a moment more.
 /// If it stays open, another process has found it and uses it, and it is left. A failure is not
 /// worth more than a warning: the one that led here is the user's concern.
-async fn discard(cx: &Context, mut made: Made) {
+async fn discard(cx: &Context, mut made: CreatedDirs) {
     for _ in 0..DISCARD_TRIES {
         let discarded;
         (made, discarded) = hod_bridge::run(move || {
