@@ -69,12 +69,12 @@ enum Blobs {
     /// Members of plain archives.
     InPlace {
         volumes: Vec<Volume>,
-        places: HashMap<Digest, Place>,
+        places: HashMap<Digest, MemberRange>,
     },
     /// Members of archives of which at least one is compressed.
     Sequential {
         volumes: Vec<PathBuf>,
-        places: HashMap<Digest, Place>,
+        places: HashMap<Digest, MemberRange>,
     },
 }
 
@@ -86,7 +86,7 @@ struct Volume {
 
 /// Where a member's content is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct MemberRange {
     /// Which of several archives.
     volume: usize,
     /// In the tar, decompressed.
@@ -142,12 +142,6 @@ impl Collection {
     /// Whether it can be read only from front to back.
     pub fn is_sequential(&self) -> bool {
         matches!(self.blobs, Blobs::Sequential { .. })
-    }
-
-    /// Manifests that are not in a file, since the format has none.
-    pub fn made_manifests(&self) -> impl Iterator<Item = &Manifest> {
-        let is_made = self.kind == CollectionKind::DockerArchive;
-        self.held.values().filter(move |_| is_made)
     }
 
     /// Reads and verifies a manifest; `None` when it is not found.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hod_fsx::{WalkEntry, WalkKind};
 use hod_oci::{Digest, RepositoryName, Tag};
+use hod_report::amount::format_count;
 
 use super::problem::{Findings, LinkFault, Problem};
 use crate::StoreError;
@@ -42,7 +43,7 @@ pub(super) struct TagLinks {
 /// Files that do not belong to a registry and that registries ignore.
 #[derive(Debug, Default)]
 struct UnknownFiles {
-    n_files: u64,
+    n_files: usize,
     first: PathBuf,
 }
 
@@ -56,8 +57,8 @@ impl UnknownFiles {
 
     fn note(self, findings: &mut Findings) {
         if self.n_files > 0 {
-            let (n, first) = (self.n_files, self.first.display());
-            let note = format!("{n} files of no registry, the first is `{first}`");
+            let (n, first) = (format_count(self.n_files, "file"), self.first.display());
+            let note = format!("found {n} unknown to registries, first `{first}`");
             findings.notes.push(note);
         }
     }
