@@ -94,15 +94,13 @@ impl Store {
         let mut images = listed.images;
         images.retain(|image| !kept.has(image));
         let mut unreadable = listed.unreadable;
-        let mut unreadable_files = Vec::new();
         unreadable.retain(|tag| found.iter().any(|planned| planned.file.is_current_of(tag)));
-        found.retain(|planned| {
-            let is_left = unreadable.iter().any(|tag| planned.file.is_of(tag));
-            if is_left {
-                unreadable_files.push(planned.path.clone());
-            }
-            !is_left
-        });
+        let is_unreadable = |planned: &mut Planned| {
+            let mut tags = unreadable.iter();
+            tags.any(|tag| planned.file.is_of(tag))
+        };
+        let unreadable_files = found.extract_if(.., is_unreadable);
+        let unreadable_files = unreadable_files.map(|planned| planned.path).collect();
         let mut survey = Survey {
             kept,
             manifests: HashMap::new(),
@@ -123,31 +121,7 @@ impl Store {
         let lost = survey.lost(&images, &found)?;
         let untagged = survey.untagged(&images)?;
         let order = survey.order(&found)?;
-        let mut verdicts = survey.verdicts;
-        let is_lost = |(_, verdict): &(&Digest, &Verdict)| matches!(verdict, Verdict::Lost(_));
-        let lacking = verdicts.iter().filter(is_lost);
-        let lacking: HashSet<Digest> = lacking.map(|(digest, _)| digest.clone()).collect();
-        let mut files = Vec::with_capacity(found.len());
-        for mut planned in found {
-            // A foreign layer of an image that stays.
-            if let TreeFile::Layer(_, digest) = &planned.file
-                && lacking.contains(digest)
-            {
-                left.push(planned.path);
-                continue;
-            }
-            if let Some(digest) = planned.blob() {
-                match verdicts.remove(digest) {
-                    Some(Verdict::Copied(copy)) => planned.copy = Some(copy),
-                    Some(Verdict::Derived) => {}
-                    Some(Verdict::Lost(_)) | None => {
-                        left.push(planned.path);
-                        continue;
-                    }
-                }
-            }
-            files.push(planned);
-        }
+        let mut files = removable(found, survey.verdicts, &mut left);
         files.sort_by_cached_key(|planned| planned.rank(&order));
         Ok(Surplus {
             files,
@@ -162,6 +136,39 @@ impl Store {
             unreadable_files,
         })
     }
+}
+
+/// Returns the files that can be removed, each blob with its copy; adds the paths of the others to
+/// `left`.
+fn removable(
+    found: Vec<Planned>,
+    mut verdicts: HashMap<Digest, Verdict>,
+    left: &mut Vec<PathBuf>,
+) -> Vec<Planned> {
+    let is_lost = |(_, verdict): &(&Digest, &Verdict)| matches!(verdict, Verdict::Lost(_));
+    let lacking = verdicts.iter().filter(is_lost);
+    let lacking: HashSet<Digest> = lacking.map(|(digest, _)| digest.clone()).collect();
+    let mut files = Vec::with_capacity(found.len());
+    for mut planned in found {
+        let verdict = planned.blob().map(|digest| verdicts.remove(digest));
+        let stays = match (verdict, &planned.file) {
+            (Some(Some(Verdict::Copied(copy))), _) => {
+                planned.copy = Some(copy);
+                false
+            }
+            (Some(Some(Verdict::Derived)), _) => false,
+            (Some(Some(Verdict::Lost(_)) | None), _) => true,
+            // A foreign layer of an image that stays.
+            (None, TreeFile::Layer(_, digest)) => lacking.contains(digest),
+            (None, _) => false,
+        };
+        if stays {
+            left.push(planned.path);
+        } else {
+            files.push(planned);
+        }
+    }
+    files
 }
 
 /// Files and empty directories of a tree that no kept image uses.
