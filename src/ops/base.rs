@@ -226,18 +226,14 @@ fn without_prefix(name: &RepositoryName, registry: &str) -> Option<RepositoryNam
     rest.parse().ok()
 }
 
-/// Returns true if a repository has a blob; 401 and 403 count as false, because some registries
-/// answer so for repositories that do not exist.
+/// Returns true if a repository has a blob, and false also if the repository may not exist.
 async fn may_have(
     sink: &RegistrySink,
     name: &RepositoryName,
     blob: &Descriptor,
 ) -> Result<bool, TransferError> {
     match sink.has_blob(name, blob).await {
-        // The answer of some registries for a repository that does not exist.
-        Err(TransferError::Registry(error)) if matches!(error.status(), Some(401 | 403)) => {
-            Ok(false)
-        }
+        Err(TransferError::Registry(error)) if error.may_mean_absent() => Ok(false),
         result => result,
     }
 }

@@ -287,7 +287,7 @@ async fn add_repository(
             findings.add("repository", ObservationStatus::Ok, text);
         }
         // It may be a prefix, or the first push is yet to come.
-        Err(error) if error.status() == Some(404) => {
+        Err(error) if error.is_not_found() => {
             let text = format!("`{name}` has no images; a push creates it");
             findings.add("repository", ObservationStatus::Set, text);
         }

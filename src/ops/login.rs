@@ -4,6 +4,7 @@ use hod_oci::{Registry, RepositoryName};
 use hod_registry::{Client, Kept, Login, LoginCheck, LoginFile};
 
 use super::{Context, OpsError, Verb};
+use crate::preflight::{Undone, not_ready};
 
 /// The login to store, and the place.
 #[derive(Debug)]
@@ -31,7 +32,9 @@ pub fn login<'a>(cx: &'a Context, options: &'a LoginOptions) -> Verb<'a, LoginOu
 async fn run(cx: &Context, options: &LoginOptions) -> Result<LoginOutcome, OpsError> {
     let registry = &options.registry;
     cx.stage(&format!("verifying the login at {registry}"));
-    let check = LoginCheck::run(&options.client.session, registry, &options.login).await?;
+    let check = LoginCheck::run(&options.client.session, registry, &options.login)
+        .await
+        .map_err(|error| not_ready(registry, &error, Undone::Login))?;
     match &check {
         LoginCheck::Accepted => {}
         LoginCheck::NotNeeded => cx.warn(&format!(

@@ -477,8 +477,7 @@ async fn ask(
         match closure(client, repo, &asked.at).await {
             Ok(image) if image.manifests.is_empty() => {}
             Ok(image) => return Ok(Some(with_referrers(client, finder, repo, image).await)),
-            // Some registries answer so for a repository that does not exist.
-            Err(error) if matches!(error.status(), Some(401 | 403)) => {
+            Err(error) if error.may_mean_absent() => {
                 refused.get_or_insert(error);
             }
             Err(error) => return Err(error),
@@ -534,7 +533,7 @@ async fn listed(
         let repo = place(&line.stem)?;
         cx.stage(&format!("listing the tags of {repo}"));
         let tags = match client.tags.list(&repo).await {
-            Err(error) if error.status() == Some(404) => Vec::new(),
+            Err(error) if error.is_not_found() => Vec::new(),
             Err(error) => {
                 found.leave_out(line.to_string(), error);
                 continue;

@@ -6,8 +6,9 @@ pub(crate) mod certificates;
 mod connection;
 pub(crate) mod credential_helper;
 pub(crate) mod harbor;
+pub(crate) mod meaning;
 mod quoted;
-pub(crate) mod refusal_context;
+pub(crate) mod refusal;
 pub(crate) mod safe_url;
 mod transport;
 
@@ -16,15 +17,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::{CertificatesError, HelperError, LoginState, RefusalContext, RequestLine, SafeUrl};
+use crate::{CertificatesError, HelperError, Refusal, RequestLine, SafeUrl};
 use hod_oci::{Digest, ManifestError, Registry};
-use hod_report::without_ids;
 use hod_retry::Failure;
 
 pub use body::ErrorBody;
-use body::StatusText;
 pub(crate) use body::in_words;
 pub use connection::{ConnectionError, TlsFailure, UsedProxy};
+pub(crate) use connection::{tls_complaint, tls_failure};
+use meaning::Meaning;
 pub(crate) use quoted::element;
 
 /// Maximum number of bytes read of an error's body.
@@ -34,14 +35,8 @@ pub(crate) const ERROR_LEN_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The registry answered with an error status.
-    #[error("{request}: {status} {body}", body = StatusText { status: *status, body })]
-    Status {
-        request: Box<RequestLine>,
-        status: u16,
-        body: ErrorBody,
-        retry_after: Option<Duration>,
-        context: Box<RefusalContext>,
-    },
+    #[error("{0}")]
+    Refused(Box<Refusal>),
     /// A wrong login, for any request.
     #[error("`{registry}` refuses the login of {refusal}")]
     LoginRefused {
@@ -99,7 +94,8 @@ pub enum RegistryError {
     Tls {
         request: Box<RequestLine>,
         failure: TlsFailure,
-        source: ConnectionError,
+        /// `None` where the server said so in an answer.
+        source: Option<ConnectionError>,
     },
     /// Nothing came or went for too long.
     #[error("{request}: no progress for {} seconds", after.as_secs())]
@@ -299,18 +295,25 @@ fn no_token(said: Option<&str>) -> String {
 }
 
 impl RegistryError {
-    /// Notes that the refused manifest has layers that stay at other URLs.
-    pub(crate) fn note_foreign_layers(&mut self) {
-        if let Self::Status { body, .. } = self {
-            body.details.get_or_insert_default().has_foreign_layers = true;
+    /// The refusal that it is, or after which it was given up.
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::GaveUp { source, .. }
+            | Self::ReadOnce { source }
+            | Self::Closed {
+                source: Some(source),
+                ..
+            } => source.refusal(),
+            _ => None,
         }
     }
 
     /// The request that failed, where it was one.
     pub(crate) fn request(&self) -> Option<&RequestLine> {
         match self {
-            Self::Status { request, .. }
-            | Self::Transport { request, .. }
+            Self::Refused(refusal) => Some(&refusal.request),
+            Self::Transport { request, .. }
             | Self::UnknownHost { request, .. }
             | Self::Lookup { request, .. }
             | Self::Tls { request, .. }
@@ -335,31 +338,62 @@ impl RegistryError {
     pub fn is_tls(&self) -> bool {
         match self {
             Self::Tls { .. } => true,
-            Self::Status { body, .. } => body.wants_tls() || body.wants_certificate(),
             Self::GaveUp { source, .. } => source.is_tls(),
             _ => false,
         }
     }
 
+    /// The meaning of a refusal's status.
+    pub(crate) fn meaning(&self) -> Option<Meaning> {
+        self.refusal().map(Refusal::meaning)
+    }
+
     /// The status of a refusal.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Status { status, .. } => Some(*status),
-            Self::GaveUp { source, .. }
-            | Self::ReadOnce { source }
-            | Self::Closed {
-                source: Some(source),
-                ..
-            } => source.status(),
-            _ => None,
-        }
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// Whether the answer was that the requested content does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.meaning() == Some(Meaning::NotFound)
+    }
+
+    /// Whether a login is required, or refused.
+    pub fn is_unauthorized(&self) -> bool {
+        self.meaning() == Some(Meaning::Unauthorized)
+    }
+
+    /// Whether the answer was about the login or its rights. Some registries answer like this for
+    /// repositories that do not exist, so that another one may be tried.
+    pub fn may_mean_absent(&self) -> bool {
+        self.meaning().is_some_and(Meaning::is_about_login)
+    }
+
+    /// Whether the registry refused, and not only for the moment.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status(), Some(400..=499)) && !self.is_transient()
+    }
+
+    /// Whether a manifest was refused that may refer to content that the registry lacks.
+    pub fn may_lack_content(&self) -> bool {
+        matches!(
+            self.meaning(),
+            Some(Meaning::BadRequest | Meaning::NotFound)
+        )
+    }
+
+    /// Whether the content was changed by another client at the same time.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.meaning(), Some(Meaning::Conflict | Meaning::Policy))
     }
 
     /// The host whose answer, or silence, it is.
     pub(crate) fn host(&self) -> Option<&str> {
         match self {
-            Self::Status { request, .. }
-            | Self::Transport { request, .. }
+            Self::Refused(refusal) => Some(refusal.request.host()),
+            Self::Transport { request, .. }
+            | Self::UnknownHost { request, .. }
+            | Self::Lookup { request, .. }
             | Self::Stalled { request, .. }
             | Self::LoginForgotten { request, .. } => Some(request.host()),
             Self::Closed { host, .. } => Some(host),
@@ -370,8 +404,8 @@ impl RegistryError {
     /// Whether it looks as if the host were down as a whole, and not this one thing failed.
     pub(crate) fn is_outage(&self) -> bool {
         match self {
-            Self::Status { status, body, .. } => {
-                matches!(status, 502..=504) || body.is_database_down()
+            Self::Refused(refusal) => {
+                refusal.meaning().is_unavailable() || refusal.is_database_down()
             }
             Self::Transport { source, .. } => !source.is_builder(),
             Self::Stalled { .. } | Self::LoginForgotten { .. } => true,
@@ -381,44 +415,14 @@ impl RegistryError {
 
     /// The code of a refusal, `DENIED`.
     pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Status { body, .. } => body.code.as_deref(),
-            Self::GaveUp { source, .. }
-            | Self::ReadOnce { source }
-            | Self::Closed {
-                source: Some(source),
-                ..
-            } => source.code(),
-            _ => None,
-        }
+        self.refusal()?.code()
     }
 
-    /// The answer without what differs from request to request: equal for all images that one
+    /// The error without what differs from request to request: equal for all images that one
     /// missing project, quota or right stops.
     pub fn reason(&self) -> Option<String> {
         match self {
-            Self::Status {
-                request,
-                status,
-                body,
-                context,
-                ..
-            } => {
-                let is_known = matches!(context.login, LoginState::As(_) | LoginState::AsToken);
-                if !is_known && matches!(status, 401 | 403) {
-                    // It is the login that is missing, in every project.
-                    return Some(format!("{} {status} {:?}", request.host(), body.code));
-                }
-                // A registry's message about a repository already names it.
-                let said = body.to_string();
-                let said = match request.repository() {
-                    Some(repository) => said.replace(repository, ""),
-                    None => said,
-                };
-                let said = without_ids(&said);
-                let project = request.repository().and_then(|name| name.split('/').next());
-                Some(format!("{} {project:?} {status} {said}", request.host()))
-            }
+            Self::Refused(refusal) => Some(refusal.reason()),
             Self::Transport {
                 request,
                 proxy: Some(proxy),
@@ -446,34 +450,28 @@ impl RegistryError {
     ///
     /// `None` when the manifest was refused for another reason, or was not.
     pub fn missing(&self) -> Option<&[Digest]> {
-        match self {
-            Self::Status { body, .. } if body.code.as_deref() == Some("MANIFEST_BLOB_UNKNOWN") => {
-                Some(
-                    body.details
-                        .as_ref()
-                        .map_or(&[], |details| &details.missing),
-                )
-            }
-            Self::GaveUp { source, .. } => source.missing(),
-            _ => None,
-        }
+        let refusal = self.refusal()?;
+        let details = refusal.body.details.as_ref();
+        (refusal.code() == Some("MANIFEST_BLOB_UNKNOWN"))
+            .then(|| details.map_or(&[][..], |details| &details.missing))
     }
 
     /// Whether what was put was refused as not found, and not for a session that the registry has
     /// forgotten.
     pub(crate) fn is_final_not_found(&self) -> bool {
-        let is_put = matches!(self, Self::Status { request, .. } if request.is_put());
-        let is_lost = matches!(
-            self.code(),
-            Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
-        );
-        is_put && self.status() == Some(404) && !is_lost
+        matches!(self, Self::Refused(refusal)
+            if refusal.request.is_put() && self.is_not_found() && !refusal.is_session_lost())
+    }
+
+    /// Whether the registry has forgotten the session of an upload.
+    pub(crate) fn is_session_lost(&self) -> bool {
+        self.refusal().is_some_and(Refusal::is_session_lost)
     }
 
     /// Whether a policy of the registry, such as "only signed images are pulled", hides existing
     /// content.
     pub fn is_hidden_by_policy(&self) -> bool {
-        self.status() == Some(412) || self.code() == Some("PROJECTPOLICYVIOLATION")
+        self.meaning() == Some(Meaning::Policy) || self.code() == Some("PROJECTPOLICYVIOLATION")
     }
 
     /// Whether the received bytes are not the requested manifest.
@@ -503,36 +501,7 @@ impl RegistryError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::ForeignLayer { source, .. } => source.failure(),
-            Self::Status {
-                request,
-                status,
-                body,
-                retry_after,
-                ..
-            } => {
-                let retry_after = *retry_after;
-                match status {
-                    429 => Failure::Limited { wait: retry_after },
-                    408 | 500 | 502..=599 => Failure::Passing { retry_after },
-                    401 if body.is_database_down() => Failure::Passing { retry_after },
-                    // The data was damaged on the way.
-                    400 if body.code.as_deref() == Some("DIGEST_INVALID") => Failure::Garbled,
-                    // The upload's session is lost: a registry of several replicas, or one that
-                    // was restarted. A new session is begun with the next attempt.
-                    404 if matches!(
-                        body.code.as_deref(),
-                        Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
-                    ) =>
-                    {
-                        Failure::Passing { retry_after }
-                    }
-                    // Replicas of Harbor that have not heard of each other's work.
-                    404 if body.harbor().is_some() && !request.is_read() => {
-                        Failure::Passing { retry_after }
-                    }
-                    _ => Failure::Lasting,
-                }
-            }
+            Self::Refused(refusal) => refusal.failure(),
             Self::Transport { source, .. } if source.is_lasting() => Failure::Lasting,
             Self::Transport { .. }
             | Self::Lookup { .. }
@@ -557,7 +526,7 @@ impl RegistryError {
     /// The delay that the registry requested.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
+            Self::Refused(refusal) => refusal.retry_after,
             Self::Closed { wait, .. } => Some(*wait),
             _ => None,
         }
@@ -592,18 +561,18 @@ mod tests {
     fn status(method: &str, path: &str, (status, body): (u16, &str)) -> RegistryError {
         let url = format!("https://harbor.corp{path}").parse().unwrap();
         let method = method.parse().unwrap();
-        RegistryError::Status {
-            request: Box::new(RequestLine::new(&method, &url)),
+        let request = RequestLine::new(&method, &url);
+        RegistryError::Refused(Box::new(Refusal {
+            subject: Subject::of(&request),
+            request,
             status,
             body: ErrorBody::parse(body.as_bytes()),
+            has_foreign_layers: false,
             retry_after: None,
-            context: Box::new(RefusalContext {
-                subject: Subject::of(&RequestLine::new(&method, &url)),
-                refuser: Refuser::Registry,
-                purpose: Purpose::Push,
-                login: LoginState::As("robot$ci".to_owned()),
-            }),
-        }
+            refuser: Refuser::Registry,
+            purpose: Purpose::Push,
+            login: LoginState::As("robot$ci".to_owned()),
+        }))
     }
 
     #[test]
@@ -659,12 +628,6 @@ mod tests {
             "`offline` does not exist, or `robot$ci` may not push",
         );
         assert_eq!(status("GET", "/v2/", (400, "")).diagnose().hint, None);
-        let body = "Client sent an HTTP request to an HTTPS server.\n";
-        let hint = status("GET", "/v2/", (400, body)).diagnose().hint;
-        assert_eq!(
-            hint.unwrap(),
-            "`harbor.corp` uses TLS. Leave out `--plain-http harbor.corp`."
-        );
     }
 
     #[test]

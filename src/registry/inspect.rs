@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use reqwest::Method;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode};
 
 use crate::api::manifest::Manifests;
+use crate::error::meaning::Meaning;
 use crate::login::challenge::{Challenge, Challenged};
 use crate::login::registry_check::require_registry;
 use crate::login::session::Session;
@@ -184,16 +185,15 @@ impl Greeting {
         let mut answer = session.transport().send(&call, None).await?;
         require_registry(session.context(), registry, &mut answer, None).await?;
         let (address, certificate) = (answer.remote_address(), answer.certificate());
-        let status = answer.status();
-        if !status.is_success() && status != StatusCode::UNAUTHORIZED {
+        if !matches!(answer.meaning(), Meaning::Success | Meaning::Unauthorized) {
             return Err(session.refusal(&Target::root(registry), answer).await);
         }
         let (wants, kind) = wants(session, registry, answer.headers());
         Ok(Self {
             address,
             certificate: certificate.map(CertificateFacts::from),
-            status: status.as_u16(),
-            wants: if status.is_success() {
+            status: answer.status(),
+            wants: if answer.meaning() == Meaning::Success {
                 Wants::Nothing
             } else {
                 wants

@@ -45,7 +45,7 @@ pub use api::upload::{
 pub use client::{Client, ClientOptions};
 pub use error::certificates::CertificatesError;
 pub use error::credential_helper::HelperError;
-pub use error::refusal_context::{LoginState, Purpose, RefusalContext, Refuser, Subject};
+pub use error::refusal::{LoginState, Purpose, Refusal, Refuser, Subject};
 pub use error::safe_url::{RequestLine, SafeUrl};
 pub use error::{ConnectionError, ErrorBody, LoginRefusal, RegistryError, TlsFailure, UsedProxy};
 pub use harbor::{

@@ -20,6 +20,9 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 const PROGRESS_LEN_MIN: u64 = 1024 * 1024;
 /// After this time any progress resets it, so that a slow transfer that makes progress continues.
 const PROGRESS_TIME_MIN: Duration = Duration::from_mins(1);
+/// Number of attempts for a host that cannot be reached and never answered in this run: its name is
+/// likelier to be wrong than the host to be down.
+const UNREACHABLE_ATTEMPTS: u32 = 2;
 /// Maximum time for the restart of a registry and its database.
 const OUTAGE_MAX: Duration = Duration::from_mins(3);
 /// Maximum delay between attempts for a host that is down.
@@ -100,7 +103,7 @@ pub struct Failed<'a> {
 pub struct Retries {
     policy: RetryPolicy,
     /// Maximum number of attempts for a host that cannot be reached.
-    unreachable_max: Option<u32>,
+    unreachable_max: u32,
     /// Number of consecutive failures without progress; 0 if there was progress since the last.
     n_failures: u32,
     n_garbled: u32,
@@ -117,7 +120,7 @@ impl Retries {
     pub fn new(policy: RetryPolicy) -> Self {
         Self {
             policy,
-            unreachable_max: None,
+            unreachable_max: UNREACHABLE_ATTEMPTS,
             n_failures: 0,
             n_garbled: 0,
             n_all: 0,
@@ -131,7 +134,7 @@ impl Retries {
     #[must_use]
     pub fn at_most_if_unreachable(self, n: u32) -> Self {
         Self {
-            unreachable_max: Some(n),
+            unreachable_max: n,
             ..self
         }
     }
@@ -196,11 +199,7 @@ impl Retries {
 
     /// Decides about the last failure, with a delay of `jitter` thousandths of the usual one.
     fn decide(&self, failure: Failure, host: HostState, jitter: u32) -> Decision {
-        let unreachable_max = match host {
-            HostState::Unreachable => self.unreachable_max,
-            HostState::Usual | HostState::Down => None,
-        };
-        if unreachable_max.is_some_and(|max| self.n_all >= max) {
+        if host == HostState::Unreachable && self.n_all >= self.unreachable_max {
             return Decision::GiveUp;
         }
         let backoff = match self.n_failures {

@@ -12,46 +12,55 @@ use std::time::{Duration, Instant};
 /// Whether the host of a failed request is down as a whole, and still waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostState {
-    /// It answers others, never answered, or has been down for too long.
+    /// It answers others, or has been down for too long.
     Usual,
     /// It answered earlier in this run, and has not answered any request for a while.
     Down,
-    /// It cannot be reached, and its name may be wrong.
+    /// It cannot be reached, and never answered in this run; or there is another place to ask.
     Unreachable,
 }
 
-/// When each host that answered in this run stopped answering, if it did.
+/// What is known of each host that was reached in this run.
 #[derive(Debug, Default)]
-pub struct Outages(Mutex<HashMap<String, Option<Instant>>>);
+pub struct Outages(Mutex<HashMap<String, Health>>);
+
+#[derive(Debug, Clone, Copy)]
+enum Health {
+    /// It answered, but did nothing useful yet.
+    Reached,
+    Up,
+    DownSince(Instant),
+}
 
 impl Outages {
+    /// Notes that a host can be reached.
+    pub fn reached(&self, host: &str) {
+        self.lock()
+            .entry(host.to_owned())
+            .or_insert(Health::Reached);
+    }
+
+    /// Whether a host was reached before.
+    pub fn was_reached(&self, host: &str) -> bool {
+        self.lock().contains_key(host)
+    }
+
     /// Notes that a host did something useful.
     pub fn answered(&self, host: &str) {
-        let mut hosts = self.lock();
-        match hosts.get_mut(host) {
-            Some(down_since) => *down_since = None,
-            None => {
-                hosts.insert(host.to_owned(), None);
-            }
-        }
+        self.lock().insert(host.to_owned(), Health::Up);
     }
 
     /// Notes a failure at `now` that looks as if the host were down.
     pub fn failed(&self, host: &str, now: Instant) {
-        if let Some(down_since) = self.lock().get_mut(host) {
-            down_since.get_or_insert(now);
+        if let Some(health @ Health::Up) = self.lock().get_mut(host) {
+            *health = Health::DownSince(now);
         }
     }
 
     /// The state of a host for an operation that has failed since `began`; an outage longer than
     /// `longest` is not waited for.
-    pub fn state(
-        &self,
-        host: &str,
-        (began, now): (Instant, Instant),
-        longest: Duration,
-    ) -> HostState {
-        let Some(Some(down_since)) = self.lock().get(host).copied() else {
+    pub fn state(&self, host: &str, began: Instant, now: Instant, longest: Duration) -> HostState {
+        let Some(Health::DownSince(down_since)) = self.lock().get(host).copied() else {
             return HostState::Usual;
         };
         let silent = now.saturating_duration_since(down_since);
@@ -64,7 +73,7 @@ impl Outages {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Option<Instant>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Health>> {
         self.0
             .lock()
             .expect("nothing panics while it holds the lock")
@@ -82,8 +91,12 @@ mod tests {
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let longest = Duration::from_mins(3);
         let outages = Outages::default();
-        let state = |began, now| outages.state("h", (at(began), at(now)), longest);
+        let state = |began, now| outages.state("h", at(began), at(now), longest);
         // It never answered: the name may be wrong.
+        outages.failed("h", at(0));
+        assert_eq!(state(0, 1), Usual);
+        assert!(!outages.was_reached("h"));
+        outages.reached("h");
         outages.failed("h", at(0));
         assert_eq!(state(0, 1), Usual);
         outages.answered("h");
@@ -99,6 +112,6 @@ mod tests {
         outages.failed("h", at(200));
         assert_eq!(state(185, 210), Usual);
         assert_eq!(state(195, 210), Down);
-        assert_eq!(outages.state("i", (at(195), at(210)), longest), Usual);
+        assert_eq!(outages.state("i", at(195), at(210), longest), Usual);
     }
 }

@@ -78,7 +78,7 @@ fn an_outage_of_90_seconds_is_survived_and_one_without_end_is_not() {
         for n_failures in 1.. {
             let now = start + waited;
             outages.failed("h", now);
-            let host = outages.state("h", (start, now), policy.outage);
+            let host = outages.state("h", start, now, policy.outage);
             let retries = failed_times(n_failures, policy);
             let Decision::After(delay) = retries.decide(passing, host, 1250) else {
                 break;
@@ -91,7 +91,7 @@ fn an_outage_of_90_seconds_is_survived_and_one_without_end_is_not() {
         // Requests that start to fail after that are given up as usual.
         let now = start + waited;
         assert_eq!(
-            outages.state("h", (now, now), policy.outage),
+            outages.state("h", now, now, policy.outage),
             HostState::Usual
         );
     }
@@ -110,11 +110,11 @@ fn an_unreachable_host_gets_fewer_attempts() {
         }
         n
     };
-    let brief = || Retries::new(POLICY).at_most_if_unreachable(2);
-    assert_eq!(decisions(brief(), HostState::Unreachable), 2);
-    assert_eq!(decisions(brief(), HostState::Usual), POLICY.attempts);
-    let usual = Retries::new(POLICY);
-    assert_eq!(decisions(usual, HostState::Unreachable), POLICY.attempts);
+    let retries = || Retries::new(POLICY);
+    assert_eq!(decisions(retries(), HostState::Usual), POLICY.attempts);
+    assert_eq!(decisions(retries(), HostState::Unreachable), 2);
+    let mirror = retries().at_most_if_unreachable(1);
+    assert_eq!(decisions(mirror, HostState::Unreachable), 1);
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn a_login_is_checked_before_it_is_kept() {
         let (env, registry) = (TestEnv::new(), locked(auth));
         let host = registry.host();
         let line = format!("login {host} --username {USER} --password-stdin");
-        let output = run(&env, &line, "wr0ng-Passw0rd", &[]).exits(1);
+        let output = run(&env, &line, "wr0ng-Passw0rd", &[]).exits(5);
         assert!(
             output.stderr.contains("refused this login: 401"),
             "{}",

@@ -320,12 +320,7 @@ async fn compare(
 
 /// The reason if the registry refuses requests for all images.
 fn refused(answers: &[Result<Present, TransferError>]) -> Option<&RegistryError> {
-    let refusal = |answer: &'_ Result<Present, TransferError>| match answer {
-        Err(TransferError::Registry(error)) => {
-            matches!(error.status(), Some(400..=499)) && !error.is_transient()
-        }
-        _ => false,
-    };
+    let refusal = |answer: &'_ Result<Present, TransferError>| matches!(answer, Err(TransferError::Registry(error)) if error.is_refusal());
     if !answers.iter().all(refusal) {
         return None;
     }

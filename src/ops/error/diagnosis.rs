@@ -34,7 +34,7 @@ fn without_catalog(error: &RegistryError) -> Diagnosis {
     let found = error.diagnose();
     let found = Diagnosis {
         // Only a login can help, if there is none.
-        hint: found.hint.filter(|_| error.status() == Some(401)),
+        hint: found.hint.filter(|_| error.is_unauthorized()),
         ..Diagnosis::refused(found.class)
     };
     found.and(
@@ -205,7 +205,7 @@ impl Diagnose for OpsError {
             ),
             Self::NotWritable { source, .. } => Diagnosis::new(source.diagnose().class)
                 .hint("Leave out `--writable` to serve it read-only, which writes nothing."),
-            Self::LoginRefused { .. } => Diagnosis::new(Auth).hint(
+            Self::LoginRefused { .. } => Diagnosis::refused(Auth).hint(
                 "Nothing was stored. Check the user name (that of a robot has a prefix, `robot$` in \
                  Harbor, which a shell must not expand) and the password. Harbor also answers like \
                  this while its database is down.",

@@ -27,7 +27,7 @@ pub(crate) async fn tags<'a>(
     let tags = futures_util::stream::iter(repos).map(move |repo| async move {
         let tags = match client.tags.list(&repo).await {
             // A repository whose tags are all deleted.
-            Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
             tags => tags,
         };
         (repo, tags)
@@ -38,12 +38,13 @@ pub(crate) async fn tags<'a>(
 /// Why the repositories of a registry cannot be listed: many registries show their catalog to
 /// administrators only.
 pub(crate) fn no_catalog(registry: &Registry, error: RegistryError, undone: Undone) -> OpsError {
-    match error.status() {
-        Some(400..=499) => OpsError::NoCatalog {
+    if error.is_refusal() {
+        OpsError::NoCatalog {
             registry: registry.clone(),
             source: Box::new(error),
-        },
-        _ => not_ready(registry, &error, undone).into(),
+        }
+    } else {
+        not_ready(registry, &error, undone).into()
     }
 }
 

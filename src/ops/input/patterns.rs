@@ -77,8 +77,7 @@ async fn tags(client: &Client, repos: &[Repo]) -> Result<Vec<Tag>, TransferError
         match client.tags.list_readable(repo).await {
             Ok(Some(tags)) => return Ok(tags),
             Ok(None) => {}
-            // Some registries answer so for a repository that does not exist.
-            Err(error) if matches!(error.status(), Some(401 | 403)) => {
+            Err(error) if error.may_mean_absent() => {
                 refused.get_or_insert(error);
             }
             Err(error) => return Err(error.into()),

@@ -106,10 +106,10 @@ impl Finding {
     /// The finding that a registry cannot be used.
     pub(crate) fn of_error(registry: &Registry, error: &RegistryError) -> Self {
         let Diagnosis { class, hint, .. } = error.diagnose();
-        let check = match error.status() {
-            Some(401 | 403) => Check::Login,
+        let check = match error {
+            _ if error.may_mean_absent() => Check::Login,
             _ if class == ErrorClass::Auth && !error.is_tls() => Check::Login,
-            _ if matches!(error, RegistryError::NotARegistry { .. }) => Check::Registry,
+            RegistryError::NotARegistry { .. } => Check::Registry,
             _ if error.is_tls() => Check::Tls,
             _ => Check::Reachable,
         };

@@ -58,6 +58,7 @@ pub(crate) enum Undone {
     Pull,
     Look,
     Receipt,
+    Login,
 }
 
 impl Undone {
@@ -66,6 +67,7 @@ impl Undone {
             Self::Pull => "nothing was changed",
             Self::Look => "nothing was read",
             Self::Receipt => "no receipt was written",
+            Self::Login => "no login was stored",
         }
     }
 }
@@ -114,7 +116,9 @@ impl Diagnose for SourcesNotReady {
         }
         found.and(match self.undone {
             Undone::Pull => "`--no-preflight` pulls from the other registries.",
-            Undone::Look | Undone::Receipt => "`--no-preflight` reads the other registries.",
+            Undone::Look | Undone::Receipt | Undone::Login => {
+                "`--no-preflight` reads the other registries."
+            }
         })
     }
 }

@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, Url};
 
 use crate::api::content_check::{Facts, RequestedBy};
+use crate::error::meaning::Meaning;
 use crate::login::registry_check::page_of;
 use crate::login::session::Session;
 use crate::login::target::Target;
@@ -62,12 +63,12 @@ impl Blobs {
         session
             .retry(&what, || async {
                 let mut answer = session.send(&target, &head).await?;
-                let is_refused = answer.status().as_u16() == 405;
+                let is_refused = answer.meaning() == Meaning::MethodNotAllowed;
                 if is_refused || matches!(judge(&answer), ContentCheck::Differs { .. }) {
                     // Its body is not read, which costs the connection and nothing else.
                     answer = session.send(&target, &get).await?;
                 }
-                match (judge(&answer), answer.status().as_u16()) {
+                match (judge(&answer), answer.status()) {
                     (ContentCheck::Unknown, 200) if answer.is_page() => Err(page_of(answer).await),
                     (ContentCheck::Unknown, 200) => Err(RegistryError::Protocol {
                         request: answer.line,
@@ -111,7 +112,7 @@ impl Blobs {
                 };
                 let mut body = match body {
                     Ok(body) => body,
-                    Err(error) if error.status() == Some(404) => return Ok(ContentCheck::Absent),
+                    Err(error) if error.is_not_found() => return Ok(ContentCheck::Absent),
                     Err(
                         RegistryError::Length { actual, .. }
                         | RegistryError::WrongClaim { actual, .. },
@@ -241,7 +242,7 @@ pub(crate) async fn part_body(
     answer: Answer,
     (blob, from): (&Descriptor, u64),
 ) -> Result<Option<Body>, RegistryError> {
-    let status = answer.status().as_u16();
+    let status = answer.status();
     if status == 200 {
         return whole_body(session, target, answer, blob).await.map(Some);
     }
@@ -276,7 +277,7 @@ pub(crate) async fn whole_body(
     answer: Answer,
     blob: &Descriptor,
 ) -> Result<Body, RegistryError> {
-    if answer.status().as_u16() != 200 {
+    if answer.status() != 200 {
         return Err(session.refusal(target, answer).await);
     }
     if let Some(actual) = answer.content_length().filter(|&len| len != blob.size) {

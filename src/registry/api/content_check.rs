@@ -57,7 +57,7 @@ pub(crate) struct Facts {
 impl Facts {
     pub(crate) fn of(answer: &Answer) -> Self {
         Self {
-            status: answer.status().as_u16(),
+            status: answer.status(),
             len: answer.content_length(),
             digest: answer.digest(),
             is_page: answer.is_page(),

@@ -67,7 +67,7 @@ impl ForeignLayers {
             match place {
                 Place::Registry(repo) => match self.blobs.fetch(repo, layer, from).await {
                     Ok(body) => return Ok(body),
-                    Err(error) if matches!(error.status(), Some(401 | 403 | 404 | 410)) => {
+                    Err(error) if error.is_not_found() || error.may_mean_absent() => {
                         absent = Some(error);
                     }
                     Err(error) => return Err(error),
@@ -134,7 +134,7 @@ impl ForeignLayers {
         for _ in 0..=REDIRECTS_MAX {
             self.require_fetchable(&call.url).await?;
             let answer = self.session().transport().send(&call, None).await?;
-            let next = match answer.status().as_u16() {
+            let next = match answer.status() {
                 301..=303 | 307 | 308 => answer.location(),
                 _ => None,
             };

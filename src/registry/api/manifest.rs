@@ -5,6 +5,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 
 use crate::api::content_check::{Facts, RequestedBy};
+use crate::error::meaning::Meaning;
 use crate::login::registry_check::note_absence;
 use crate::login::registry_check::{not_a_registry, page_of};
 use crate::login::session::Session;
@@ -116,7 +117,7 @@ impl Manifests {
         let what = format!("{repo} {reference}");
         let head = session.retry(&what, || async {
             let answer = session.send(&target, &call).await?;
-            match answer.status().as_u16() {
+            match answer.status() {
                 200 if answer.is_page() => Err(page_of(answer).await),
                 200 => Ok(Some(HeadManifest::of(&answer))),
                 404 => Ok(None),
@@ -137,7 +138,7 @@ impl Manifests {
             // A GET may succeed, or give the reason in its body: 400 is the answer of TLS to plain
             // HTTP, 412 that of Harbor for an image whose pulls a policy prevents.
             Err(error)
-                if matches!(error.status(), Some(400 | 403 | 405 | 412))
+                if error.is_refusal() && !error.is_unauthorized()
                     || matches!(error, RegistryError::NotARegistry { .. }) =>
             {
                 let manifest = fetch_at(session, repo, reference).await?;
@@ -229,10 +230,10 @@ impl Manifests {
             }
         };
         let answer = session.send(&target, &call).await?;
-        if !answer.status().is_success() {
+        if answer.meaning() != Meaning::Success {
             let mut error = session.refusal(&target, answer).await;
-            if manifest.blobs().any(Descriptor::is_foreign) {
-                error.note_foreign_layers();
+            if let RegistryError::Refused(refusal) = &mut error {
+                refusal.has_foreign_layers = manifest.blobs().any(Descriptor::is_foreign);
             }
             return Err(error);
         }
@@ -244,7 +245,7 @@ impl Manifests {
         if Facts::of(&answer).is_stored(manifest.digest()) {
             return Ok(support);
         }
-        let (request, status) = (answer.line.clone(), answer.status().as_u16());
+        let (request, status) = (answer.line.clone(), answer.status());
         drop(answer);
         // The answer alone proves nothing, so the manifest is fetched and compared.
         let there = fetch_at(session, repo, reference).await?;
@@ -271,7 +272,7 @@ pub(crate) async fn fetch_at(
     session
         .retry(&what, || async {
             let answer = session.send(&target, &call).await?;
-            match answer.status().as_u16() {
+            match answer.status() {
                 200 => read_manifest(answer, reference).await.map(Some),
                 404 => {
                     note_absence(session.context(), &repo.registry, answer).await;
@@ -310,7 +311,7 @@ fn content_type(answer: &Answer) -> Option<MediaType> {
 }
 
 async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manifest, RegistryError> {
-    let (request, status) = (answer.line.clone(), answer.status().as_u16());
+    let (request, status) = (answer.line.clone(), answer.status());
     let (declared, named) = (content_type(&answer), answer.digest());
     let is_page = answer.is_page();
     let bytes = match answer.read(MANIFEST_LEN_MAX).await {

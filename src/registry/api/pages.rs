@@ -69,7 +69,7 @@ async fn fetch_page<T: DeserializeOwned>(
     session
         .retry(listed.what, || async {
             let answer = session.send(&listed.target, &call).await?;
-            if answer.status().as_u16() != 200 {
+            if answer.status() != 200 {
                 return Err(session.refusal(&listed.target, answer).await);
             }
             let next = next_page(&answer, &call.url);

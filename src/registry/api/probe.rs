@@ -1,13 +1,14 @@
 //! The first request to a registry that will be written to: checks whether it is a registry and
 //! accepts the login.
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 
 use crate::api::manifest::{HeadManifest, Manifests, manifest_call};
+use crate::error::meaning::Meaning;
 use crate::login::challenge::{Challenge, Challenged};
 use crate::login::registry_check::{note_absence, says_version};
 use crate::login::scopes::Scopes;
-use crate::login::session::{Patience, Root, Session};
+use crate::login::session::{Root, Session};
 use crate::login::target::Target;
 use crate::wire::transport::Answer;
 use crate::{ManifestRef, RegistryError, Repo};
@@ -58,7 +59,7 @@ impl Probe {
             Ok(answer) => {
                 let is_registry =
                     says_version(&answer) || session.memory(&repo.registry).is_proven();
-                let probe = match answer.status().as_u16() {
+                let probe = match answer.status() {
                     401 => Self::learn(session, repo, &answer),
                     _ => Self::found(manifests, (repo, at), answer).await,
                 };
@@ -70,8 +71,7 @@ impl Probe {
                 }
             }
         }
-        let brief = session.with_patience(Patience::Brief);
-        match brief.ask_root(&Target::push(repo)).await? {
+        match session.ask_root(&Target::push(repo)).await? {
             Root::Open => Ok(unproved.unwrap_or(Self::Open)),
             Root::Wants(challenge) => Ok(Self::of(&challenge)),
             Root::Odd(status) => Ok(Self::Odd(status)),
@@ -85,7 +85,7 @@ impl Probe {
         answer: Answer,
     ) -> Option<Self> {
         let session = manifests.session();
-        match answer.status().as_u16() {
+        match answer.status() {
             // An answer that may be any web page is not final.
             200 | 404 if answer.is_page() => None,
             200 if answer.digest().is_none() => None,
@@ -147,7 +147,7 @@ impl Probe {
             return Ok(probe);
         }
         // Whatever else it says, it says to those who are let in.
-        let is_let_in = |status: StatusCode| status != StatusCode::UNAUTHORIZED;
+        let is_let_in = |meaning| meaning != Meaning::Unauthorized;
         session.ask_with_login(&target, is_let_in).await?;
         Ok(Self::WantsPassword)
     }

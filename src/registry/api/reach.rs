@@ -4,8 +4,9 @@
 use reqwest::Method;
 
 use crate::api::manifest::{Manifests, fetch_at};
+use crate::error::meaning::Meaning;
 use crate::login::challenge::Challenge;
-use crate::login::session::{Patience, Root, Session};
+use crate::login::session::{Root, Session};
 use crate::login::target::Target;
 use crate::route::mirrors::Place;
 use crate::wire::transport::Call;
@@ -42,17 +43,17 @@ impl ReadPlace {
         let Some(first) = places.first() else {
             return Ok(());
         };
-        let session = manifests.session().with_patience(Patience::Brief);
+        let session = manifests.session();
         if first.insecure {
             session.transport().find_scheme(&first.registry).await?;
         }
         match session.ask_root(&Target::root(&first.registry)).await {
             Ok(Root::Open | Root::Odd(_)) => Ok(()),
-            Ok(Root::Wants(Challenge::Basic)) => first.check_password(manifests, &session).await,
-            Ok(Root::Wants(Challenge::Bearer { .. })) => Self::check_tokens(&session, places).await,
+            Ok(Root::Wants(Challenge::Basic)) => first.check_password(manifests, session).await,
+            Ok(Root::Wants(Challenge::Bearer { .. })) => Self::check_tokens(session, places).await,
             // Some registries send people on to their web site.
             Err(error) if leads_elsewhere(&error) => {
-                first.check_manifest(manifests, &session, error).await
+                first.check_manifest(manifests, session, error).await
             }
             Err(error) => Err(error),
         }
@@ -67,7 +68,7 @@ impl ReadPlace {
         let target = Target::root(&self.registry);
         let call = Call::new(Method::GET, session.root(&self.registry)?);
         let answer = session.send(&target, &call).await?;
-        if answer.status().as_u16() != 401 {
+        if answer.meaning() != Meaning::Unauthorized {
             return Ok(());
         }
         let error = session.refusal(&target, answer).await;
@@ -85,10 +86,7 @@ impl ReadPlace {
                 .await;
             match fetched {
                 Ok(_) => return Ok(()),
-                Err(error)
-                    if session.context().login(&target).is_none()
-                        && matches!(error.status(), Some(400 | 401 | 403 | 404)) =>
-                {
+                Err(error) if session.context().login(&target).is_none() && error.is_refusal() => {
                     refused.get_or_insert(error);
                 }
                 Err(error) => return Err(error),

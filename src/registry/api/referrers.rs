@@ -277,7 +277,7 @@ async fn fetch_page_of_referrers(
     let accept = HeaderValue::from_static(MediaType::OCI_INDEX);
     let call = Call::new(Method::GET, url.clone()).header(ACCEPT, accept);
     let answer = session.send(&target, &call).await?;
-    match answer.status().as_u16() {
+    match answer.status() {
         200 => {}
         400 | 404..=406 | 501 => {
             let refusal = session.refusal(&target, answer).await;
@@ -343,7 +343,7 @@ async fn fetch_page_of_tags(
 ) -> Option<(TagPage, Option<Url>)> {
     let call = Call::new(Method::GET, url.clone());
     let answer = session.send(&session.reading(repo), &call).await.ok()?;
-    if answer.status().as_u16() != 200 {
+    if answer.status() != 200 {
         return None;
     }
     let next = match answer.header(LINK).and_then(next_link) {

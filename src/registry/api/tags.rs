@@ -66,7 +66,7 @@ impl Tags {
     pub async fn list_readable(&self, repo: &Repo) -> Result<Option<Vec<Tag>>, RegistryError> {
         let list = |session: Session, repo: Repo| async move {
             match list_at(&session, &repo).await {
-                Err(error) if error.status() == Some(404) => Ok(None),
+                Err(error) if error.is_not_found() => Ok(None),
                 tags => tags.map(Some),
             }
         };
@@ -107,7 +107,7 @@ async fn first_tags(session: &Session, repo: &Repo) -> Option<Vec<Tag>> {
     url.set_query(Some(&format!("n={PAGE_TAGS}")));
     let call = Call::new(Method::GET, url);
     let answer = session.send(&session.reading(repo), &call).await.ok()?;
-    if answer.status().as_u16() != 200 {
+    if answer.status() != 200 {
         return None;
     }
     let (page, _) = read_list::<Page>(answer, "").await.ok()?;

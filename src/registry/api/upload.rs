@@ -34,13 +34,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 
 pub use again::{Reopen, UploadStream};
 pub use drain::Drain;
 
 use crate::api::blob::Blobs;
 use crate::api::content_check::Facts;
+use crate::error::meaning::Meaning;
 use crate::login::registry_check::page_of;
 use crate::login::scopes::Scopes;
 use crate::login::session::Session;
@@ -190,9 +191,13 @@ impl Uploads {
                 Err(error) => {
                     // A feature that failed once is not tried again for each blob.
                     let limits = &self.state.limits;
-                    match error.status() {
-                        Some(405 | 500..=599) => limits.stop_mounting(&repo.registry),
-                        Some(401 | 403) => limits.stop_mounting_from(&repo.registry, from),
+                    match error.meaning() {
+                        Some(meaning) if meaning.is_about_login() => {
+                            limits.stop_mounting_from(&repo.registry, from);
+                        }
+                        Some(meaning) if meaning.is_failing() || meaning.is_not_offered() => {
+                            limits.stop_mounting(&repo.registry);
+                        }
                         _ => {}
                     }
                 }
@@ -245,7 +250,7 @@ impl Uploads {
                 let is_mounted = |blob: &Descriptor| Facts::of(&answer).is_created(&blob.digest);
                 match answer.status() {
                     _ if mounted.is_some_and(is_mounted) => Ok(UploadStart::Mounted),
-                    StatusCode::ACCEPTED => match answer.location() {
+                    202 => match answer.location() {
                         Some(location) => Ok(UploadStart::Session(UploadSession {
                             repo: repo.clone(),
                             location,
@@ -257,8 +262,10 @@ impl Uploads {
                             problem: "the answer does not say where to upload to",
                         }),
                     },
-                    status if status.is_success() && answer.is_page() => Err(page_of(answer).await),
-                    status if status.is_success() => Err(RegistryError::Protocol {
+                    _ if answer.meaning() == Meaning::Success && answer.is_page() => {
+                        Err(page_of(answer).await)
+                    }
+                    _ if answer.meaning() == Meaning::Success => Err(RegistryError::Protocol {
                         request: answer.line,
                         problem: "the answer to the start of an upload is neither 201 nor 202",
                     }),

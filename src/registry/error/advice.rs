@@ -2,7 +2,6 @@
 
 mod harbor;
 mod refusal;
-mod status;
 mod tls;
 
 use self::harbor::{QUOTE_ROBOT, database_down, is_cut_short};
@@ -23,16 +22,7 @@ impl Diagnose for RegistryError {
     #[expect(clippy::too_many_lines, reason = "an arm for each variant")]
     fn diagnose(&self) -> Diagnosis {
         match self {
-            Self::Status {
-                request,
-                status,
-                body,
-                context,
-                ..
-            } => Diagnosis {
-                hint: refusal::hint(request, (*status, body), context),
-                ..Diagnosis::new(status::class((*status, body), &context.refuser))
-            },
+            Self::Refused(refusal) => refusal.diagnose(),
             Self::Tls {
                 request, failure, ..
             } => Diagnosis {

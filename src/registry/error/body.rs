@@ -30,18 +30,12 @@ pub struct ErrorBody {
 /// Details that only some answers have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Details {
-    /// Whether the body says that the server expects TLS.
-    wants_tls: bool,
-    /// Whether the body says that the server expects a client certificate.
-    wants_certificate: bool,
     /// All that is said besides the first code and message.
     more: String,
     /// The title of the web page that was sent.
     page: Option<String>,
     /// The digests of what a manifest names and its repository lacks.
     pub(crate) missing: Vec<Digest>,
-    /// Whether the refused manifest has layers that stay at other URLs.
-    pub(crate) has_foreign_layers: bool,
     /// Details from a Harbor; `None` at any other registry.
     pub(crate) harbor: Option<HarborRefusal>,
 }
@@ -56,20 +50,6 @@ struct Said {
 }
 
 impl ErrorBody {
-    /// Whether the body says that the server expects TLS.
-    pub(crate) fn wants_tls(&self) -> bool {
-        self.details
-            .as_ref()
-            .is_some_and(|details| details.wants_tls)
-    }
-
-    /// Whether the body says that the server expects a client certificate.
-    pub(crate) fn wants_certificate(&self) -> bool {
-        self.details
-            .as_ref()
-            .is_some_and(|details| details.wants_certificate)
-    }
-
     /// Details from a Harbor.
     pub(crate) fn harbor(&self) -> Option<&HarborRefusal> {
         self.details.as_ref()?.harbor.as_ref()
@@ -93,13 +73,6 @@ impl ErrorBody {
             .is_some_and(|details| details.page.is_some())
     }
 
-    /// Whether the refused manifest has layers that stay at other URLs.
-    pub(crate) fn has_foreign_layers(&self) -> bool {
-        self.details
-            .as_ref()
-            .is_some_and(|details| details.has_foreign_layers)
-    }
-
     /// Whether any of the codes is `code`, or the first message has `text` in it.
     pub(crate) fn says(&self, text: &str) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
@@ -111,11 +84,6 @@ impl ErrorBody {
     /// Reads a body of any kind; one field of an odd type does not hide the others.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
-        let lower = text.to_ascii_lowercase();
-        let wants_tls = lower.contains("http request to an https server")
-            || lower.contains("plain http request was sent to https port");
-        // nginx, which answers so within a connection that TLS allowed.
-        let wants_certificate = lower.contains("no required ssl certificate was sent");
         let (said, page) = match serde_json::from_slice::<Value>(bytes) {
             Ok(value) => (errors_of(&value), None),
             Err(_) => other_text(&text),
@@ -128,8 +96,6 @@ impl ErrorBody {
         let more = more(&said);
         let first = said.into_iter().next().unwrap_or_default();
         let details = Details {
-            wants_tls,
-            wants_certificate,
             more,
             page,
             missing,
@@ -161,35 +127,23 @@ impl fmt::Display for ErrorBody {
     }
 }
 
-/// The explanation of the other side, otherwise the meaning of the status.
-pub(super) struct StatusText<'a> {
-    pub(super) status: u16,
-    pub(super) body: &'a ErrorBody,
-}
-
-impl fmt::Display for StatusText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = reqwest::StatusCode::from_u16(self.status).ok();
-        let reason = status.and_then(|status| status.canonical_reason());
-        let reason = reason.unwrap_or("without a reason");
-        let said = self.body.to_string();
-        match (said.is_empty(), self.body.is_page()) {
-            (true, _) => f.write_str(reason),
-            (false, false) => f.write_str(&said),
-            // Titles of error pages repeat the status.
-            (false, true) if said.contains(reason) => f.write_str(reason),
-            (false, true) => write!(f, "{reason}: {said}"),
-        }?;
-        match self.body.request_id() {
-            Some(id) => write!(f, " (request {id})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A refusal as the registry words it: `401 UNAUTHORIZED: ...`.
+/// A refusal as the registry words it, `401 UNAUTHORIZED: ...`, otherwise the name of the status.
 pub(crate) fn in_words(status: u16, body: &ErrorBody) -> String {
-    format!("{status} {}", StatusText { status, body })
+    let reason = reqwest::StatusCode::from_u16(status).ok();
+    let reason = reason.and_then(|status| status.canonical_reason());
+    let reason = reason.unwrap_or("without a reason");
+    let said = body.to_string();
+    let said = match body.is_page() {
+        _ if said.is_empty() => reason.to_owned(),
+        false => said,
+        // Titles of error pages repeat the status.
+        true if said.contains(reason) => reason.to_owned(),
+        true => format!("{reason}: {said}"),
+    };
+    match body.request_id() {
+        Some(id) => format!("{status} {said} (request {id})"),
+        None => format!("{status} {said}"),
+    }
 }
 
 /// The errors of a JSON answer: the specification's, else those of token servers and proxies.

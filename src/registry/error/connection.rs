@@ -27,8 +27,8 @@ impl fmt::Display for UsedProxy {
 pub enum TlsFailure {
     /// The other side does not speak TLS.
     PlainAnswer,
-    /// The other side does not speak HTTP, and most likely TLS.
-    TlsAnswer,
+    /// The other side speaks TLS, and plain HTTP was used.
+    TlsRequired,
     /// Its certificate was not issued by a trusted CA.
     UnknownIssuer,
     /// Its certificate is a CA's, which a server must not use.
@@ -47,7 +47,7 @@ impl fmt::Display for TlsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PlainAnswer => "expected TLS, but the server answered in plain text",
-            Self::TlsAnswer => "expected plain HTTP, but the server answered in TLS",
+            Self::TlsRequired => "the server requires TLS, but the request was plain HTTP",
             Self::UnknownIssuer => "the server's certificate is not trusted here",
             Self::CaCertificate => "the server's certificate is that of a CA",
             Self::WrongName => "the server's certificate is for another name",
@@ -97,6 +97,17 @@ impl ConnectionError {
         self.inner.is_builder()
     }
 
+    /// Whether there was a connection, and no answer in HTTP on it.
+    pub(crate) fn is_broken(&self) -> bool {
+        !(self.is_connect() || self.is_timeout() || self.is_builder())
+    }
+
+    /// Whether something was received that is not HTTP. The types of the HTTP parser are reqwest's
+    /// own business; their texts are all there is.
+    fn is_not_http(&self) -> bool {
+        innermost(self.inner.as_ref()).starts_with("invalid HTTP")
+    }
+
     /// Whether trying again cannot help.
     pub(super) fn is_lasting(&self) -> bool {
         self.is_builder() || self.unknown_proxy.is_some()
@@ -109,6 +120,10 @@ impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.unknown_proxy {
             Some(host) => write!(f, "host `{host}` not found"),
+            None if self.is_not_http() => f.write_str("the answer is not HTTP"),
+            None if tls_failure(&self.inner) == Some(TlsFailure::PlainAnswer) => {
+                f.write_str("the answer is not TLS")
+            }
             None => f.write_str(&innermost(self.inner.as_ref())),
         }
     }
@@ -157,7 +172,7 @@ pub(super) fn failed_lookup(error: &reqwest::Error) -> Option<FailedLookup> {
 
 /// Finds what TLS has to do with an error. An `io::Error` does not show what it wraps as its
 /// source, and one may wrap another, so each is opened.
-pub(super) fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
+pub(crate) fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
@@ -174,12 +189,19 @@ pub(super) fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
     None
 }
 
-/// Finds an answer that is not HTTP where plain HTTP was spoken: a TLS server ends so. The types of
-/// the HTTP parser are reqwest's own business; their text is all there is.
-pub(super) fn tls_answer(error: &reqwest::Error) -> Option<TlsFailure> {
-    let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
-    let is_answer = innermost(error) == "invalid HTTP version parsed";
-    (is_plain && is_answer).then_some(TlsFailure::TlsAnswer)
+/// Finds what the text of an error answer has to do with TLS: servers answer in HTTP to plain HTTP
+/// at their TLS port, and to a connection without the client certificate that they require.
+pub(crate) fn tls_complaint(body: &[u8]) -> Option<TlsFailure> {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    let says = |words: &str| text.contains(words);
+    if says("http request to an https server") || says("plain http request was sent to https port")
+    {
+        Some(TlsFailure::TlsRequired)
+    } else if says("no required ssl certificate was sent") {
+        Some(TlsFailure::ClientCertificate)
+    } else {
+        None
+    }
 }
 
 fn classify_tls(error: &rustls::Error) -> TlsFailure {

@@ -105,6 +105,11 @@ impl RequestLine {
         }
     }
 
+    /// Whether it was sent to the registry itself.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.errand == Errand::Direct
+    }
+
     /// Whether a token was asked for.
     pub(crate) fn is_for_token(&self) -> bool {
         self.first().errand == Errand::Token

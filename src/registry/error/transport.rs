@@ -1,7 +1,7 @@
 //! The errors of requests that got no answer.
 
 use super::RegistryError;
-use super::connection::{ConnectionError, UsedProxy, failed_lookup, tls_answer, tls_failure};
+use super::connection::{ConnectionError, UsedProxy, failed_lookup, tls_failure};
 use crate::RequestLine;
 
 impl RegistryError {
@@ -29,13 +29,13 @@ impl RegistryError {
                 },
             };
         }
-        let failure = tls_failure(&error).or_else(|| tls_answer(&error));
+        let failure = tls_failure(&error);
         let source = ConnectionError::new(error);
         match failure {
             Some(failure) => Self::Tls {
                 request,
                 failure,
-                source,
+                source: Some(source),
             },
             None => Self::Transport {
                 request,

@@ -18,7 +18,6 @@ use crate::login::session::Session;
 use crate::login::target::Target;
 use crate::login::token::basic;
 use crate::wire::endpoint::same_origin;
-use crate::wire::retry_after::may_pass;
 use crate::wire::transport::{Answer, Call};
 use hod_oci::Tag;
 
@@ -188,7 +187,7 @@ impl Harbor {
         self.session
             .retry(call.url.path(), || async {
                 let answer = self.send(project, &call).await?;
-                match answer.status().as_u16() {
+                match answer.status() {
                     // As by a proxy that sends everyone to its own log-in page.
                     _ if !same_origin(&answer.url, &call.url) => Ok(None),
                     // Harbor answers like this only to a login that it accepts.
@@ -198,7 +197,9 @@ impl Harbor {
                         Ok(Some(true))
                     }
                     404 => Ok(Some(false)),
-                    status if may_pass(status) => Err(self.refusal(project, answer).await),
+                    _ if answer.meaning().is_transient() => {
+                        Err(self.refusal(project, answer).await)
+                    }
                     _ => Ok(None),
                 }
             })
@@ -233,7 +234,7 @@ impl Harbor {
             .session
             .retry(call.url.path(), || async {
                 let error = match self.send(project, &call).await {
-                    Ok(answer) => match answer.status().as_u16() {
+                    Ok(answer) => match answer.status() {
                         201 if same_origin(&answer.url, &call.url) => return Ok(Created::Now),
                         409 => return Ok(Created::Before),
                         _ => self.refusal(project, answer).await,
@@ -364,12 +365,14 @@ impl Harbor {
         self.session
             .retry(call.url.path(), || async {
                 let answer = self.send(project, &call).await?;
-                match answer.status().as_u16() {
+                match answer.status() {
                     200 if same_origin(&answer.url, &call.url) => {
                         let bytes = answer.read(ANSWER_LEN_MAX).await?;
                         Ok(serde_json::from_slice(&bytes).ok())
                     }
-                    status if may_pass(status) => Err(self.refusal(project, answer).await),
+                    _ if answer.meaning().is_transient() => {
+                        Err(self.refusal(project, answer).await)
+                    }
                     _ => Ok(None),
                 }
             })

@@ -7,7 +7,6 @@ use super::api::{Creation, url};
 use super::{Harbor, Project};
 use crate::RegistryError;
 use crate::wire::endpoint::same_origin;
-use crate::wire::retry_after::may_pass;
 use crate::wire::transport::Call;
 
 /// Whether a login may create projects.
@@ -91,11 +90,13 @@ impl Harbor {
         self.session
             .retry(call.url.path(), || async {
                 let answer = self.send(project, &call).await?;
-                match answer.status().as_u16() {
+                match answer.status() {
                     _ if !same_origin(&answer.url, &call.url) => Ok(Account::Unknown),
                     200 => Ok(Account::User),
                     412 => Ok(Account::Robot),
-                    status if may_pass(status) => Err(self.refusal(project, answer).await),
+                    _ if answer.meaning().is_transient() => {
+                        Err(self.refusal(project, answer).await)
+                    }
                     _ => Ok(Account::Unknown),
                 }
             })

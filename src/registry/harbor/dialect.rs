@@ -133,7 +133,7 @@ async fn look_up(context: &Context, target: &Target<'_>, project: &Project) -> C
     };
     match context.transport.send(&call, Some(&login)).await {
         Ok(answer) if !same_origin(&answer.url, &call.url) => Cause::Unknown,
-        Ok(answer) => match answer.status().as_u16() {
+        Ok(answer) => match answer.status() {
             200 => Cause::RightMissing,
             404 => Cause::ProjectMissing,
             401 => Cause::LoginRefused,

@@ -57,7 +57,7 @@ impl Harbor {
             let found: Vec<Repository> = session
                 .retry(&format!("{registry} repositories"), || async {
                     let answer = send_with_password(session, &target, &call).await?;
-                    if answer.status().as_u16() != 200 {
+                    if answer.status() != 200 {
                         return Err(session.refusal(&target, answer).await);
                     }
                     read_list(answer, NO_LIST).await.map(|(page, _)| page)

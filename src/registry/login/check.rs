@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use hod_oci::Registry;
+use reqwest::Method;
 use reqwest::header::HeaderValue;
-use reqwest::{Method, StatusCode};
 
+use crate::error::meaning::Meaning;
 use crate::error::{ERROR_LEN_MAX, in_words};
 use crate::login::challenge::{Challenge, Challenged};
 use crate::login::credentials::Login;
@@ -42,11 +43,11 @@ impl LoginCheck {
             .retry(registry.as_str(), || async {
                 let mut answer = session.transport().send(&root, None).await?;
                 require_registry(session.context(), registry, &mut answer, None).await?;
-                if answer.status().is_success() {
+                if answer.meaning() == Meaning::Success {
                     return Ok(Self::NotNeeded);
                 }
                 let challenge = Challenged::parse(answer.headers()).challenge;
-                if answer.status() != StatusCode::UNAUTHORIZED || challenge.is_none() {
+                if answer.meaning() != Meaning::Unauthorized || challenge.is_none() {
                     return Err(session.refusal(&Target::root(registry), answer).await);
                 }
                 let challenge = challenge.unwrap_or(Challenge::Basic);
@@ -57,12 +58,14 @@ impl LoginCheck {
                         .transport()
                         .send(&call, authorization.as_ref())
                         .await?;
-                    match answer.status().as_u16() {
-                        200 => {
+                    match answer.meaning() {
+                        Meaning::Success => {
                             let token = read_token(answer, Instant::now()).await?;
                             authorization = Some(token.authorization().clone());
                         }
-                        401 | 403 => return Ok(Self::Refused(said(answer).await)),
+                        meaning if meaning.is_about_login() => {
+                            return Ok(Self::Refused(said(answer).await));
+                        }
                         _ => return Err(session.refusal(&Target::root(registry), answer).await),
                     }
                 }
@@ -80,9 +83,9 @@ impl LoginCheck {
         let sent = authorization.as_ref();
         let mut answer = session.transport().send(root, sent).await?;
         require_registry(session.context(), registry, &mut answer, sent).await?;
-        match answer.status().as_u16() {
-            401 | 403 => Ok(Self::Refused(said(answer).await)),
-            status if status < 400 || status == 404 => Ok(Self::Accepted),
+        match answer.meaning() {
+            meaning if meaning.is_about_login() => Ok(Self::Refused(said(answer).await)),
+            Meaning::Success | Meaning::NotFinal | Meaning::NotFound => Ok(Self::Accepted),
             _ => Err(session.refusal(&Target::root(registry), answer).await),
         }
     }
@@ -90,7 +93,7 @@ impl LoginCheck {
 
 /// A refusal in the words of who refuses.
 async fn said(answer: Answer) -> String {
-    let status = answer.status().as_u16();
+    let status = answer.status();
     let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
     in_words(status, &ErrorBody::parse(&body))
 }

@@ -12,14 +12,14 @@ use reqwest::Url;
 
 use crate::error::harbor::{Access, Cause, HarborRefusal};
 use crate::error::safe_url::authority;
-use crate::error::{ERROR_LEN_MAX, ErrorBody};
+use crate::error::{ERROR_LEN_MAX, ErrorBody, tls_complaint};
 use crate::login::challenge::{Challenge, Challenged};
 use crate::login::credentials::{Credentials, Login};
 use crate::login::memory::{Memory, RegistryMemory};
 use crate::login::scopes::ScopeRules;
 use crate::login::target::Target;
 use crate::wire::transport::{Answer, SentLogin, Transport};
-use crate::{LoginState, Purpose, RefusalContext, Refuser, RegistryError, Subject};
+use crate::{LoginState, Purpose, Refusal, Refuser, RegistryError, Subject};
 use hod_report::presentable;
 
 /// A kind of registry that deviates from the specification.
@@ -129,7 +129,7 @@ impl Context {
 
     /// Returns the error that an answer means, with what its body says.
     pub(crate) async fn refusal(&self, target: &Target<'_>, answer: Answer) -> RegistryError {
-        let request = answer.line.clone();
+        let request = (*answer.line).clone();
         let root = self.root(target.registry);
         let root = root.as_ref().map(authority).unwrap_or_default();
         let subject = Subject::of(&request);
@@ -138,27 +138,28 @@ impl Context {
             Subject::Token => SentLogin::Yes,
             _ => answer.sent_login(),
         };
-        let context = Box::new(RefusalContext {
-            subject,
-            refuser: Refuser::of(&request, (target.registry.as_str(), &root)),
-            purpose: self.purpose,
-            login: self.login_state(target, sent),
-        });
-        let status = answer.status().as_u16();
+        let refuser = Refuser::of(&request, (target.registry.as_str(), &root));
+        let status = answer.status();
         let retry_after = answer.retry_after();
-        let closed = match status {
-            429 | 503 => {
-                let limiter = self.transport.limiter();
-                limiter.closed(answer.method(), &answer.url)
-            }
-            _ => None,
+        let closed = if answer.meaning().is_overload() {
+            let limiter = self.transport.limiter();
+            limiter.closed(answer.method(), &answer.url)
+        } else {
+            None
         };
         let request_id = answer.header("x-request-id").and_then(presentable);
         let challenge = Challenged::parse(answer.headers()).challenge;
         // The status is the error, even if its explanation cannot be read.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
+        if let Some(failure) = tls_complaint(&body) {
+            return RegistryError::Tls {
+                request: Box::new(request),
+                failure,
+                source: None,
+            };
+        }
         let mut body = ErrorBody::parse(&body);
-        let is_from_registry = !matches!(context.refuser, Refuser::Elsewhere { .. });
+        let is_from_registry = !matches!(refuser, Refuser::Elsewhere { .. });
         if let Some(dialect) = self.dialect(target.registry).filter(|_| is_from_registry) {
             let refused = Refused {
                 status,
@@ -177,13 +178,17 @@ impl Context {
                 },
             });
         }
-        let error = RegistryError::Status {
+        let error = RegistryError::Refused(Box::new(Refusal {
             request,
             status,
             body,
+            has_foreign_layers: false,
             retry_after,
-            context,
-        };
+            subject,
+            refuser,
+            purpose: self.purpose,
+            login: self.login_state(target, sent),
+        }));
         match closed {
             Some(closed) => RegistryError::Closed {
                 host: closed.host,

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 
 use crate::error::ERROR_LEN_MAX;
+use crate::error::meaning::Meaning;
 use crate::login::challenge::Challenge;
 use crate::login::context::Context;
 use crate::login::credentials::Login;
@@ -59,7 +60,7 @@ impl<'a> Lockout<'a> {
                 first.known.accept();
                 Ok(value)
             }
-            Err(error) if error.status() == Some(401) => {
+            Err(error) if error.is_unauthorized() => {
                 // Perhaps only the scope is refused.
                 self.check_by_token(&first).await?;
                 Err(error)
@@ -82,14 +83,14 @@ impl<'a> Lockout<'a> {
         }
     }
 
-    /// Learns from the `status` that answered the first request with a password; fails if the
+    /// Learns from the answer to the first request with a password; fails if the
     /// password is refused.
     pub(crate) async fn learn(
         &self,
         first: &FirstUse,
-        status: StatusCode,
+        meaning: Meaning,
     ) -> Result<(), RegistryError> {
-        if status == StatusCode::UNAUTHORIZED {
+        if meaning == Meaning::Unauthorized {
             // Perhaps only the requested resource is refused.
             let registry = self.target.registry;
             let call = Call::new(Method::GET, self.context.root(registry)?);
@@ -98,7 +99,7 @@ impl<'a> Lockout<'a> {
             require_registry(self.context, registry, &mut answer, sent.as_ref()).await?;
             self.conclude(first, answer).await
         } else {
-            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+            if !meaning.is_transient() {
                 first.known.accept();
             }
             Ok(())
@@ -126,10 +127,10 @@ impl<'a> Lockout<'a> {
     }
 
     async fn conclude(&self, first: &FirstUse, answer: Answer) -> Result<(), RegistryError> {
-        if answer.status().is_success() {
+        if answer.meaning() == Meaning::Success {
             first.known.accept();
-        } else if answer.status() == StatusCode::UNAUTHORIZED {
-            let (request, status) = (answer.line.clone(), answer.status().as_u16());
+        } else if answer.meaning() == Meaning::Unauthorized {
+            let (request, status) = (answer.line.clone(), answer.status());
             let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
             let refusal = Refusal {
                 request,

@@ -8,6 +8,7 @@ use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
 
+use crate::error::meaning::Meaning;
 use crate::login::context::Context;
 use crate::wire::endpoint::object_url;
 use crate::wire::transport::{Answer, Call};
@@ -32,7 +33,7 @@ pub(crate) async fn require_registry(
     answer: &mut Answer,
     authorization: Option<&HeaderValue>,
 ) -> Result<(), RegistryError> {
-    let found = match answer.status().as_u16() {
+    let found = match answer.status() {
         200 if !matches!(answer.url.path(), "/v2/" | "/v2") => {
             format!("it redirects to `{}`", SafeUrl::new(&answer.url))
         }
@@ -95,16 +96,15 @@ async fn ask_for_absent_blob(
     let call = Call::new(Method::HEAD, url);
     let answer = context.transport.send(&call, authorization).await?;
     let status = answer.status();
-    if status.is_success() {
+    if answer.meaning() == Meaning::Success {
         return Ok(Some(format!(
-            "it answers {} to a request for a blob that does not exist",
-            status.as_u16()
+            "it answers {status} to a request for a blob that does not exist"
         )));
     }
     if answer.is_page() {
-        return Ok(Some(WebPage { title: None }.found(status.as_u16())));
+        return Ok(Some(WebPage { title: None }.found(status)));
     }
-    if status.is_client_error() {
+    if matches!(status, 400..=499) {
         context.memory(registry).prove();
     }
     Ok(None)
@@ -114,7 +114,7 @@ async fn ask_for_absent_blob(
 pub(crate) async fn page_of(mut answer: Answer) -> RegistryError {
     // The answer is a page, whether or not its title can be read.
     let start = start_of_body(&mut answer).await.unwrap_or_default();
-    let status = answer.status().as_u16();
+    let status = answer.status();
     not_a_registry(answer.line, status, &start)
 }
 

@@ -7,8 +7,9 @@ use hod_oci::{Registry, RepositoryName};
 use hod_report::Reporter;
 use hod_retry::{Failed, Failure, HostState, Retries, RetryPolicy};
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 
+use crate::error::meaning::Meaning;
 use crate::login::challenge::{Challenge, Challenged};
 use crate::login::context::{Context, Dialect};
 use crate::login::credentials::{FoundLogin, Login};
@@ -18,12 +19,8 @@ use crate::login::registry_check::require_registry;
 use crate::login::target::Target;
 use crate::login::token_server::Authorizer;
 use crate::wire::endpoint::same_origin;
-use crate::wire::retry_after::may_pass;
 use crate::wire::transport::{Answer, Call, Transport};
-use crate::{RegistryError, Repo};
-
-/// Number of attempts for a host that has not been reached yet.
-const BRIEF_ATTEMPTS: u32 = 2;
+use crate::{RegistryError, Repo, RequestLine};
 
 /// A token of this length or more may be what a web server refuses to accept in a header.
 const LONG_TOKEN_LEN: usize = 2048;
@@ -41,10 +38,8 @@ pub struct Session {
 
 /// How long to wait for a registry that cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    Full,
-    /// No host has answered yet, so a wrong name is likelier than an outage.
-    Brief,
+enum Patience {
+    Usual,
     /// There is another place to ask.
     Mirror,
 }
@@ -72,7 +67,7 @@ impl Session {
     pub(crate) fn new(context: Context) -> Self {
         Self {
             context: Arc::new(context),
-            patience: Patience::Full,
+            patience: Patience::Usual,
             reading: Reading::Pull,
         }
     }
@@ -86,9 +81,10 @@ impl Session {
         }
     }
 
-    pub(crate) fn with_patience(&self, patience: Patience) -> Self {
+    /// Returns the same session for a mirror, which is not waited for if it cannot be reached.
+    pub(crate) fn for_mirror(&self) -> Self {
         Self {
-            patience,
+            patience: Patience::Mirror,
             ..self.clone()
         }
     }
@@ -151,8 +147,7 @@ impl Session {
     pub fn retries(&self) -> Retries {
         let retries = Retries::new(self.retry_policy());
         match self.patience {
-            Patience::Full => retries,
-            Patience::Brief => retries.at_most_if_unreachable(BRIEF_ATTEMPTS),
+            Patience::Usual => retries,
             Patience::Mirror => retries.at_most_if_unreachable(1),
         }
     }
@@ -188,10 +183,7 @@ impl Session {
         error: RegistryError,
         failure: Failure,
     ) -> Result<RegistryError, RegistryError> {
-        let mut host = self.host_state(&error, retries.began_at());
-        if self.patience != Patience::Full && error.is_unreachable() {
-            host = HostState::Unreachable;
-        }
+        let host = self.host_state(&error, retries.began_at());
         let failed = Failed {
             what,
             error: &error,
@@ -221,7 +213,12 @@ impl Session {
         if error.is_outage() {
             outages.failed(host, now);
         }
-        outages.state(host, (began, now), self.retry_policy().outage)
+        let is_direct = error.request().is_some_and(RequestLine::is_direct);
+        let is_new = is_direct && !outages.was_reached(host);
+        if error.is_unreachable() && (is_new || self.patience == Patience::Mirror) {
+            return HostState::Unreachable;
+        }
+        outages.state(host, began, now, self.retry_policy().outage)
     }
 
     /// Returns the `Authorization` that a call is known to need; fetches a token if one is missing.
@@ -254,10 +251,9 @@ impl Session {
                 let sent = authorization.as_ref();
                 rounds.sent_at = Instant::now();
                 let answer = self.transport().send(call, sent).await?;
-                let status = answer.status();
                 if !same_origin(&answer.url, &call.url) {
                     // A signed URL may have expired on the way; the registry gives out another.
-                    if status.is_client_error() && may_redirect_again {
+                    if matches!(answer.status(), 400..=499) && may_redirect_again {
                         may_redirect_again = false;
                         continue;
                     }
@@ -266,13 +262,13 @@ impl Session {
                 }
                 if let Some(first) = first {
                     Lockout::new(&self.context, &target)
-                        .learn(&first, status)
+                        .learn(&first, answer.meaning())
                         .await?;
                 }
                 if self.has_too_long_token(&target, &answer, sent) {
                     continue;
                 }
-                if status != StatusCode::UNAUTHORIZED {
+                if answer.meaning() != Meaning::Unauthorized {
                     self.settle(&target, &rounds);
                     return Ok(answer);
                 }
@@ -297,9 +293,9 @@ impl Session {
         let is_json = answer
             .header("content-type")
             .is_some_and(|kind| kind.contains("json"));
-        let is_refused = match answer.status().as_u16() {
-            431 => true,
-            400 => !is_json,
+        let is_refused = match answer.meaning() {
+            Meaning::TooLong => true,
+            Meaning::BadRequest => !is_json,
             _ => false,
         };
         let is_long = sent.is_some_and(|sent| sent.len() > LONG_TOKEN_LEN);
@@ -391,7 +387,7 @@ impl Session {
         self.retry(registry.as_str(), || async {
             let mut answer = self.transport().send(&call, None).await?;
             require_registry(&self.context, registry, &mut answer, None).await?;
-            match answer.status().as_u16() {
+            match answer.status() {
                 200 => Ok(Root::Open),
                 401 if same_origin(&answer.url, &call.url) => {
                     let challenge = Challenged::parse(answer.headers()).challenge;
@@ -400,13 +396,12 @@ impl Session {
                         Root::Wants(challenge)
                     }))
                 }
-                status if may_pass(status) => Err(self.refusal(target, answer).await),
+                _ if answer.meaning().is_transient() => Err(self.refusal(target, answer).await),
                 // It may be a server that expects TLS, or a client certificate.
-                400 => match self.refusal(target, answer).await {
+                status => match self.refusal(target, answer).await {
                     error if error.is_tls() => Err(error),
-                    _ => Ok(Root::Odd(400)),
+                    _ => Ok(Root::Odd(status)),
                 },
-                status => Ok(Root::Odd(status)),
             }
         })
         .await
@@ -415,7 +410,7 @@ impl Session {
     /// Fails unless `registry` answers, is a registry, and accepts the login that is known for it.
     pub async fn ping(&self, registry: &Registry) -> Result<(), RegistryError> {
         let target = Target::root(registry);
-        self.ask_with_login(&target, |status| status.is_success())
+        self.ask_with_login(&target, |meaning| meaning == Meaning::Success)
             .await
     }
 
@@ -424,7 +419,7 @@ impl Session {
     pub(crate) async fn ask_with_login(
         &self,
         target: &Target<'_>,
-        is_good: impl Fn(StatusCode) -> bool,
+        is_good: impl Fn(Meaning) -> bool,
     ) -> Result<(), RegistryError> {
         let registry = target.registry;
         let call = Call::new(Method::GET, self.root(registry)?);
@@ -432,7 +427,7 @@ impl Session {
             let mut answer = self.send(target, &call).await?;
             let sent = self.authorization(target).await?;
             require_registry(&self.context, registry, &mut answer, sent.as_ref()).await?;
-            if is_good(answer.status()) {
+            if is_good(answer.meaning()) {
                 Ok(())
             } else {
                 Err(self.refusal(target, answer).await)

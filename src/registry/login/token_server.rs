@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 
+use crate::error::meaning::Meaning;
 use crate::login::challenge::Challenge;
 use crate::login::context::Context;
 use crate::login::credentials::{Login, Secret};
@@ -95,7 +96,7 @@ impl<'a> Authorizer<'a> {
                     return Ok(token);
                 }
                 // The request, or the token in it, was too long for a server on the way.
-                Err(error) if is_too_long(error.status()) && memory.shrink() => {}
+                Err(error) if is_too_long(&error) && memory.shrink() => {}
                 // Perhaps it was asked for too much; a password that is wrong stays wrong.
                 Err(error)
                     if may_be_too_much(&error, needed.login.as_ref()) && memory.narrow(&needed) =>
@@ -179,7 +180,7 @@ impl<'a> Authorizer<'a> {
         let call = request.get(login.username());
         match self.ask(call, basic(login).as_ref()).await {
             // A server that supports OAuth2 only.
-            Err(error) if matches!(error.status(), Some(404 | 405)) => {
+            Err(error) if error.meaning().is_some_and(Meaning::is_not_offered) => {
                 let call = request.post(&Grant::of(login, None));
                 // The first answer is the one that tells.
                 let token = self.ask(call, None).await.map_err(|_| error)?;
@@ -202,7 +203,12 @@ impl<'a> Authorizer<'a> {
             let call = request.post(&Grant::of(login, Some(&rotated)));
             match self.ask(call, None).await {
                 // Then the first one may still do.
-                Err(error) if matches!(error.status(), Some(400 | 401)) => {
+                Err(error)
+                    if matches!(
+                        error.meaning(),
+                        Some(Meaning::BadRequest | Meaning::Unauthorized)
+                    ) =>
+                {
                     self.memory.rotate(login, None);
                 }
                 asked => result = Some(asked),
@@ -211,11 +217,12 @@ impl<'a> Authorizer<'a> {
         let mut token = match result {
             Some(result) => result?,
             None => match self.ask(request.post(&Grant::of(login, None)), None).await {
-                Err(RegistryError::Status {
-                    request,
-                    status: status @ (404 | 405),
-                    ..
-                }) => return Err(RegistryError::IdentityToken { request, status }),
+                Err(RegistryError::Refused(refusal)) if refusal.meaning().is_not_offered() => {
+                    return Err(RegistryError::IdentityToken {
+                        request: Box::new(refusal.request),
+                        status: refusal.status,
+                    });
+                }
                 result => result?,
             },
         };
@@ -234,7 +241,7 @@ impl<'a> Authorizer<'a> {
         // Its life begins when it is made, which is not after it arrives.
         let now = Instant::now();
         let answer = self.context.transport.send(&call, authorization).await?;
-        if !answer.status().is_success() {
+        if answer.meaning() != Meaning::Success {
             return Err(self.context.refusal(self.target, answer).await);
         }
         read_token(answer, now).await
@@ -265,19 +272,18 @@ fn is_page(bytes: &[u8]) -> bool {
 }
 
 /// Whether a server may have refused a request because of its length.
-fn is_too_long(status: Option<u16>) -> bool {
-    matches!(status, Some(400 | 414 | 431))
+fn is_too_long(error: &RegistryError) -> bool {
+    matches!(
+        error.meaning(),
+        Some(Meaning::BadRequest | Meaning::TooLong)
+    )
 }
 
 /// Whether a token server may have refused because of how much it was asked for.
 fn may_be_too_much(error: &RegistryError, login: Option<&Arc<Login>>) -> bool {
-    match error.status() {
-        // A wrong password is not tried twice: some servers count.
-        Some(401) => login.is_none(),
-        Some(429) => false,
-        Some(status) => (400..500).contains(&status),
-        None => matches!(error, RegistryError::Token { .. }),
-    }
+    // A wrong password is not tried twice: some servers count.
+    let is_free = !error.is_unauthorized() || login.is_none();
+    error.is_refusal() && is_free || matches!(error, RegistryError::Token { .. })
 }
 
 /// The parameters of a token request.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use conf::{Alias, Mirror, PullFrom, Rule, Rules};
 pub use conf::{Aliases, ConfFile, RegistriesConfError};
 
-use crate::login::session::{Patience, Session};
+use crate::login::session::Session;
 use crate::route::origin::Garblers;
 use crate::{ManifestRef, RegistryError, Repo};
 use hod_oci::{Reference, Registry, RepositoryName};
@@ -326,7 +326,7 @@ impl Mirrors {
                 }
                 continue;
             };
-            let session = self.session.with_patience(Patience::Mirror);
+            let session = self.session.for_mirror();
             match read(session, place.repo.clone()).await {
                 Ok(value) if is_there(&value) => {
                     self.note_served(repo, place, true);
@@ -362,8 +362,7 @@ impl Mirrors {
     }
 
     fn give_way(&self, repo: &Repo, mirror: &str, error: &RegistryError) {
-        let is_answer = matches!(error.status(), Some(400..=499));
-        if is_answer && !matches!(error, RegistryError::GaveUp { .. }) {
+        if error.is_refusal() && !matches!(error, RegistryError::GaveUp { .. }) {
             return;
         }
         lock(&self.state.down).insert(mirror.to_owned());

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use super::server::{Reply, Request, TestServer, client, start_plain};
+use super::server::{Reply, Request, TestServer, client, start_raw};
 use super::{MANIFEST, blob, fetch_all, manifest_reply, reopenable, session, tag};
 use crate::*;
 use hod_report::Diagnose as _;
@@ -260,25 +260,49 @@ async fn a_token_that_expires_before_the_put_is_renewed() {
 }
 
 #[tokio::test]
-async fn a_plain_answer_to_tls_says_so() {
-    let host = start_plain().await;
-    let (client, _) = client("{}");
-    let transport = client.session.transport();
-    let url = format!("https://{host}/v2/").parse().unwrap();
-    let call = wire::transport::Call::new(reqwest::Method::GET, url);
-    let error = transport.send(&call, None).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("GET /v2/ on {host}: expected TLS, but the server answered in plain text")
-    );
-    assert!(
-        error
-            .diagnose()
-            .hint
-            .unwrap()
-            .contains(&format!("--plain-http {host}"))
-    );
-    assert!(!error.is_transient());
+async fn a_server_of_another_protocol_is_recognised() {
+    let alert: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
+    let table: [(&str, &[u8], Result<TlsFailure, &str>); 5] = [
+        ("http", alert, Ok(TlsFailure::TlsRequired)),
+        ("http", b"SSH-2.0-x\r\n", Err("the answer is not HTTP")),
+        (
+            "https",
+            b"HTTP/1.1 400 X\r\n\r\n",
+            Ok(TlsFailure::PlainAnswer),
+        ),
+        ("https", b"SSH-2.0-x\r\n", Err("the answer is not TLS")),
+        ("https", alert, Ok(TlsFailure::Handshake)),
+    ];
+    for (scheme, bytes, expect) in table {
+        let host = start_raw(bytes).await;
+        let (client, _) = client("{}");
+        let transport = client.session.transport();
+        let url = format!("{scheme}://{host}/v2/").parse().unwrap();
+        let call = wire::transport::Call::new(reqwest::Method::GET, url);
+        let error = transport.send(&call, None).await.unwrap_err();
+        let found = match &error {
+            RegistryError::Tls { failure, .. } => Ok(*failure),
+            RegistryError::Transport { source, .. } => Err(source.to_string()),
+            other => panic!("{other}"),
+        };
+        assert_eq!(
+            found.as_ref().map_err(String::as_str),
+            expect.as_ref().map_err(|text| &**text)
+        );
+        // Only what is known is advised.
+        let hint = error.diagnose().hint.unwrap_or_default();
+        assert_eq!(
+            hint.contains("--insecure"),
+            found == Ok(TlsFailure::TlsRequired),
+            "{hint}"
+        );
+        assert_eq!(
+            hint.contains("--plain-http"),
+            found == Ok(TlsFailure::PlainAnswer),
+            "{hint}"
+        );
+        assert_eq!(error.is_transient(), found.is_err());
+    }
 }
 
 /// The credentials with one login for a registry.

@@ -110,14 +110,14 @@ impl TestServer {
     }
 }
 
-/// Answers any first bytes in plain text, as web servers answer TLS on their plain port.
-pub(crate) async fn start_plain() -> String {
+/// Answers any first bytes with `answer`, and closes the connection.
+pub(crate) async fn start_raw(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 1024]).await;
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = stream.write_all(answer).await;
         }
     });
     host

@@ -15,6 +15,15 @@ pub(crate) enum Scheme {
     Http,
 }
 
+impl Scheme {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        }
+    }
+}
+
 /// The root of a registry's API, `https://harbor.corp/v2/`.
 ///
 /// `None` for what references allow and URLs do not, such as the host `1.2.3.999`.
@@ -24,11 +33,7 @@ pub(crate) fn api_root(registry: &Registry, scheme: Scheme) -> Option<Url> {
     } else {
         registry.as_str()
     };
-    let scheme = match scheme {
-        Scheme::Https => "https",
-        Scheme::Http => "http",
-    };
-    Url::parse(&format!("{scheme}://{host}/v2/")).ok()
+    Url::parse(&format!("{}://{host}/v2/", scheme.as_str())).ok()
 }
 
 /// The registry that is at a URL, as references name it, without the scheme's own port.

@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::error::meaning::Meaning;
 use crate::wire::budget::Budget;
 use crate::wire::retry_after::retry_after;
 use crate::wire::throttle::Throttle;
@@ -231,15 +232,14 @@ impl Limiter {
     }
 
     /// Learns from the head of an answer.
-    pub(crate) fn heard(&self, permit: &Permit, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn heard(&self, permit: &Permit, meaning: Meaning, headers: &HeaderMap) {
         self.pass_on_warnings(&permit.host, headers);
         self.note_budget(&permit.host, headers);
         let wait = retry_after(headers);
-        let is_overload = matches!(status.as_u16(), 429 | 503);
-        if status.as_u16() == 429 || is_overload && wait.is_some() {
+        if meaning == Meaning::RateLimit || meaning.is_overload() && wait.is_some() {
             self.pause(permit, wait);
         }
-        if is_overload {
+        if meaning.is_overload() {
             permit.halve();
         } else {
             permit.widen();

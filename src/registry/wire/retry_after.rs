@@ -1,5 +1,4 @@
-//! Answers that may be another one a moment later, and how long a registry asks to wait: `Retry-After`,
-//! or Docker Hub's `X-Retry-After`.
+//! How long a registry asks to wait: `Retry-After`, or Docker Hub's `X-Retry-After`.
 
 use std::time::{Duration, SystemTime};
 
@@ -30,11 +29,6 @@ fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-/// Whether an answer with this status is about this moment, and says nothing about what was asked.
-pub(crate) fn may_pass(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..=599)
 }
 
 #[cfg(test)]

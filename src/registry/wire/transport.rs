@@ -11,10 +11,12 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, Url};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use crate::error::meaning::Meaning;
+use crate::error::tls_failure;
 use crate::wire::certificates::ServerCertificate;
 use crate::wire::connections::{Connections, TrustOptions};
 use crate::wire::endpoint::{Scheme, api_root, registry_of, resolve, same_origin};
@@ -29,6 +31,8 @@ use hod_retry::Outages;
 /// its quota database (Harbor: five minutes).
 pub(crate) const COMMIT_TIMEOUT: Duration = Duration::from_mins(6);
 pub(crate) const REDIRECTS_MAX: usize = 10;
+/// Maximum time for finding out whether a server speaks another protocol.
+const OTHER_SCHEME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One request, which can be sent again.
 #[derive(Debug, Clone)]
@@ -118,8 +122,12 @@ impl Answer {
         &self.method
     }
 
-    pub(crate) fn status(&self) -> StatusCode {
-        self.response.status()
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    pub(crate) fn meaning(&self) -> Meaning {
+        Meaning::of(self.status())
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -347,17 +355,19 @@ impl Transport {
         response: Response,
         mut permit: Permit,
     ) -> Answer {
-        let status = response.status();
-        self.limiter.heard(&permit, status, response.headers());
+        let meaning = Meaning::of(response.status().as_u16());
+        self.limiter.heard(&permit, meaning, response.headers());
         let line = Box::new(RequestLine::new(method, &url));
         // A token server may answer all the while, and so may the limits of a proxy.
-        let is_useful = !matches!(status.as_u16(), 401 | 408 | 429 | 500..);
+        let is_useful = meaning != Meaning::Unauthorized && !meaning.is_transient();
         if is_useful && url.path().starts_with("/v2/") {
             self.outages.answered(line.host());
+        } else {
+            self.outages.reached(line.host());
         }
         // Of other answers the body is short, or is not read at all. Above all, who is refused
         // may have to ask the same host for a token before it reads on.
-        if !status.is_success() || *method != Method::GET {
+        if meaning != Meaning::Success || *method != Method::GET {
             permit.release();
         }
         Answer {
@@ -407,7 +417,7 @@ impl Transport {
                         if error.is_timeout() {
                             permit.timed_out();
                         }
-                        return Err(self.failed(&url, line, error));
+                        return Err(self.failed(&url, line, error).await);
                     }
                     Err(_) => {
                         permit.timed_out();
@@ -420,7 +430,7 @@ impl Transport {
             let answer = self
                 .answer((&call.method, url.clone()), response, permit)
                 .to(line.clone(), SentLogin::of(authorization.as_ref()));
-            let next = match answer.status().as_u16() {
+            let next = match answer.status() {
                 301..=303 if answer.line.is_read() => answer.location(),
                 307 | 308 => answer.location(),
                 _ => None,
@@ -446,14 +456,63 @@ impl Transport {
     }
 
     /// The error of a request to which no answer came.
-    pub(crate) fn failed(
+    ///
+    /// A server that sent no answer in the expected protocol is asked once more in the other one,
+    /// since anything may send bytes that are not HTTP, or not TLS.
+    pub(crate) async fn failed(
         &self,
         url: &Url,
         line: Box<RequestLine>,
         error: reqwest::Error,
     ) -> RegistryError {
         let proxy = self.connections.trust().proxies.proxy_of(url);
-        RegistryError::transport(line, error, proxy)
+        match RegistryError::transport(line, error, proxy) {
+            RegistryError::Tls {
+                request,
+                failure: TlsFailure::PlainAnswer,
+                source: Some(source),
+            } if !self.answers_in(Scheme::Http, url).await => RegistryError::Transport {
+                request,
+                proxy: None,
+                source,
+            },
+            RegistryError::Transport {
+                request, source, ..
+            } if url.scheme() == "http"
+                && source.is_broken()
+                && !self.outages.was_reached(request.host())
+                && self.answers_in(Scheme::Https, url).await =>
+            {
+                RegistryError::Tls {
+                    request,
+                    failure: TlsFailure::TlsRequired,
+                    source: None,
+                }
+            }
+            error => error,
+        }
+    }
+
+    /// Whether the server at `url` understands another scheme than that of `url`. Nothing but a
+    /// request for the root of the API is sent.
+    async fn answers_in(&self, scheme: Scheme, url: &Url) -> bool {
+        let mut root = url.clone();
+        root.set_path("/v2/");
+        root.set_query(None);
+        let port = url.port_or_known_default();
+        if root.set_scheme(scheme.as_str()).is_err() || root.set_port(port).is_err() {
+            return false;
+        }
+        let Ok(client) = self.connections.blind_client(&root).await else {
+            return false;
+        };
+        match timeout(OTHER_SCHEME_TIMEOUT, client.get(root).send()).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => {
+                tls_failure(&error).is_some_and(|failure| failure != TlsFailure::PlainAnswer)
+            }
+            Err(_) => false,
+        }
     }
 
     /// Begins a request, without headers.

@@ -56,9 +56,8 @@ impl Source for RegistrySource {
             match self.look_for(repo, at, may_know).await {
                 Ok(Some(manifest)) => return Ok((manifest, Location::Repo(repo.clone()))),
                 Ok(None) => {}
-                // Some registries answer so for a repository that is not there, and there may be
-                // another name to try.
-                Err(error) if matches!(error.status(), Some(401 | 403)) => {
+                // There may be another name to try.
+                Err(error) if error.may_mean_absent() => {
                     refused.get_or_insert(error);
                 }
                 Err(error) => return Err(error.into()),

@@ -7,6 +7,7 @@ use super::UploadStart;
 use super::parts::{Why, received, smaller};
 use super::run::{Recovered, Step, Upload};
 use super::verdict::{Phase, Verdict, verdict};
+use crate::error::meaning::Meaning;
 use crate::login::target::Target;
 use crate::wire::endpoint::{same_origin, upload_url};
 use crate::wire::transport::Call;
@@ -141,7 +142,7 @@ impl Upload<'_> {
             });
         }
         // Restarts because of a size are few, and no failures.
-        if error.status() != Some(413) {
+        if error.meaning() != Some(Meaning::TooLarge) {
             let failure = Failure::Passing { retry_after: None };
             if self.restarts.failed(failure, 0, HostState::Usual) == Decision::GiveUp {
                 return Err(error.gave_up(self.restarts.n_all()));
@@ -247,9 +248,9 @@ impl Upload<'_> {
                 } else {
                     self.uploads.session().transport().send(&call, None).await?
                 };
-                if !answer.status().is_success() {
+                if answer.meaning() != Meaning::Success {
                     let error = self.uploads.session().refusal(&target, answer).await;
-                    let is_over = !error.is_transient() || error.status() == Some(404);
+                    let is_over = !error.is_transient() || error.is_not_found();
                     return if is_over { Ok(None) } else { Err(error) };
                 }
                 let has = match answer.header(RANGE) {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue,
 };
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 
 use super::data::{HELD_LEN_MAX, Part};
 use super::parts::content_range;
 use super::run::{Step, Upload};
 use super::verdict::Phase;
 use super::watch::{Watch, watched};
+use crate::error::meaning::Meaning;
 use crate::login::session::{LoginRounds, Session};
 use crate::login::target::Target;
 use crate::wire::endpoint::same_origin;
@@ -54,8 +55,7 @@ impl Upload<'_> {
             let body = self.body(&request, step).await?;
             rounds.sent_at = std::time::Instant::now();
             let answer = request.send(session, step.len, body).await?;
-            let status = answer.status();
-            if status == StatusCode::UNAUTHORIZED && is_ours {
+            if answer.meaning() == Meaning::Unauthorized && is_ours {
                 let (sent, headers) = (authorization.as_ref(), answer.headers());
                 if session
                     .learn(&mut target, &mut rounds, sent, headers)
@@ -71,12 +71,12 @@ impl Upload<'_> {
             } else {
                 session.settle(&target, &rounds);
             }
-            let next = match status.as_u16() {
+            let next = match answer.status() {
                 307 | 308 if self.data.has(step.offset) => answer.location(),
                 _ => None,
             };
             let Some(next) = next else {
-                if status.is_success() {
+                if answer.meaning() == Meaning::Success {
                     self.moved += step.len;
                 }
                 return Ok(answer);
@@ -161,14 +161,14 @@ impl Request<'_> {
                 request: line,
                 source,
             }),
-            (Err(error), None) => Err(transport.failed(self.url, line, error)),
+            (Err(error), None) => Err(transport.failed(self.url, line, error).await),
             (Ok(response), None) => {
                 let call = (self.method, self.url.clone());
                 let answer = transport.answer(call, response, permit);
                 Ok(answer.to(line, sent_login))
             }
         };
-        if !matches!(&result, Ok(answer) if answer.status().is_success()) {
+        if !matches!(&result, Ok(answer) if answer.meaning() == Meaning::Success) {
             watch.take_back();
         }
         result

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::header::RANGE;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 
 use super::data::{Data, HELD_LEN_MAX};
 use super::kept::Slot;
@@ -11,6 +11,7 @@ use super::parts::{Limits, received};
 use super::verdict::Phase;
 use super::{UploadBody, UploadOptions, UploadSession, Uploads};
 use crate::api::content_check::Facts;
+use crate::error::meaning::Meaning;
 use crate::login::target::Target;
 use crate::wire::endpoint::with_digest;
 use crate::{ContentCheck, RegistryError, Repo, RequestLine};
@@ -228,7 +229,7 @@ impl<'a> Upload<'a> {
         let answer = self.send(&Method::PUT, url, step).await?;
         let status = answer.status();
         // 202 is the answer to an upload that continues.
-        if !status.is_success() || status == StatusCode::ACCEPTED {
+        if answer.meaning() != Meaning::Success || status == 202 {
             return Err(self
                 .uploads
                 .session()
@@ -260,7 +261,7 @@ impl<'a> Upload<'a> {
         }
         Err(RegistryError::NotStored {
             request,
-            status: status.as_u16(),
+            status,
             digest: self.blob.digest.clone(),
         })
     }
@@ -269,7 +270,7 @@ impl<'a> Upload<'a> {
         let answer = self
             .send(&Method::PATCH, self.location.clone(), step)
             .await?;
-        if !answer.status().is_success() {
+        if answer.meaning() != Meaning::Success {
             return Err(self
                 .uploads
                 .session()

@@ -2,6 +2,8 @@
 
 use super::parts::Why;
 use crate::RegistryError;
+use crate::error::meaning::Meaning;
+use hod_retry::Failure;
 
 /// The kind of request that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,29 +40,41 @@ pub(super) fn verdict(error: &RegistryError, phase: Phase) -> Verdict {
         Phase::FirstChunk | Phase::Chunk => Verdict::Ask,
         Phase::Whole | Phase::Close => Verdict::Restart,
     };
-    let code = error.code();
-    match error.status() {
-        Some(413) => Verdict::Smaller(Why::TooLarge),
-        Some(408 | 504) if phase != Phase::Close => Verdict::Smaller(Why::TooSlow),
-        // The session is not known: several replicas, a restart, or an older Location.
-        Some(404) => Verdict::Restart,
-        Some(_) if matches!(code, Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")) => {
-            Verdict::Restart
+    let Some(meaning) = error.meaning() else {
+        return if error.is_transient() {
+            again
+        } else {
+            Verdict::Fatal
+        };
+    };
+    match meaning {
+        Meaning::TooLarge => Verdict::Smaller(Why::TooLarge),
+        Meaning::RequestTimeout | Meaning::GatewayTimeout if phase != Phase::Close => {
+            Verdict::Smaller(Why::TooSlow)
         }
-        Some(416 | 409) if again == Verdict::Ask => Verdict::Ask,
+        // The session is not known: several replicas, a restart, or an older Location.
+        Meaning::NotFound => Verdict::Restart,
+        _ if error.is_session_lost() => Verdict::Restart,
         // It has another idea of how much arrived.
-        Some(416) => Verdict::Restart,
-        Some(400 | 405 | 415 | 501) if phase == Phase::FirstChunk => Verdict::InOne,
-        Some(400) if code == Some("DIGEST_INVALID") => Verdict::RestartOnce,
-        _ if error.is_transient() => again,
-        _ => Verdict::Fatal,
+        Meaning::OutOfRange => again,
+        Meaning::Conflict if again == Verdict::Ask => Verdict::Ask,
+        Meaning::BadRequest | Meaning::MethodNotAllowed | Meaning::Unsupported
+            if phase == Phase::FirstChunk =>
+        {
+            Verdict::InOne
+        }
+        _ => match error.failure() {
+            Failure::Garbled => Verdict::RestartOnce,
+            Failure::Passing { .. } | Failure::Limited { .. } => again,
+            Failure::Lasting => Verdict::Fatal,
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorBody, LoginState, Purpose, RefusalContext, Refuser, RequestLine, Subject};
+    use crate::{ErrorBody, LoginState, Purpose, Refusal, Refuser, RequestLine, Subject};
 
     #[test]
     fn failures_are_told_apart() {
@@ -68,18 +82,17 @@ mod tests {
         fn check(status: u16, code: &str, phases: [Verdict; 4]) {
             let url = "https://h/v2/a/blobs/uploads/1".parse().unwrap();
             let body = format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
-            let error = RegistryError::Status {
-                request: Box::new(RequestLine::new(&reqwest::Method::PATCH, &url)),
+            let error = RegistryError::Refused(Box::new(Refusal {
+                request: RequestLine::new(&reqwest::Method::PATCH, &url),
                 status,
                 body: ErrorBody::parse(body.as_bytes()),
+                has_foreign_layers: false,
                 retry_after: None,
-                context: Box::new(RefusalContext {
-                    subject: Subject::Upload,
-                    refuser: Refuser::Registry,
-                    purpose: Purpose::Push,
-                    login: LoginState::Anonymous,
-                }),
-            };
+                subject: Subject::Upload,
+                refuser: Refuser::Registry,
+                purpose: Purpose::Push,
+                login: LoginState::Anonymous,
+            }));
             let actual = [Phase::Whole, Phase::FirstChunk, Phase::Chunk, Phase::Close]
                 .map(|phase| verdict(&error, phase));
             assert_eq!(actual, phases, "{status} {code}");

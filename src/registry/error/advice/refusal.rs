@@ -1,234 +1,251 @@
 //! What to do about a refusal: decided by what was asked for, of whom, for what, and the answer.
 
-use super::harbor::harbor_hint;
-use super::tls::{tls_hint, wants_tls};
-use crate::error::ErrorBody;
-use crate::{LoginState, Purpose, RefusalContext, Refuser, RequestLine, Subject, TlsFailure};
+use crate::error::meaning::Meaning;
+use crate::{LoginState, Purpose, Refusal, Refuser, Subject};
+use hod_report::{Diagnosis, ErrorClass};
 
-/// Advice about the refusal of `request`.
-pub(super) fn hint(
-    request: &RequestLine,
-    (status, body): (u16, &ErrorBody),
-    context: &RefusalContext,
-) -> Option<String> {
-    let host = request.host();
-    if body.wants_tls() {
-        return Some(wants_tls(host));
+impl Refusal {
+    /// Returns the class of the refusal, and what to do about it.
+    pub(super) fn diagnose(&self) -> Diagnosis {
+        let diagnosis = Diagnosis::new(self.class());
+        if self.meaning() == Meaning::ProxyLogin {
+            return diagnosis.hint(
+                "The proxy requires a login. Put it into the URL of the proxy: \
+                 `HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT`.",
+            );
+        }
+        match &self.refuser {
+            Refuser::TokenServer { of } => diagnosis.hint(self.by_token_server(of)),
+            Refuser::Elsewhere { by } => diagnosis.hint(self.elsewhere(by)),
+            Refuser::Registry => self.diagnose_harbor().unwrap_or_else(|| Diagnosis {
+                hint: self.by_registry(),
+                ..diagnosis
+            }),
+        }
     }
-    if body.wants_certificate() {
-        return tls_hint(host, TlsFailure::ClientCertificate);
-    }
-    if status == 407 {
-        return Some(
-            "The proxy requires a login. Put it into the URL of the proxy: \
-             `HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT`."
-                .to_owned(),
-        );
-    }
-    match &context.refuser {
-        Refuser::TokenServer { of } => Some(token_server(
-            (host, request.path(), of),
-            status,
-            &context.login,
-        )),
-        Refuser::Elsewhere { by } => Some(elsewhere((host, by), status, context)),
-        Refuser::Registry => harbor_hint(request, (status, body), &context.login)
-            .or_else(|| registry(request, (status, body), context)),
-    }
-}
 
-fn token_server(
-    (host, path, registry): (&str, &str, &str),
-    status: u16,
-    login: &LoginState,
-) -> String {
-    match status {
-        401 | 403 => match login {
-            LoginState::As(user) => format!(
-                "The token server of `{registry}` refuses `{user}`. Check the password and the \
-                 rights of `{user}` with `hod login {registry}`."
+    pub(super) fn class(&self) -> ErrorClass {
+        let meaning = self.meaning();
+        let is_misplaced = match self.refuser {
+            Refuser::Registry => false,
+            Refuser::TokenServer { .. } => meaning.is_not_offered(),
+            Refuser::Elsewhere { .. } => meaning == Meaning::BadRequest || meaning.is_about_login(),
+        };
+        // It is not the image that is missing or forbidden.
+        if is_misplaced || self.is_database_down() {
+            ErrorClass::Server
+        } else if self.is_over_quota() {
+            ErrorClass::Space
+        } else {
+            meaning.class()
+        }
+    }
+
+    fn by_token_server(&self, registry: &str) -> String {
+        let (host, path) = (self.request.host(), self.request.path());
+        match self.meaning() {
+            meaning if meaning.is_about_login() => match &self.login {
+                LoginState::As(user) => format!(
+                    "The token server of `{registry}` refuses `{user}`. Check the password and the \
+                     rights of `{user}` with `hod login {registry}`."
+                ),
+                LoginState::AsToken => expired(registry),
+                LoginState::Anonymous | LoginState::NotSent => log_in(registry),
+                LoginState::Unusable(reason) => unusable(registry, reason),
+            },
+            Meaning::RateLimit => limited(host),
+            meaning if meaning.is_failing() => {
+                format!("The token server of `{registry}` at `{host}` is failing. Check its log.")
+            }
+            _ => format!(
+                "`{registry}` sends clients to `{host}{path}` for tokens, but no usable token \
+                 server is there. Correct the realm in the configuration of the registry (in \
+                 Harbor, its external URL)."
             ),
-            LoginState::AsToken => expired(registry),
-            LoginState::Anonymous | LoginState::NotSent => log_in(registry),
-            LoginState::Unusable(reason) => unusable(registry, reason),
-        },
-        429 => limited(host),
-        500..=599 => {
-            format!("The token server of `{registry}` at `{host}` is failing. Check its log.")
         }
-        _ => format!(
-            "`{registry}` sends clients to `{host}{path}` for tokens, but no usable token server is \
-             there. Correct the realm in the configuration of the registry (in Harbor, its external \
-             URL)."
-        ),
     }
-}
 
-/// Another host refuses, to which the registry sent the request. No login was sent there.
-fn elsewhere((host, by): (&str, &str), status: u16, context: &RefusalContext) -> String {
-    match (context.subject, status) {
-        (_, 429) => limited(host),
-        (_, 500..=599) => format!(
-            "`{by}` redirected the request to `{host}`, which is failing. Check the log of `{host}`."
-        ),
-        (Subject::Upload, 413) => format!(
-            "`{by}` redirected the upload to `{host}`, where a proxy limits the size of requests. \
-             Raise its limit (nginx: `client_max_body_size 0`)."
-        ),
-        (Subject::Upload, _) => format!(
-            "`{by}` redirected the upload to `{host}`. Check that this address is right (the \
-             external URL of `{by}`, or the `X-Forwarded-*` headers of a proxy in front of it) and \
-             that its storage is writable."
-        ),
-        (Subject::Blob, 404 | 410) => format!(
-            "The storage at `{host}`, to which `{by}` redirects, does not have this content. {}",
-            push_again(by)
-        ),
-        (Subject::Blob, 400 | 401 | 403) => format!(
-            "`{by}` redirects to the storage at `{host}`, which refused twice; no login is sent \
-             there. Signed URLs are refused when clocks differ or a proxy changes the request. \
-             Check the clocks of `{by}` and `{host}`, and the proxies in between."
-        ),
-        (_, 401 | 403) => format!(
-            "`{by}` redirects to `{host}`, which requires a login of its own; that of `{by}` is \
-             not sent there. Use `{host}` itself as the registry, with `hod login {host}`."
-        ),
-        _ => format!(
-            "`{by}` redirects to `{host}`. Check that `{by}` is a registry, and that its redirects \
-             are right."
-        ),
-    }
-}
-
-fn registry(
-    request: &RequestLine,
-    (status, body): (u16, &ErrorBody),
-    context: &RefusalContext,
-) -> Option<String> {
-    let host = request.host();
-    let place = match project(request.first().path()) {
-        Some(project) => format!("`{project}`"),
-        None => "what is requested".to_owned(),
-    };
-    let purpose = context.purpose;
-    Some(match (status, context.subject) {
-        (401, Subject::Root | Subject::Other) => unknown(host, &context.login),
-        (401, _) => unauthorized(host, &place, context),
-        (403, _) => forbidden(host, &place, context),
-        (404, Subject::Root) => format!("Check that `{host}` is a registry."),
-        (404, Subject::Blob) => format!(
-            "`{host}` has the manifest of the image, but not this content. {}",
-            push_again(host)
-        ),
-        (404, Subject::Listing) => format!(
-            "Check the name of the repository. Some registries do not offer this list: see the \
-             documentation of `{host}`."
-        ),
-        (404, _) if !request.is_read() => {
-            format!("Check that {place} exists on `{host}` and that `{host}` is a registry.")
+    /// Another host refuses, to which the registry sent the request. No login was sent there.
+    fn elsewhere(&self, by: &str) -> String {
+        let host = self.request.host();
+        match (self.subject, self.meaning()) {
+            (_, Meaning::RateLimit) => limited(host),
+            (_, meaning) if meaning.is_failing() => format!(
+                "`{by}` redirected the request to `{host}`, which is failing. Check the log of \
+                 `{host}`."
+            ),
+            (Subject::Upload, Meaning::TooLarge) => format!(
+                "`{by}` redirected the upload to `{host}`, where a proxy limits the size of \
+                 requests. Raise its limit (nginx: `client_max_body_size 0`)."
+            ),
+            (Subject::Upload, _) => format!(
+                "`{by}` redirected the upload to `{host}`. Check that this address is right (the \
+                 external URL of `{by}`, or the `X-Forwarded-*` headers of a proxy in front of it) \
+                 and that its storage is writable."
+            ),
+            (Subject::Blob, Meaning::NotFound) => format!(
+                "The storage at `{host}`, to which `{by}` redirects, does not have this content. {}",
+                push_again(by)
+            ),
+            (Subject::Blob, Meaning::BadRequest | Meaning::Unauthorized | Meaning::Forbidden) => {
+                format!(
+                    "`{by}` redirects to the storage at `{host}`, which refused twice; no login is \
+                     sent there. Signed URLs are refused when clocks differ or a proxy changes the \
+                     request. Check the clocks of `{by}` and `{host}`, and the proxies in between."
+                )
+            }
+            (_, Meaning::Unauthorized | Meaning::Forbidden) => format!(
+                "`{by}` redirects to `{host}`, which requires a login of its own; that of `{by}` is \
+                 not sent there. Use `{host}` itself as the registry, with `hod login {host}`."
+            ),
+            _ => format!(
+                "`{by}` redirects to `{host}`. Check that `{by}` is a registry, and that its \
+                 redirects are right."
+            ),
         }
-        (404, Subject::Manifest) => "Check the name and the tag.".to_owned(),
-        (405, _) if !request.is_read() => format!(
-            "`{host}` does not accept pushes: it is read-only or a cache of another registry. Push \
-             to another registry."
-        ),
-        (412, _) if purpose == Purpose::Pull => format!(
-            "A policy of `{host}` does not allow pulling this image. Check its settings, or choose \
-             another version."
-        ),
-        (412, _) => "A rule of the registry forbids it, such as an immutable tag.".to_owned(),
-        (413, _) if is_quota(body) => format!(
-            "The storage quota at `{host}` is used up. Raise it, or delete images that are no \
-             longer used."
-        ),
-        (413, _) if !request.is_read() => format!(
-            "A proxy in front of `{host}` limits the size of requests. Raise its limit (nginx: \
-             `client_max_body_size 0`)."
-        ),
-        (429, _) => limited(host),
-        (400 | 500, Subject::Manifest) if body.has_foreign_layers() && !request.is_read() => {
-            format!(
-                "The manifest has foreign layers, whose URLs `{host}` may not allow. A distribution \
-                 registry accepts those that match `validation.manifests.urls.allow` in its \
-                 configuration, or all with `validation.disabled: true`."
-            )
+    }
+
+    fn by_registry(&self) -> Option<String> {
+        let host = self.request.host();
+        let place = match project(self.request.first().path()) {
+            Some(project) => format!("`{project}`"),
+            None => "what is requested".to_owned(),
+        };
+        let is_write = !self.request.is_read();
+        Some(match (self.meaning(), self.subject) {
+            (Meaning::Unauthorized, Subject::Root | Subject::Other) => self.unknown_login(),
+            (Meaning::Unauthorized, _) => self.unauthorized(&place),
+            (Meaning::Forbidden, _) => self.forbidden(&place),
+            (Meaning::NotFound, subject) => return self.not_found(subject, &place),
+            (Meaning::MethodNotAllowed, _) if is_write => format!(
+                "`{host}` does not accept pushes: it is read-only or a cache of another registry. \
+                 Push to another registry."
+            ),
+            (Meaning::Policy, _) if self.purpose == Purpose::Pull => format!(
+                "A policy of `{host}` does not allow pulling this image. Check its settings, or \
+                 choose another version."
+            ),
+            (Meaning::Policy, _) => {
+                "A rule of the registry forbids it, such as an immutable tag.".to_owned()
+            }
+            (Meaning::TooLarge, _) if self.is_over_quota() => format!(
+                "The storage quota at `{host}` is used up. Raise it, or delete images that are no \
+                 longer used."
+            ),
+            (Meaning::TooLarge, _) if is_write => format!(
+                "A proxy in front of `{host}` limits the size of requests. Raise its limit (nginx: \
+                 `client_max_body_size 0`)."
+            ),
+            (Meaning::RateLimit, _) => limited(host),
+            (Meaning::BadRequest | Meaning::Failure, Subject::Manifest)
+                if is_write && self.has_foreign_layers =>
+            {
+                format!(
+                    "The manifest has foreign layers, whose URLs `{host}` may not allow. A \
+                     distribution registry accepts those that match \
+                     `validation.manifests.urls.allow` in its configuration, or all with \
+                     `validation.disabled: true`."
+                )
+            }
+            (meaning, _) if meaning.is_unavailable() && self.purpose == Purpose::Look => format!(
+                "A proxy answers in place of `{host}`, which is down, starting or overloaded. Check \
+                 `{host}` and the log of the proxy, then run the command again."
+            ),
+            (meaning, _) if meaning.is_failing() && self.purpose == Purpose::Look => {
+                format!("`{host}` is failing. Check its log, then run the command again.")
+            }
+            (meaning, _) if meaning.is_failing() => {
+                format!("`{host}` is failing. Check its log.")
+            }
+            _ => return None,
+        })
+    }
+
+    fn not_found(&self, subject: Subject, place: &str) -> Option<String> {
+        let host = self.request.host();
+        Some(match subject {
+            Subject::Root => format!("Check that `{host}` is a registry."),
+            Subject::Blob => format!(
+                "`{host}` has the manifest of the image, but not this content. {}",
+                push_again(host)
+            ),
+            Subject::Listing => format!(
+                "Check the name of the repository. Some registries do not offer this list: see the \
+                 documentation of `{host}`."
+            ),
+            _ if !self.request.is_read() => {
+                format!("Check that {place} exists on `{host}` and that `{host}` is a registry.")
+            }
+            Subject::Manifest => "Check the name and the tag.".to_owned(),
+            Subject::Upload | Subject::Token | Subject::Other => return None,
+        })
+    }
+
+    /// A 401 that is not about a repository.
+    fn unknown_login(&self) -> String {
+        let host = self.request.host();
+        match &self.login {
+            LoginState::As(user) => format!(
+                "The password of `{user}` is wrong, or `{user}` has no rights here. Check it with \
+                 `hod login {host}`."
+            ),
+            LoginState::AsToken => expired(host),
+            LoginState::Anonymous => log_in(host),
+            LoginState::NotSent => not_sent(host),
+            LoginState::Unusable(reason) => unusable(host, reason),
         }
-        (502..=504, _) if purpose == Purpose::Look => format!(
-            "A proxy answers in place of `{host}`, which is down, starting or overloaded. Check \
-             `{host}` and the log of the proxy, then run the command again."
-        ),
-        (500..=599, _) if purpose == Purpose::Look => {
-            format!("`{host}` is failing. Check its log, then run the command again.")
+    }
+
+    fn unauthorized(&self, place: &str) -> String {
+        let host = self.request.host();
+        let verb = match self.purpose {
+            Purpose::Pull => "pull",
+            Purpose::Push => "push",
+            Purpose::Look => "read",
+        };
+        match &self.login {
+            LoginState::As(user) => format!(
+                "Either the password of `{user}` is wrong, or {place} does not exist, or `{user}` \
+                 may not {verb} there: registries give the same answer. Check each of them."
+            ),
+            LoginState::AsToken => format!(
+                "Either the token in the credentials has expired, or {place} does not exist, or the \
+                 token may not be used there: registries give the same answer. Check each of them."
+            ),
+            LoginState::Anonymous => format!(
+                "{} Registries give the same answer for repositories that do not exist.",
+                log_in(host)
+            ),
+            LoginState::NotSent => not_sent(host),
+            LoginState::Unusable(reason) => unusable(host, reason),
         }
-        (500..=599, _) => format!("`{host}` is failing. Check its log."),
-        _ => return None,
-    })
-}
-
-/// A 401 that is not about a repository.
-fn unknown(host: &str, login: &LoginState) -> String {
-    match login {
-        LoginState::As(user) => format!(
-            "The password of `{user}` is wrong, or `{user}` has no rights here. Check it with `hod \
-             login {host}`."
-        ),
-        LoginState::AsToken => expired(host),
-        LoginState::Anonymous => log_in(host),
-        LoginState::NotSent => not_sent(host),
-        LoginState::Unusable(reason) => unusable(host, reason),
     }
-}
 
-fn unauthorized(host: &str, place: &str, context: &RefusalContext) -> String {
-    match &context.login {
-        LoginState::As(user) => format!(
-            "Either the password of `{user}` is wrong, or {place} does not exist, or `{user}` may \
-             not {} there: registries give the same answer. Check each of them.",
-            verb(context.purpose)
-        ),
-        LoginState::AsToken => format!(
-            "Either the token in the credentials has expired, or {place} does not exist, or the \
-             token may not be used there: registries give the same answer. Check each of them."
-        ),
-        LoginState::Anonymous => format!(
-            "{} Registries give the same answer for repositories that do not exist.",
-            log_in(host)
-        ),
-        LoginState::NotSent => not_sent(host),
-        LoginState::Unusable(reason) => unusable(host, reason),
-    }
-}
-
-fn forbidden(host: &str, place: &str, context: &RefusalContext) -> String {
-    match (&context.login, context.purpose) {
-        (LoginState::As(user), Purpose::Push) => format!(
-            "`{host}` accepts the login of `{user}`, but refuses this. Check the role of `{user}` \
-             in {place}, its quota, and whether the registry is read-only."
-        ),
-        (LoginState::As(user), _) => format!(
-            "`{host}` accepts the login of `{user}`, but refuses this. Check that `{user}` may \
-             read {place}."
-        ),
-        (LoginState::AsToken, _) => format!(
-            "`{host}` accepts the token, but refuses this. Check the rights of the token in {place}."
-        ),
-        (LoginState::Anonymous, _) => format!(
-            "`{host}` refuses this without a login. Log in with `hod login {host}`, or check \
-             whether a proxy or firewall in between blocks the request."
-        ),
-        (LoginState::NotSent, _) => format!(
-            "`{host}` refuses without asking for a login. Check whether a proxy or firewall in \
-             between blocks the request."
-        ),
-        (LoginState::Unusable(reason), _) => unusable(host, reason),
-    }
-}
-
-fn verb(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Pull => "pull",
-        Purpose::Push => "push",
-        Purpose::Look => "read",
+    fn forbidden(&self, place: &str) -> String {
+        let host = self.request.host();
+        match (&self.login, self.purpose) {
+            (LoginState::As(user), Purpose::Push) => format!(
+                "`{host}` accepts the login of `{user}`, but refuses this. Check the role of \
+                 `{user}` in {place}, its quota, and whether the registry is read-only."
+            ),
+            (LoginState::As(user), _) => format!(
+                "`{host}` accepts the login of `{user}`, but refuses this. Check that `{user}` may \
+                 read {place}."
+            ),
+            (LoginState::AsToken, _) => format!(
+                "`{host}` accepts the token, but refuses this. Check the rights of the token in \
+                 {place}."
+            ),
+            (LoginState::Anonymous, _) => format!(
+                "`{host}` refuses this without a login. Log in with `hod login {host}`, or check \
+                 whether a proxy or firewall in between blocks the request."
+            ),
+            (LoginState::NotSent, _) => format!(
+                "`{host}` refuses without asking for a login. Check whether a proxy or firewall in \
+                 between blocks the request."
+            ),
+            (LoginState::Unusable(reason), _) => unusable(host, reason),
+        }
     }
 }
 
@@ -267,11 +284,6 @@ fn push_again(host: &str) -> String {
     )
 }
 
-/// Whether a 413 concerns a quota rather than the size of the request.
-fn is_quota(body: &ErrorBody) -> bool {
-    body.code.as_deref() == Some("DENIED") || body.says("quota")
-}
-
 /// The first component of the repository in a path of the API, which Harbor calls the project.
 fn project(path: &str) -> Option<&str> {
     let project = path.strip_prefix("/v2/")?.split('/').next()?;
@@ -281,6 +293,7 @@ fn project(path: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ErrorBody, RequestLine};
     use Purpose::{Look, Pull, Push};
 
     /// Who answers, for the table.
@@ -328,18 +341,18 @@ mod tests {
         }
         let url = format!("https://{host}{path}").parse().unwrap();
         let line = RequestLine::new(&method.parse().unwrap(), &url);
-        let context = RefusalContext {
+        let refusal = Refusal {
+            request: line,
+            status,
+            body: ErrorBody::parse(body.as_bytes()),
+            has_foreign_layers: false,
+            retry_after: None,
             subject,
             refuser,
             purpose,
             login,
         };
-        hint(
-            &line,
-            (status, &ErrorBody::parse(body.as_bytes())),
-            &context,
-        )
-        .unwrap_or_default()
+        refusal.diagnose().hint.unwrap_or_default()
     }
 
     #[test]
@@ -550,17 +563,19 @@ mod tests {
 
     #[test]
     fn foreign_layers_are_refused_by_their_urls() {
-        let mut body = ErrorBody::parse(b"");
-        body.details.get_or_insert_default().has_foreign_layers = true;
         let url = "https://hub.corp/v2/a/b/manifests/1".parse().unwrap();
-        let line = RequestLine::new(&reqwest::Method::PUT, &url);
-        let context = RefusalContext {
+        let refusal = Refusal {
+            request: RequestLine::new(&reqwest::Method::PUT, &url),
+            status: 500,
+            body: ErrorBody::default(),
+            has_foreign_layers: true,
+            retry_after: None,
             subject: Subject::Manifest,
             refuser: Refuser::Registry,
             purpose: Push,
             login: LoginState::Anonymous,
         };
-        let text = hint(&line, (500, &body), &context).unwrap();
+        let text = refusal.diagnose().hint.unwrap();
         assert!(text.contains("validation.manifests.urls.allow"), "{text}");
     }
 }

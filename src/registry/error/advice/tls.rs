@@ -9,7 +9,7 @@ pub(super) fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
         TlsFailure::PlainAnswer => Some(format!(
             "If `{host}` does not use TLS on purpose, pass `--plain-http {host}`."
         )),
-        TlsFailure::TlsAnswer => Some(wants_tls(host)),
+        TlsFailure::TlsRequired => Some(tls_required(host)),
         TlsFailure::UnknownIssuer => Some(format!(
             "Pass the CA of `{host}` with `--ca FILE`, or put it where Docker looks for it: \
              `/etc/docker/certs.d/{host}/ca.crt`. `hod doctor {host}` shows the issuer. \
@@ -35,7 +35,7 @@ pub(super) fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
     }
 }
 
-pub(super) fn wants_tls(host: &str) -> String {
+fn tls_required(host: &str) -> String {
     let is_loopback = host
         .parse::<Registry>()
         .is_ok_and(|registry| registry.is_loopback());

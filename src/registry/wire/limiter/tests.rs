@@ -4,6 +4,7 @@
 )]
 
 use super::*;
+use crate::error::meaning::Meaning;
 use hod_report::Recorder;
 
 fn limiter(at_once: usize) -> (Arc<Limiter>, Arc<Recorder>) {
@@ -42,8 +43,7 @@ async fn volley(limiter: &Limiter, method: &Method, (n, status): (usize, u16), t
     }
     tokio::time::sleep(takes).await;
     for permit in &permits {
-        let status = StatusCode::from_u16(status).unwrap();
-        limiter.heard(permit, status, &HeaderMap::new());
+        limiter.heard(permit, Meaning::of(status), &HeaderMap::new());
     }
 }
 
@@ -144,7 +144,7 @@ async fn a_429_pauses_the_host_for_every_verb() {
     let start = Instant::now();
     let asked = headers(&[("retry-after", "20")]);
     for permit in &permits {
-        limiter.heard(permit, StatusCode::TOO_MANY_REQUESTS, &asked);
+        limiter.heard(permit, Meaning::RateLimit, &asked);
     }
     limiter.admit(&Method::GET, &other).await.unwrap();
     assert_eq!(start.elapsed(), Duration::ZERO, "others are not paused");
@@ -181,7 +181,7 @@ async fn a_host_that_is_closed_for_long_is_not_waited_for() {
         ("ratelimit-limit", "100;w=21600"),
         ("ratelimit-remaining", "0;w=21600"),
     ]);
-    limiter.heard(&permit, StatusCode::TOO_MANY_REQUESTS, &spent);
+    limiter.heard(&permit, Meaning::RateLimit, &spent);
     // The blobs of what was pulled can still be had.
     limiter.admit(&Method::HEAD, &url()).await.unwrap();
     let closed = limiter.admit(&Method::GET, &url()).await.unwrap_err();
@@ -192,7 +192,7 @@ async fn a_host_that_is_closed_for_long_is_not_waited_for() {
     // Other requests that are refused for so long close all of it.
     let permit = limiter.admit(&Method::PUT, &url()).await.unwrap();
     let asked = headers(&[("retry-after", "301")]);
-    limiter.heard(&permit, StatusCode::TOO_MANY_REQUESTS, &asked);
+    limiter.heard(&permit, Meaning::RateLimit, &asked);
     limiter.admit(&Method::HEAD, &url()).await.unwrap_err();
 }
 
@@ -206,7 +206,7 @@ async fn a_budget_that_will_not_do_is_told_once_and_early() {
     ]);
     for _ in 0..3 {
         let permit = limiter.admit(&Method::GET, &url()).await.unwrap();
-        limiter.heard(&permit, StatusCode::OK, &low);
+        limiter.heard(&permit, Meaning::Success, &low);
     }
     assert_eq!(
         recorder.lines(),
@@ -223,7 +223,7 @@ async fn a_budget_that_will_not_do_is_told_once_and_early() {
     let (limiter, recorder) = self::limiter(18);
     limiter.expect_pulls(&url(), 77);
     let permit = limiter.admit(&Method::GET, &url()).await.unwrap();
-    limiter.heard(&permit, StatusCode::OK, &low);
+    limiter.heard(&permit, Meaning::Success, &low);
     assert_eq!(recorder.lines(), [] as [&str; 0]);
 }
 
@@ -238,7 +238,7 @@ async fn warnings_are_passed_on_once() {
         ("warning", r#"299 - """#),
     ]);
     for _ in 0..2 {
-        limiter.heard(&permit, StatusCode::OK, &warned);
+        limiter.heard(&permit, Meaning::Success, &warned);
     }
     assert_eq!(
         recorder.lines(),
@@ -246,7 +246,7 @@ async fn warnings_are_passed_on_once() {
     );
     for n in 0..100 {
         let flood = headers(&[("warning", &format!("299 - \"{n}\""))]);
-        limiter.heard(&permit, StatusCode::OK, &flood);
+        limiter.heard(&permit, Meaning::Success, &flood);
     }
     assert_eq!(recorder.lines().len(), WARNINGS_MAX);
 }

@@ -41,7 +41,7 @@ impl Put<'_> {
             .lacking()
             .map(|child| format!("{} (`{}`)", role(self.manifest, child), child.digest))
             .collect();
-        if lacking.is_empty() || !matches!(source.status(), Some(400 | 404)) {
+        if lacking.is_empty() || !source.may_lack_content() {
             return source.into();
         }
         TransferError::PartialIndex {

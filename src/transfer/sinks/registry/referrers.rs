@@ -122,8 +122,7 @@ impl RegistrySink {
             };
             match self.client.manifests.put(repo, &at, &index).await {
                 // Somebody else was faster.
-                Err(error)
-                    if attempt < ATTEMPTS_MAX && matches!(error.status(), Some(409 | 412)) => {}
+                Err(error) if attempt < ATTEMPTS_MAX && error.is_conflict() => {}
                 result => {
                     result?;
                     break;

@@ -1,14 +1,109 @@
-//! The circumstances of a refused request, which decide the hint.
+//! A refused request, and the circumstances that decide what the refusal means.
 
-use crate::RequestLine;
+use std::fmt;
+use std::time::Duration;
 
-/// The circumstances of a refused request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusalContext {
-    pub subject: Subject,
-    pub refuser: Refuser,
-    pub purpose: Purpose,
-    pub login: LoginState,
+use hod_report::without_ids;
+use hod_retry::Failure;
+
+use super::body::in_words;
+use super::meaning::Meaning;
+use crate::{ErrorBody, RequestLine};
+
+/// The answer of a registry with an error status.
+#[derive(Debug)]
+pub struct Refusal {
+    pub(crate) request: RequestLine,
+    pub(crate) status: u16,
+    pub(crate) body: ErrorBody,
+    /// Whether it is about a manifest that has layers that stay at other URLs.
+    pub(crate) has_foreign_layers: bool,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) subject: Subject,
+    pub(crate) refuser: Refuser,
+    pub(crate) purpose: Purpose,
+    pub(crate) login: LoginState,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = in_words(self.status, &self.body);
+        write!(f, "{}: {said}", self.request)
+    }
+}
+
+impl Refusal {
+    pub(crate) fn meaning(&self) -> Meaning {
+        Meaning::of(self.status)
+    }
+
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.body.code.as_deref()
+    }
+
+    /// Whether it is the refusal of a Harbor whose database is down.
+    pub(crate) fn is_database_down(&self) -> bool {
+        self.meaning() == Meaning::Unauthorized && self.body.is_database_down()
+    }
+
+    /// Whether the registry has forgotten the session of an upload: it has several replicas, or was
+    /// restarted.
+    pub(crate) fn is_session_lost(&self) -> bool {
+        matches!(
+            self.code(),
+            Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
+        )
+    }
+
+    /// Whether a quota is used up, and not only this request too large.
+    pub(crate) fn is_over_quota(&self) -> bool {
+        self.meaning() == Meaning::TooLarge
+            && (self.code() == Some("DENIED") || self.body.says("quota"))
+    }
+
+    /// What kind of failure it is, as far as retrying goes.
+    pub(crate) fn failure(&self) -> Failure {
+        let retry_after = self.retry_after;
+        let is_passing = match self.meaning() {
+            Meaning::RateLimit => return Failure::Limited { wait: retry_after },
+            // The data was damaged on the way.
+            Meaning::BadRequest if self.code() == Some("DIGEST_INVALID") => {
+                return Failure::Garbled;
+            }
+            // A new session is begun with the next attempt. Replicas of Harbor may not have heard
+            // of each other's work.
+            Meaning::NotFound => {
+                self.is_session_lost() || self.body.harbor().is_some() && !self.request.is_read()
+            }
+            meaning => meaning.is_transient() || self.is_database_down(),
+        };
+        if is_passing {
+            Failure::Passing { retry_after }
+        } else {
+            Failure::Lasting
+        }
+    }
+
+    /// The answer without what differs from request to request: equal for all images that one
+    /// missing project, quota or right stops.
+    pub(crate) fn reason(&self) -> String {
+        let (host, status) = (self.request.host(), self.status);
+        let is_known = matches!(self.login, LoginState::As(_) | LoginState::AsToken);
+        if !is_known && self.meaning().is_about_login() {
+            // It is the login that is missing, in every project.
+            return format!("{host} {status} {:?}", self.body.code);
+        }
+        // A registry's message about a repository already names it.
+        let said = self.body.to_string();
+        let said = match self.request.repository() {
+            Some(repository) => said.replace(repository, ""),
+            None => said,
+        };
+        let said = without_ids(&said);
+        let project = self.request.repository();
+        let project = project.and_then(|name| name.split('/').next());
+        format!("{host} {project:?} {status} {said}")
+    }
 }
 
 /// The kind of content that a request is for.
