@@ -1,5 +1,6 @@
 //! The settings for reaching a registry, and what it says of itself: for `hod doctor`.
 
+use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -13,8 +14,9 @@ use crate::login::registry_check::require_registry;
 use crate::login::session::Session;
 use crate::login::target::Target;
 use crate::route::mirrors::Place;
-use crate::wire::certificates::{HostCertificates, ServerCertificate};
+use crate::wire::certificates::HostCertificates;
 use crate::wire::transport::Call;
+use crate::wire::x509::Certificate;
 use crate::{ManifestRef, RegistryError, Repo, SafeUrl};
 use hod_oci::{Registry, RepositoryName};
 
@@ -98,51 +100,56 @@ pub enum RegistryKind {
     Unnamed,
 }
 
-impl From<ServerCertificate> for CertificateFacts {
-    fn from(certificate: ServerCertificate) -> Self {
+impl From<Certificate> for CertificateFacts {
+    fn from(certificate: Certificate) -> Self {
         Self {
             subject: certificate.subject,
             issuer: certificate.issuer,
-            expires: certificate.expires,
+            expires: certificate.not_after.date(),
         }
     }
 }
 
 impl Route {
     /// The settings for reaching a registry; reads certificates, and sends nothing.
-    pub async fn of(session: &Session, registry: &Registry) -> Result<Self, RegistryError> {
-        let root = session.root(registry)?;
-        let trust = session.transport().connections().trust().clone();
-        let certs_dir = trust.certs_dir(&root);
-        let is_plain = root.scheme() == "http";
-        let mut route = Self {
-            url: SafeUrl::new(&root),
-            security: if is_plain {
-                Security::Plain
-            } else if trust.is_insecure(&root) {
-                Security::Unverified
-            } else {
-                Security::Verified
-            },
-            proxy: trust.proxies.proxy_of(&root).map(|proxy| proxy.url),
-            certs_dir: certs_dir.clone(),
-            ca_files: Vec::new(),
-            client_certificate: None,
-        };
-        if is_plain {
-            return Ok(route);
-        }
-        let ca_files = trust.ca_files.iter();
-        route.ca_files = ca_files.map(|file| file.path().to_owned()).collect();
-        if let Some(dir) = certs_dir {
-            let own = hod_bridge::run(move || HostCertificates::load(&dir)).await?;
-            let own_files = own.ca_files.iter();
-            route
-                .ca_files
-                .extend(own_files.map(|file| file.path().to_owned()));
-            route.client_certificate = own.pair;
-        }
-        Ok(route)
+    pub fn of<'a>(
+        session: &'a Session,
+        registry: &'a Registry,
+    ) -> BoxFuture<'a, Result<Self, RegistryError>> {
+        Box::pin(async move {
+            let root = session.root(registry)?;
+            let trust = session.transport().connections().trust().clone();
+            let certs_dir = trust.certs_dir(&root);
+            let is_plain = root.scheme() == "http";
+            let mut route = Self {
+                url: SafeUrl::new(&root),
+                security: if is_plain {
+                    Security::Plain
+                } else if trust.is_insecure(&root) {
+                    Security::Unverified
+                } else {
+                    Security::Verified
+                },
+                proxy: trust.proxies.proxy_of(&root).map(|proxy| proxy.url),
+                certs_dir: certs_dir.clone(),
+                ca_files: Vec::new(),
+                client_certificate: None,
+            };
+            if is_plain {
+                return Ok(route);
+            }
+            let ca_files = trust.ca_files.iter();
+            route.ca_files = ca_files.map(|file| file.path().to_owned()).collect();
+            if let Some(dir) = certs_dir {
+                let own = hod_bridge::run(move || HostCertificates::load(&dir)).await?;
+                let own_files = own.ca_files.iter();
+                route
+                    .ca_files
+                    .extend(own_files.map(|file| file.path().to_owned()));
+                route.client_certificate = own.pair;
+            }
+            Ok(route)
+        })
     }
 }
 
@@ -180,40 +187,50 @@ impl ReadPlan {
 
 impl Greeting {
     /// Sends an anonymous request to the root of the API.
-    pub async fn of(session: &Session, registry: &Registry) -> Result<Self, RegistryError> {
-        let call = Call::new(Method::GET, session.root(registry)?);
-        let mut answer = session.transport().send(&call, None).await?;
-        require_registry(session.context(), registry, &mut answer, None).await?;
-        let (address, certificate) = (answer.remote_address(), answer.certificate());
-        if !matches!(answer.meaning(), Meaning::Success | Meaning::Unauthorized) {
-            return Err(session.refusal(&Target::root(registry), answer).await);
-        }
-        let (wants, kind) = wants(session, registry, answer.headers());
-        Ok(Self {
-            address,
-            certificate: certificate.map(CertificateFacts::from),
-            status: answer.status(),
-            wants: if answer.meaning() == Meaning::Success {
-                Wants::Nothing
-            } else {
-                wants
-            },
-            kind,
+    pub fn of<'a>(
+        session: &'a Session,
+        registry: &'a Registry,
+    ) -> BoxFuture<'a, Result<Self, RegistryError>> {
+        Box::pin(async move {
+            let call = Call::new(Method::GET, session.root(registry)?);
+            let mut answer = session.transport().send(&call, None).await?;
+            require_registry(session.context(), registry, &mut answer, None).await?;
+            let (address, certificate) = (answer.remote_address(), answer.certificate());
+            if !matches!(answer.meaning(), Meaning::Success | Meaning::Unauthorized) {
+                return Err(session.refusal(&Target::root(registry), answer).await);
+            }
+            let (wants, kind) = wants(session, registry, answer.headers());
+            Ok(Self {
+                address,
+                certificate: certificate.map(CertificateFacts::from),
+                status: answer.status(),
+                wants: if answer.meaning() == Meaning::Success {
+                    Wants::Nothing
+                } else {
+                    wants
+                },
+                kind,
+            })
         })
     }
 }
 
 impl CertificateFacts {
     /// The certificate that a registry presents, without verification.
-    pub async fn shown_by(session: &Session, registry: &Registry) -> Option<Self> {
-        let url = session.root(registry).ok()?;
-        let transport = session.transport();
-        let client = transport.connections().blind_client(&url).await.ok()?;
-        let permit = transport.admit(&Method::GET, &url).await.ok()?;
-        let sent = client.get(url.clone()).send();
-        let waited = tokio::time::timeout(transport.stall_timeout(), sent).await;
-        let answer = transport.answer((&Method::GET, url), waited.ok()?.ok()?, permit);
-        answer.certificate().map(Self::from)
+    pub fn shown_by<'a>(
+        session: &'a Session,
+        registry: &'a Registry,
+    ) -> BoxFuture<'a, Option<Self>> {
+        Box::pin(async move {
+            let url = session.root(registry).ok()?;
+            let transport = session.transport();
+            let client = transport.connections().blind_client(&url).await.ok()?;
+            let permit = transport.admit(&Method::GET, &url).await.ok()?;
+            let sent = client.get(url.clone()).send();
+            let waited = tokio::time::timeout(transport.stall_timeout(), sent).await;
+            let answer = transport.answer((&Method::GET, url), waited.ok()?.ok()?, permit);
+            answer.certificate().map(Self::from)
+        })
     }
 }
 

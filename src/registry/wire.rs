@@ -10,3 +10,4 @@ pub(crate) mod proxies;
 pub(crate) mod retry_after;
 pub(crate) mod throttle;
 pub(crate) mod transport;
+pub(crate) mod x509;

@@ -13,7 +13,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use x509_parser::time::ASN1Time;
+
+use crate::wire::x509::Certificate;
 
 /// The client's certificate.
 #[derive(Debug)]
@@ -113,15 +114,12 @@ fn verify_name_and_time(
     now: UnixTime,
 ) -> Result<ServerCertVerified, Error> {
     verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
-        .map_err(|_| CertificateError::BadEncoding)?;
+    let parsed = Certificate::parse(certificate).ok_or(CertificateError::BadEncoding)?;
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let now = ASN1Time::from_timestamp(now).map_err(|_| CertificateError::BadEncoding)?;
-    let validity = parsed.validity();
-    if now < validity.not_before {
+    if now < parsed.not_before.unix_seconds() {
         return Err(CertificateError::NotValidYet.into());
     }
-    if now > validity.not_after {
+    if now > parsed.not_after.unix_seconds() {
         return Err(CertificateError::Expired.into());
     }
     Ok(ServerCertVerified::assertion())

@@ -17,12 +17,12 @@ use tokio::time::timeout;
 
 use crate::error::meaning::Meaning;
 use crate::error::tls_failure;
-use crate::wire::certificates::ServerCertificate;
 use crate::wire::connections::{Connections, TrustOptions};
 use crate::wire::endpoint::{Scheme, api_root, registry_of, resolve, same_origin};
 use crate::wire::limiter::{Limiter, Permit};
 use crate::wire::retry_after::retry_after;
 use crate::wire::throttle::Throttle;
+use crate::wire::x509::Certificate;
 use crate::{RegistryError, RequestLine, TlsFailure};
 use hod_oci::{Digest, Registry};
 use hod_retry::Outages;
@@ -140,9 +140,9 @@ impl Answer {
     }
 
     /// The certificate of the server, over TLS.
-    pub(crate) fn certificate(&self) -> Option<ServerCertificate> {
+    pub(crate) fn certificate(&self) -> Option<Certificate> {
         let info = self.response.extensions().get::<reqwest::tls::TlsInfo>()?;
-        ServerCertificate::parse(info.peer_certificate()?)
+        Certificate::parse(info.peer_certificate()?)
     }
 
     /// A header's text, if it is one.
