@@ -1,5 +1,6 @@
 //! The client: what the program holds of all layers.
 
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -171,18 +172,20 @@ impl Client {
     /// a prefix, those that are it or are below it.
     ///
     /// Many registries have no such list, or show it to administrators only.
-    pub async fn list_repositories(
-        &self,
-        registry: &Registry,
-        prefix: Option<&RepositoryName>,
-    ) -> Result<Vec<RepositoryName>, RegistryError> {
-        let session = &self.session;
-        // Its answer says how to log in, and so whether it is a Harbor.
-        session.ask_root(&Target::root(registry)).await?;
-        if let Some(harbor) = self.harbor(registry) {
-            return harbor.repositories(prefix).await;
-        }
-        let names = catalog_names(session, registry).await?;
-        Ok(parse_names(session, registry, prefix, names))
+    pub fn list_repositories<'a>(
+        &'a self,
+        registry: &'a Registry,
+        prefix: Option<&'a RepositoryName>,
+    ) -> BoxFuture<'a, Result<Vec<RepositoryName>, RegistryError>> {
+        Box::pin(async move {
+            let session = &self.session;
+            // Its answer says how to log in, and so whether it is a Harbor.
+            session.ask_root(&Target::root(registry)).await?;
+            if let Some(harbor) = self.harbor(registry) {
+                return harbor.repositories(prefix).await;
+            }
+            let names = catalog_names(session, registry).await?;
+            Ok(parse_names(session, registry, prefix, names))
+        })
     }
 }

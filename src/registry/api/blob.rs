@@ -1,5 +1,6 @@
 //! Blobs: head and fetch.
 
+use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::{Buf as _, Bytes};
@@ -46,93 +47,99 @@ impl Blobs {
     ///
     /// If the answer to a HEAD contradicts the descriptor, the headers of the answer to a GET
     /// decide: some servers answer every HEAD with a length of 0.
-    pub async fn head(
-        &self,
-        repo: &Repo,
-        blob: &Descriptor,
-    ) -> Result<ContentCheck, RegistryError> {
-        let session = self.session();
-        let target = session.reading(repo);
-        let url = blob_url(session, repo, blob)?;
-        let head = Call::new(Method::HEAD, url.clone());
-        let get = Call::new(Method::GET, url);
-        let what = format!("{repo} {}", blob.digest);
-        let judge = |answer: &Answer| {
-            Facts::of(answer).judge(RequestedBy::Digest, (&blob.digest, blob.size))
-        };
-        session
-            .retry(&what, || async {
-                let mut answer = session.send(&target, &head).await?;
-                let is_refused = answer.meaning() == Meaning::MethodNotAllowed;
-                if is_refused || matches!(judge(&answer), ContentCheck::Differs { .. }) {
-                    // Its body is not read, which costs the connection and nothing else.
-                    answer = session.send(&target, &get).await?;
-                }
-                match (judge(&answer), answer.status()) {
-                    (ContentCheck::Unknown, 200) if answer.is_page() => Err(page_of(answer).await),
-                    (ContentCheck::Unknown, 200) => Err(RegistryError::Protocol {
-                        request: answer.line,
-                        problem: "the answer does not say how long the blob is",
-                    }),
-                    (ContentCheck::Unknown, _) => Err(session.refusal(&target, answer).await),
-                    (evidence, _) => Ok(evidence),
-                }
-            })
-            .await
+    pub fn head<'a>(
+        &'a self,
+        repo: &'a Repo,
+        blob: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<ContentCheck, RegistryError>> {
+        Box::pin(async move {
+            let session = self.session();
+            let target = session.reading(repo);
+            let url = blob_url(session, repo, blob)?;
+            let head = Call::new(Method::HEAD, url.clone());
+            let get = Call::new(Method::GET, url);
+            let what = format!("{repo} {}", blob.digest);
+            let judge = |answer: &Answer| {
+                Facts::of(answer).judge(RequestedBy::Digest, (&blob.digest, blob.size))
+            };
+            session
+                .retry(&what, || async {
+                    let mut answer = session.send(&target, &head).await?;
+                    let is_refused = answer.meaning() == Meaning::MethodNotAllowed;
+                    if is_refused || matches!(judge(&answer), ContentCheck::Differs { .. }) {
+                        // Its body is not read, which costs the connection and nothing else.
+                        answer = session.send(&target, &get).await?;
+                    }
+                    match (judge(&answer), answer.status()) {
+                        (ContentCheck::Unknown, 200) if answer.is_page() => {
+                            Err(page_of(answer).await)
+                        }
+                        (ContentCheck::Unknown, 200) => Err(RegistryError::Protocol {
+                            request: answer.line,
+                            problem: "the answer does not say how long the blob is",
+                        }),
+                        (ContentCheck::Unknown, _) => Err(session.refusal(&target, answer).await),
+                        (evidence, _) => Ok(evidence),
+                    }
+                })
+                .await
+        })
     }
 
     /// Checks what a repository has of a blob by fetching its last byte.
     ///
     /// The answer to a HEAD may outlive the content: distribution keeps the lengths of blobs in
     /// memory or in Redis, where it also notes those of uploads that it then throws away.
-    pub async fn probe(
-        &self,
-        repo: &Repo,
-        blob: &Descriptor,
-    ) -> Result<ContentCheck, RegistryError> {
-        let Some(last) = blob.size.checked_sub(1) else {
-            return self.head(repo, blob).await;
-        };
-        let session = self.session();
-        let target = &session.reading(repo);
-        let whole = &Call::new(Method::GET, blob_url(session, repo, blob)?);
-        let n_cut = &AtomicU32::new(0);
-        let what = format!("{repo} {}", blob.digest);
-        session
-            .retry(&what, || async move {
-                let answer = session.send(target, &part_of(whole, last)).await?;
-                let body = match part_body(session, target, answer, (blob, last)).await {
-                    Ok(Some(body)) => Ok(body),
-                    // The registry does not support this range.
-                    Ok(None) => {
-                        let answer = session.send(target, whole).await?;
-                        whole_body(session, target, answer, blob).await
+    pub fn probe<'a>(
+        &'a self,
+        repo: &'a Repo,
+        blob: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<ContentCheck, RegistryError>> {
+        Box::pin(async move {
+            let Some(last) = blob.size.checked_sub(1) else {
+                return self.head(repo, blob).await;
+            };
+            let session = self.session();
+            let target = &session.reading(repo);
+            let whole = &Call::new(Method::GET, blob_url(session, repo, blob)?);
+            let n_cut = &AtomicU32::new(0);
+            let what = format!("{repo} {}", blob.digest);
+            session
+                .retry(&what, || async move {
+                    let answer = session.send(target, &part_of(whole, last)).await?;
+                    let body = match part_body(session, target, answer, (blob, last)).await {
+                        Ok(Some(body)) => Ok(body),
+                        // The registry does not support this range.
+                        Ok(None) => {
+                            let answer = session.send(target, whole).await?;
+                            whole_body(session, target, answer, blob).await
+                        }
+                        Err(error) => Err(error),
+                    };
+                    let mut body = match body {
+                        Ok(body) => body,
+                        Err(error) if error.is_not_found() => return Ok(ContentCheck::Absent),
+                        Err(
+                            RegistryError::Length { actual, .. }
+                            | RegistryError::WrongClaim { actual, .. },
+                        ) => return Ok(ContentCheck::Differs { len: Some(actual) }),
+                        Err(error) => return Err(error),
+                    };
+                    // If the whole blob is sent, its start is enough: the rest would cost as much as a
+                    // pull.
+                    match body.answer.chunk().await {
+                        Ok(Some(_)) => Ok(ContentCheck::Present),
+                        Ok(None) => Ok(ContentCheck::Differs { len: None }),
+                        Err(error @ RegistryError::Stalled { .. }) => Err(error),
+                        // A line may be cut at this very place; twice is what the registry has.
+                        Err(_) if n_cut.fetch_add(1, Ordering::Relaxed) > 0 => {
+                            Ok(ContentCheck::Differs { len: None })
+                        }
+                        Err(error) => Err(error),
                     }
-                    Err(error) => Err(error),
-                };
-                let mut body = match body {
-                    Ok(body) => body,
-                    Err(error) if error.is_not_found() => return Ok(ContentCheck::Absent),
-                    Err(
-                        RegistryError::Length { actual, .. }
-                        | RegistryError::WrongClaim { actual, .. },
-                    ) => return Ok(ContentCheck::Differs { len: Some(actual) }),
-                    Err(error) => return Err(error),
-                };
-                // If the whole blob is sent, its start is enough: the rest would cost as much as a
-                // pull.
-                match body.answer.chunk().await {
-                    Ok(Some(_)) => Ok(ContentCheck::Present),
-                    Ok(None) => Ok(ContentCheck::Differs { len: None }),
-                    Err(error @ RegistryError::Stalled { .. }) => Err(error),
-                    // A line may be cut at this very place; twice is what the registry has.
-                    Err(_) if n_cut.fetch_add(1, Ordering::Relaxed) > 0 => {
-                        Ok(ContentCheck::Differs { len: None })
-                    }
-                    Err(error) => Err(error),
-                }
-            })
-            .await
+                })
+                .await
+        })
     }
 
     /// Fetches a blob from the byte `from` on as a stream of chunks: one attempt, which the caller
@@ -144,36 +151,38 @@ impl Blobs {
     /// asked for the whole, of which the start is passed over.
     ///
     /// A place that sent wrong bytes of the blob before is used only if no other has it.
-    pub async fn fetch(
-        &self,
-        repo: &Repo,
-        blob: &Descriptor,
+    pub fn fetch<'a>(
+        &'a self,
+        repo: &'a Repo,
+        blob: &'a Descriptor,
         from: u64,
-    ) -> Result<BlobBody, RegistryError> {
-        let has_passed_over = &AtomicBool::new(false);
-        let read_trusted = |session: Session, repo: Repo| async move {
-            if self.has_garbled(&repo, blob) {
-                has_passed_over.store(true, Ordering::Relaxed);
-                return Ok(None);
+    ) -> BoxFuture<'a, Result<BlobBody, RegistryError>> {
+        Box::pin(async move {
+            let has_passed_over = &AtomicBool::new(false);
+            let read_trusted = |session: Session, repo: Repo| async move {
+                if self.has_garbled(&repo, blob) {
+                    has_passed_over.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                self.fetch_at(&session, &repo, blob, from).await.map(Some)
+            };
+            match self
+                .mirrors
+                .read((repo, None), Option::is_some, read_trusted)
+                .await
+            {
+                Ok(Some(body)) => return Ok(body),
+                Ok(None) => {}
+                Err(error)
+                    if has_passed_over.load(Ordering::Relaxed)
+                        && error.failure() == Failure::Lasting => {}
+                Err(error) => return Err(error),
             }
-            self.fetch_at(&session, &repo, blob, from).await.map(Some)
-        };
-        match self
-            .mirrors
-            .read((repo, None), Option::is_some, read_trusted)
-            .await
-        {
-            Ok(Some(body)) => return Ok(body),
-            Ok(None) => {}
-            Err(error)
-                if has_passed_over.load(Ordering::Relaxed)
-                    && error.failure() == Failure::Lasting => {}
-            Err(error) => return Err(error),
-        }
-        let read = |session: Session, repo: Repo| async move {
-            self.fetch_at(&session, &repo, blob, from).await
-        };
-        self.mirrors.read((repo, None), |_| true, read).await
+            let read = |session: Session, repo: Repo| async move {
+                self.fetch_at(&session, &repo, blob, from).await
+            };
+            self.mirrors.read((repo, None), |_| true, read).await
+        })
     }
 
     /// Whether every place that a repository is read from sent wrong bytes of a blob before.

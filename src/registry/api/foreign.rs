@@ -10,6 +10,7 @@
 //! - Each redirect is checked in the same way, and their number is limited.
 //! - The bytes are hashed when they are written, as with any blob.
 
+use futures_util::future::BoxFuture;
 use std::net::IpAddr;
 
 use reqwest::{Method, Url};
@@ -48,48 +49,52 @@ impl ForeignLayers {
     }
 
     /// Fetches a foreign layer from the byte `from` on, as [`Blobs::fetch`] does a blob.
-    pub async fn fetch(
-        &self,
-        repo: &Repo,
-        layer: &Descriptor,
+    pub fn fetch<'a>(
+        &'a self,
+        repo: &'a Repo,
+        layer: &'a Descriptor,
         from: u64,
-    ) -> Result<BlobBody, RegistryError> {
-        let mut places = vec![Place::Registry(repo)];
-        let urls = layer.urls.iter().take(URLS_MAX);
-        places.extend(urls.map(|url| Place::Url(url)));
-        // Those that sent wrong bytes before come last.
-        let (distrusted, mut places): (Vec<_>, Vec<_>) = places
-            .into_iter()
-            .partition(|place| self.is_distrusted(place, layer));
-        places.extend(distrusted);
-        let (mut absent, mut failed) = (None, Vec::new());
-        for place in places {
-            match place {
-                Place::Registry(repo) => match self.blobs.fetch(repo, layer, from).await {
-                    Ok(body) => return Ok(body),
-                    Err(error) if error.is_not_found() || error.may_mean_absent() => {
-                        absent = Some(error);
+    ) -> BoxFuture<'a, Result<BlobBody, RegistryError>> {
+        Box::pin(async move {
+            let mut places = vec![Place::Registry(repo)];
+            let urls = layer.urls.iter().take(URLS_MAX);
+            places.extend(urls.map(|url| Place::Url(url)));
+            // Those that sent wrong bytes before come last.
+            let (distrusted, mut places): (Vec<_>, Vec<_>) = places
+                .into_iter()
+                .partition(|place| self.is_distrusted(place, layer));
+            places.extend(distrusted);
+            let (mut absent, mut failed) = (None, Vec::new());
+            for place in places {
+                match place {
+                    Place::Registry(repo) => match self.blobs.fetch(repo, layer, from).await {
+                        Ok(body) => return Ok(body),
+                        Err(error) if error.is_not_found() || error.may_mean_absent() => {
+                            absent = Some(error);
+                        }
+                        Err(error) => return Err(error),
+                    },
+                    Place::Url(text) => {
+                        match self.fetch_from_url(repo, (text, layer, from)).await {
+                            Ok(body) => return Ok(body),
+                            Err(error) => failed.push(error),
+                        }
                     }
-                    Err(error) => return Err(error),
-                },
-                Place::Url(text) => match self.fetch_from_url(repo, (text, layer, from)).await {
-                    Ok(body) => return Ok(body),
-                    Err(error) => failed.push(error),
-                },
+                }
             }
-        }
-        // One that may pass decides whether all is tried again.
-        let passing = failed.iter().rposition(RegistryError::is_transient);
-        let source = passing
-            .map(|n| failed.remove(n))
-            .or_else(|| failed.pop())
-            .or(absent)
-            .expect("the registry is among the places");
-        Err(RegistryError::ForeignLayer {
-            digest: layer.digest.clone(),
-            registry: repo.registry.clone(),
-            tried: failed.iter().map(ToString::to_string).collect(),
-            source: Box::new(source),
+            // One that may pass decides whether all is tried again.
+            let passing = failed.iter().rposition(RegistryError::is_transient);
+            let source = passing
+                .map(|n| failed.remove(n))
+                .or_else(|| failed.pop())
+                .or(absent)
+                .expect("the registry is among the places");
+            Err(RegistryError::ForeignLayer {
+                digest: layer.digest.clone(),
+                registry: repo.registry.clone(),
+                tried: failed.iter().map(ToString::to_string).collect(),
+                source: Box::new(source),
+            })
         })
     }
 

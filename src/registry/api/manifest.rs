@@ -1,6 +1,7 @@
 //! Manifests: head, fetch and put.
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 
@@ -92,17 +93,19 @@ impl Manifests {
     /// Docker Hub does not count it as a pull. A HEAD that finds nothing, or is refused, is not
     /// final: Nexus answers 404 for content that it proxies, and others do not allow HEAD. A GET
     /// follows, so that a second run finds what the first one found.
-    pub async fn head(
-        &self,
-        repo: &Repo,
-        reference: &ManifestRef,
-    ) -> Result<Option<HeadManifest>, RegistryError> {
-        let read = |session: Session, repo: Repo| async move {
-            self.head_at(&session, &repo, reference).await
-        };
-        self.mirrors
-            .read((repo, Some(reference)), Option::is_some, read)
-            .await
+    pub fn head<'a>(
+        &'a self,
+        repo: &'a Repo,
+        reference: &'a ManifestRef,
+    ) -> BoxFuture<'a, Result<Option<HeadManifest>, RegistryError>> {
+        Box::pin(async move {
+            let read = |session: Session, repo: Repo| async move {
+                self.head_at(&session, &repo, reference).await
+            };
+            self.mirrors
+                .read((repo, Some(reference)), Option::is_some, read)
+                .await
+        })
     }
 
     /// As [`Self::head`], from one place.
@@ -178,84 +181,90 @@ impl Manifests {
     /// Fetches a manifest, byte for byte; `None` when it is not found.
     ///
     /// Its digest must be the requested one and the one that the registry names.
-    pub async fn fetch(
-        &self,
-        repo: &Repo,
-        reference: &ManifestRef,
-    ) -> Result<Option<Manifest>, RegistryError> {
-        let read = |session: Session, repo: Repo| async move {
-            fetch_at(&session, &repo, reference).await
-        };
-        self.mirrors
-            .read((repo, Some(reference)), Option::is_some, read)
-            .await
+    pub fn fetch<'a>(
+        &'a self,
+        repo: &'a Repo,
+        reference: &'a ManifestRef,
+    ) -> BoxFuture<'a, Result<Option<Manifest>, RegistryError>> {
+        Box::pin(async move {
+            let read = |session: Session, repo: Repo| async move {
+                fetch_at(&session, &repo, reference).await
+            };
+            self.mirrors
+                .read((repo, Some(reference)), Option::is_some, read)
+                .await
+        })
     }
 
     /// Puts a manifest under a tag or its digest; everything it refers to must be there already.
-    pub async fn put(
-        &self,
-        repo: &Repo,
-        reference: &ManifestRef,
-        manifest: &Manifest,
-    ) -> Result<SubjectSupport, RegistryError> {
-        let what = format!("{repo} {reference}");
-        self.session()
-            .retry(&what, || self.try_put(repo, reference, manifest))
-            .await
+    pub fn put<'a>(
+        &'a self,
+        repo: &'a Repo,
+        reference: &'a ManifestRef,
+        manifest: &'a Manifest,
+    ) -> BoxFuture<'a, Result<SubjectSupport, RegistryError>> {
+        Box::pin(async move {
+            let what = format!("{repo} {reference}");
+            self.session()
+                .retry(&what, || self.try_put(repo, reference, manifest))
+                .await
+        })
     }
 
     /// As [`Self::put`], in one attempt.
     ///
     /// Success is proved: by a 201 with the manifest's digest, or by a GET whose bytes have it.
-    pub async fn try_put(
-        &self,
-        repo: &Repo,
-        reference: &ManifestRef,
-        manifest: &Manifest,
-    ) -> Result<SubjectSupport, RegistryError> {
-        let session = self.session();
-        let target = Target::push(repo);
-        let url = object_url(&session.root(&repo.registry)?, repo, "manifests", reference);
-        let mut call = Call::new(Method::PUT, url);
-        call.body = manifest.bytes().clone();
-        let content_type = HeaderValue::try_from(manifest.media_type().as_str());
-        let call = match content_type {
-            Ok(content_type) => call.header(CONTENT_TYPE, content_type),
-            // Neither is one with control characters any registry's manifest media type.
-            Err(_) => {
-                return Err(RegistryError::Protocol {
-                    request: Box::new(RequestLine::new(&call.method, &call.url)),
-                    problem: "the manifest's media type cannot be sent",
-                });
+    pub fn try_put<'a>(
+        &'a self,
+        repo: &'a Repo,
+        reference: &'a ManifestRef,
+        manifest: &'a Manifest,
+    ) -> BoxFuture<'a, Result<SubjectSupport, RegistryError>> {
+        Box::pin(async move {
+            let session = self.session();
+            let target = Target::push(repo);
+            let url = object_url(&session.root(&repo.registry)?, repo, "manifests", reference);
+            let mut call = Call::new(Method::PUT, url);
+            call.body = manifest.bytes().clone();
+            let content_type = HeaderValue::try_from(manifest.media_type().as_str());
+            let call = match content_type {
+                Ok(content_type) => call.header(CONTENT_TYPE, content_type),
+                // Neither is one with control characters any registry's manifest media type.
+                Err(_) => {
+                    return Err(RegistryError::Protocol {
+                        request: Box::new(RequestLine::new(&call.method, &call.url)),
+                        problem: "the manifest's media type cannot be sent",
+                    });
+                }
+            };
+            let answer = session.send(&target, &call).await?;
+            if answer.meaning() != Meaning::Success {
+                let mut error = session.refusal(&target, answer).await;
+                if let RegistryError::Refused(refusal) = &mut error {
+                    refusal.has_foreign_layers = manifest.blobs().any(Descriptor::is_foreign);
+                }
+                return Err(error);
             }
-        };
-        let answer = session.send(&target, &call).await?;
-        if answer.meaning() != Meaning::Success {
-            let mut error = session.refusal(&target, answer).await;
-            if let RegistryError::Refused(refusal) = &mut error {
-                refusal.has_foreign_layers = manifest.blobs().any(Descriptor::is_foreign);
+            let support = if answer.header("oci-subject").is_some() {
+                SubjectSupport::Indexed
+            } else {
+                SubjectSupport::Unsaid
+            };
+            if Facts::of(&answer).is_stored(manifest.digest()) {
+                return Ok(support);
             }
-            return Err(error);
-        }
-        let support = if answer.header("oci-subject").is_some() {
-            SubjectSupport::Indexed
-        } else {
-            SubjectSupport::Unsaid
-        };
-        if Facts::of(&answer).is_stored(manifest.digest()) {
-            return Ok(support);
-        }
-        let (request, status) = (answer.line.clone(), answer.status());
-        drop(answer);
-        // The answer alone proves nothing, so the manifest is fetched and compared.
-        let there = fetch_at(session, repo, reference).await?;
-        if there.is_some_and(|there| there.digest() == manifest.digest()) {
-            return Ok(support);
-        }
-        Err(RegistryError::NotStored {
-            request,
-            status,
-            digest: manifest.digest().clone(),
+            let (request, status) = (answer.line.clone(), answer.status());
+            drop(answer);
+            // The answer alone proves nothing, so the manifest is fetched and compared.
+            let there = fetch_at(session, repo, reference).await?;
+            if there.is_some_and(|there| there.digest() == manifest.digest()) {
+                return Ok(support);
+            }
+            Err(RegistryError::NotStored {
+                request,
+                status,
+                digest: manifest.digest().clone(),
+            })
         })
     }
 }

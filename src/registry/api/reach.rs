@@ -1,6 +1,7 @@
 //! Checks whether the places that images are read from can be reached and accept the login: once for
 //! each host, before a list of images is read.
 
+use futures_util::future::BoxFuture;
 use reqwest::Method;
 
 use crate::api::manifest::{Manifests, fetch_at};
@@ -39,24 +40,31 @@ impl ReadPlace {
 
     /// Checks that a registry can be reached, is one, and lets this client in, with the login that
     /// is known for it. All of `places` are at that registry; for a token each is tried in turn.
-    pub async fn check(manifests: &Manifests, places: &[Self]) -> Result<(), RegistryError> {
-        let Some(first) = places.first() else {
-            return Ok(());
-        };
-        let session = manifests.session();
-        if first.insecure {
-            session.transport().find_scheme(&first.registry).await?;
-        }
-        match session.ask_root(&Target::root(&first.registry)).await {
-            Ok(Root::Open | Root::Odd(_)) => Ok(()),
-            Ok(Root::Wants(Challenge::Basic)) => first.check_password(manifests, session).await,
-            Ok(Root::Wants(Challenge::Bearer { .. })) => Self::check_tokens(session, places).await,
-            // Some registries send people on to their web site.
-            Err(error) if leads_elsewhere(&error) => {
-                first.check_manifest(manifests, session, error).await
+    pub fn check<'a>(
+        manifests: &'a Manifests,
+        places: &'a [Self],
+    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            let Some(first) = places.first() else {
+                return Ok(());
+            };
+            let session = manifests.session();
+            if first.insecure {
+                session.transport().find_scheme(&first.registry).await?;
             }
-            Err(error) => Err(error),
-        }
+            match session.ask_root(&Target::root(&first.registry)).await {
+                Ok(Root::Open | Root::Odd(_)) => Ok(()),
+                Ok(Root::Wants(Challenge::Basic)) => first.check_password(manifests, session).await,
+                Ok(Root::Wants(Challenge::Bearer { .. })) => {
+                    Self::check_tokens(session, places).await
+                }
+                // Some registries send people on to their web site.
+                Err(error) if leads_elsewhere(&error) => {
+                    first.check_manifest(manifests, session, error).await
+                }
+                Err(error) => Err(error),
+            }
+        })
     }
 
     /// Sends the password if there is one, else checks whether the image can be read without.

@@ -3,6 +3,7 @@
 //! The API is called for each manifest; a registry that does not have it is not called again. cosign
 //! uses tags even if the API exists, and listing a repository's tags costs one request.
 
+use futures_util::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
@@ -101,54 +102,64 @@ impl ReferrerFinder {
     ///
     /// The list is empty when there are none. A failed look-up is an error, so that an image does
     /// not appear to be unsigned.
-    pub async fn list(&self, repo: &Repo, subject: &Digest) -> Result<Vec<Digest>, RegistryError> {
-        let asked = self.ask(repo, subject).await?;
-        let tag = ReferrerTag::index_of(subject);
-        // Where tags are listed this is free, and it finds referrers from before the registry had
-        // the API.
-        let is_worth_it = asked.is_none() || self.tags(repo).await.is_listed();
-        let mut listed = asked.unwrap_or_default();
-        if is_worth_it && self.has_tag(repo, &tag).await? {
-            let at = ManifestRef::Tag(tag);
-            let index = self.manifests.fetch(repo, &at).await?;
-            for child in index.iter().flat_map(Manifest::children) {
-                if !listed.contains(&child.digest) {
-                    listed.push(child.digest.clone());
+    pub fn list<'a>(
+        &'a self,
+        repo: &'a Repo,
+        subject: &'a Digest,
+    ) -> BoxFuture<'a, Result<Vec<Digest>, RegistryError>> {
+        Box::pin(async move {
+            let asked = self.ask(repo, subject).await?;
+            let tag = ReferrerTag::index_of(subject);
+            // Where tags are listed this is free, and it finds referrers from before the registry had
+            // the API.
+            let is_worth_it = asked.is_none() || self.tags(repo).await.is_listed();
+            let mut listed = asked.unwrap_or_default();
+            if is_worth_it && self.has_tag(repo, &tag).await? {
+                let at = ManifestRef::Tag(tag);
+                let index = self.manifests.fetch(repo, &at).await?;
+                for child in index.iter().flat_map(Manifest::children) {
+                    if !listed.contains(&child.digest) {
+                        listed.push(child.digest.clone());
+                    }
                 }
             }
-        }
-        Ok(listed)
+            Ok(listed)
+        })
     }
 
     /// The tags under which cosign keeps something about `subject`.
-    pub async fn cosign_tags(
-        &self,
-        repo: &Repo,
-        subject: &Digest,
-    ) -> Result<Vec<Tag>, RegistryError> {
-        let mut found = Vec::new();
-        for tag in ReferrerTag::cosign_of(subject) {
-            if self.has_tag(repo, &tag).await? {
-                found.push(tag);
+    pub fn cosign_tags<'a>(
+        &'a self,
+        repo: &'a Repo,
+        subject: &'a Digest,
+    ) -> BoxFuture<'a, Result<Vec<Tag>, RegistryError>> {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for tag in ReferrerTag::cosign_of(subject) {
+                if self.has_tag(repo, &tag).await? {
+                    found.push(tag);
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// The referrers that the API lists; `None` where there is no API.
     ///
     /// The place that serves the image is asked, so a mirror's answer is enough where nothing else
     /// is reachable.
-    pub async fn ask(
-        &self,
-        repo: &Repo,
-        subject: &Digest,
-    ) -> Result<Option<Vec<Digest>>, RegistryError> {
-        let ask = |session: Session, repo: Repo| async move {
-            self.ask_at(&session, &repo, subject).await
-        };
-        let mirrors = self.manifests.mirrors();
-        mirrors.read((repo, None), |_| true, ask).await
+    pub fn ask<'a>(
+        &'a self,
+        repo: &'a Repo,
+        subject: &'a Digest,
+    ) -> BoxFuture<'a, Result<Option<Vec<Digest>>, RegistryError>> {
+        Box::pin(async move {
+            let ask = |session: Session, repo: Repo| async move {
+                self.ask_at(&session, &repo, subject).await
+            };
+            let mirrors = self.manifests.mirrors();
+            mirrors.read((repo, None), |_| true, ask).await
+        })
     }
 
     async fn ask_at(

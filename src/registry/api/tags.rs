@@ -1,5 +1,6 @@
 //! The tags of a repository.
 
+use futures_util::future::BoxFuture;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -43,38 +44,49 @@ impl Tags {
 
     /// Returns tags of a repository that resemble `tag`, which it lacks: for a message, so with one
     /// request, none after the first few calls, and none where the registry does not tell.
-    pub async fn similar(&self, repo: &Repo, tag: &Tag) -> Vec<Tag> {
-        let n_before = &self.mirrors.session().context().n_similar_tags;
-        if n_before.fetch_add(1, Ordering::Relaxed) >= SIMILAR_ASKED_MAX {
-            return Vec::new();
-        }
-        let asked =
-            tokio::time::timeout(SIMILAR_TIME_MAX, first_tags(self.mirrors.session(), repo)).await;
-        let mut tags = asked.ok().flatten().unwrap_or_default();
-        tags.sort_by_cached_key(|other| std::cmp::Reverse(likeness(tag.as_str(), other.as_str())));
-        tags.truncate(SIMILAR_MAX);
-        tags
+    pub fn similar<'a>(&'a self, repo: &'a Repo, tag: &'a Tag) -> BoxFuture<'a, Vec<Tag>> {
+        Box::pin(async move {
+            let n_before = &self.mirrors.session().context().n_similar_tags;
+            if n_before.fetch_add(1, Ordering::Relaxed) >= SIMILAR_ASKED_MAX {
+                return Vec::new();
+            }
+            let asked =
+                tokio::time::timeout(SIMILAR_TIME_MAX, first_tags(self.mirrors.session(), repo))
+                    .await;
+            let mut tags = asked.ok().flatten().unwrap_or_default();
+            tags.sort_by_cached_key(|other| {
+                std::cmp::Reverse(likeness(tag.as_str(), other.as_str()))
+            });
+            tags.truncate(SIMILAR_MAX);
+            tags
+        })
     }
 
     /// Lists all tags in the registry's order, following its pages.
-    pub async fn list(&self, repo: &Repo) -> Result<Vec<Tag>, RegistryError> {
-        list_at(self.mirrors.session(), repo).await
+    pub fn list<'a>(&'a self, repo: &'a Repo) -> BoxFuture<'a, Result<Vec<Tag>, RegistryError>> {
+        Box::pin(async move { list_at(self.mirrors.session(), repo).await })
     }
 
     /// Lists all tags of a repository from where its images are read: its mirrors, then the registry
     /// itself. `None` when there is no such repository.
-    pub async fn list_readable(&self, repo: &Repo) -> Result<Option<Vec<Tag>>, RegistryError> {
-        let list = |session: Session, repo: Repo| async move {
-            match list_at(&session, &repo).await {
-                Err(error) if error.is_not_found() => Ok(None),
-                tags => tags.map(Some),
-            }
-        };
-        let has_some = |tags: &Option<Vec<Tag>>| tags.as_ref().is_some_and(|tags| !tags.is_empty());
-        let latest = ManifestRef::Tag(Tag::latest());
-        self.mirrors
-            .read((repo, Some(&latest)), has_some, list)
-            .await
+    pub fn list_readable<'a>(
+        &'a self,
+        repo: &'a Repo,
+    ) -> BoxFuture<'a, Result<Option<Vec<Tag>>, RegistryError>> {
+        Box::pin(async move {
+            let list = |session: Session, repo: Repo| async move {
+                match list_at(&session, &repo).await {
+                    Err(error) if error.is_not_found() => Ok(None),
+                    tags => tags.map(Some),
+                }
+            };
+            let has_some =
+                |tags: &Option<Vec<Tag>>| tags.as_ref().is_some_and(|tags| !tags.is_empty());
+            let latest = ManifestRef::Tag(Tag::latest());
+            self.mirrors
+                .read((repo, Some(&latest)), has_some, list)
+                .await
+        })
     }
 }
 

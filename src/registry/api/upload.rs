@@ -29,6 +29,7 @@ mod verdict;
 mod verifier;
 mod watch;
 
+use futures_util::future::BoxFuture;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -174,40 +175,42 @@ impl Uploads {
     /// A registry that does not mount answers with a session, or with a refusal, after which the
     /// upload is begun without the mount: Harbor answers 401 where the source may not be read. A
     /// failed mount never fails the upload.
-    pub async fn start(
-        &self,
-        repo: &Repo,
-        blob: &Descriptor,
-        from: Option<&RepositoryName>,
-    ) -> Result<UploadStart, RegistryError> {
-        let url = upload_url(&self.session().root(&repo.registry)?, repo);
-        if let Some(from) = from.filter(|from| self.may_mount(repo, from)) {
-            let mut target = Target::push(repo);
-            target.scopes.merge(&Scopes::pull(from));
-            let mut url = url.clone();
-            url.set_query(Some(&format!("mount={}&from={from}", blob.digest)));
-            match self.post(repo, (&target, Some(blob)), url).await {
-                Ok(start) => return Ok(start),
-                Err(error) => {
-                    // A feature that failed once is not tried again for each blob.
-                    let limits = &self.state.limits;
-                    match error.meaning() {
-                        Some(meaning) if meaning.is_about_login() => {
-                            limits.stop_mounting_from(&repo.registry, from);
+    pub fn start<'a>(
+        &'a self,
+        repo: &'a Repo,
+        blob: &'a Descriptor,
+        from: Option<&'a RepositoryName>,
+    ) -> BoxFuture<'a, Result<UploadStart, RegistryError>> {
+        Box::pin(async move {
+            let url = upload_url(&self.session().root(&repo.registry)?, repo);
+            if let Some(from) = from.filter(|from| self.may_mount(repo, from)) {
+                let mut target = Target::push(repo);
+                target.scopes.merge(&Scopes::pull(from));
+                let mut url = url.clone();
+                url.set_query(Some(&format!("mount={}&from={from}", blob.digest)));
+                match self.post(repo, (&target, Some(blob)), url).await {
+                    Ok(start) => return Ok(start),
+                    Err(error) => {
+                        // A feature that failed once is not tried again for each blob.
+                        let limits = &self.state.limits;
+                        match error.meaning() {
+                            Some(meaning) if meaning.is_about_login() => {
+                                limits.stop_mounting_from(&repo.registry, from);
+                            }
+                            Some(meaning) if meaning.is_failing() || meaning.is_not_offered() => {
+                                limits.stop_mounting(&repo.registry);
+                            }
+                            _ => {}
                         }
-                        Some(meaning) if meaning.is_failing() || meaning.is_not_offered() => {
-                            limits.stop_mounting(&repo.registry);
-                        }
-                        _ => {}
                     }
                 }
             }
-        }
-        if let Some(session) = self.kept_session(repo, blob).await {
-            return Ok(UploadStart::Session(session));
-        }
-        let target = Target::push(repo);
-        self.post(repo, (&target, None), url).await
+            if let Some(session) = self.kept_session(repo, blob).await {
+                return Ok(UploadStart::Session(session));
+            }
+            let target = Target::push(repo);
+            self.post(repo, (&target, None), url).await
+        })
     }
 
     /// Whether a mount may work.

@@ -3,6 +3,7 @@
 //! Quotas and immutable tags are not in the facts; they follow Harbor's own description of its API
 //! (`api/v2.0/swagger.yaml`): `ProjectSummary`, `ImmutableRule`, `Tag`.
 
+use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -172,181 +173,199 @@ pub(super) fn url(context: &Context, project: &Project, path: &str) -> Result<Ur
 impl Harbor {
     /// Returns Harbor's description of itself for users who push to `project`; `None` when the API is
     /// not accessible.
-    pub async fn system_info(
-        &self,
-        project: &Project,
-    ) -> Result<Option<SystemInfo>, RegistryError> {
-        self.read(project, "systeminfo").await
+    pub fn system_info<'a>(
+        &'a self,
+        project: &'a Project,
+    ) -> BoxFuture<'a, Result<Option<SystemInfo>, RegistryError>> {
+        Box::pin(async move { self.read(project, "systeminfo").await })
     }
 
     /// Whether the project exists; `None` when this login may not know.
     ///
     /// A proxy that hides the API answers 404 as well: [`Harbor::system_info`] distinguishes them.
-    pub async fn has_project(&self, project: &Project) -> Result<Option<bool>, RegistryError> {
-        let call = head_project(self.session.context(), project)?;
-        self.session
-            .retry(call.url.path(), || async {
-                let answer = self.send(project, &call).await?;
-                match answer.status() {
-                    // As by a proxy that sends everyone to its own log-in page.
-                    _ if !same_origin(&answer.url, &call.url) => Ok(None),
-                    // Harbor answers like this only to a login that it accepts.
-                    200 => {
-                        let target = Target::push(&project.repo);
-                        self.session.context().note_accepted_login(&target);
-                        Ok(Some(true))
+    pub fn has_project<'a>(
+        &'a self,
+        project: &'a Project,
+    ) -> BoxFuture<'a, Result<Option<bool>, RegistryError>> {
+        Box::pin(async move {
+            let call = head_project(self.session.context(), project)?;
+            self.session
+                .retry(call.url.path(), || async {
+                    let answer = self.send(project, &call).await?;
+                    match answer.status() {
+                        // As by a proxy that sends everyone to its own log-in page.
+                        _ if !same_origin(&answer.url, &call.url) => Ok(None),
+                        // Harbor answers like this only to a login that it accepts.
+                        200 => {
+                            let target = Target::push(&project.repo);
+                            self.session.context().note_accepted_login(&target);
+                            Ok(Some(true))
+                        }
+                        404 => Ok(Some(false)),
+                        _ if answer.meaning().is_transient() => {
+                            Err(self.refusal(project, answer).await)
+                        }
+                        _ => Ok(None),
                     }
-                    404 => Ok(Some(false)),
-                    _ if answer.meaning().is_transient() => {
-                        Err(self.refusal(project, answer).await)
-                    }
-                    _ => Ok(None),
-                }
-            })
-            .await
+                })
+                .await
+        })
     }
 
     /// Creates the project if it does not exist. A concurrent creation is not an error, nor is a
     /// failure after which the project exists.
-    pub async fn create_project(
-        &self,
-        project: &Project,
+    pub fn create_project<'a>(
+        &'a self,
+        project: &'a Project,
         new: NewProject,
-    ) -> Result<Created, RegistryError> {
-        let is_public = match new.access {
-            ProjectAccess::Private => "false",
-            ProjectAccess::Public => "true",
-        };
-        let mut body = json!({
-            "project_name": project.name,
-            "metadata": {"public": is_public},
-        });
-        if let Some(limit) = new.storage_limit {
-            body["storage_limit"] = json!(limit);
-        }
-        let mut call = Call::new(
-            Method::POST,
-            url(self.session.context(), project, "projects")?,
-        )
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        call.body = body.to_string().into();
-        let created = self
-            .session
-            .retry(call.url.path(), || async {
-                let error = match self.send(project, &call).await {
-                    Ok(answer) => match answer.status() {
-                        201 if same_origin(&answer.url, &call.url) => return Ok(Created::Now),
-                        409 => return Ok(Created::Before),
-                        _ => self.refusal(project, answer).await,
-                    },
-                    Err(error) => error,
-                };
-                match self.has_project(project).await {
-                    Ok(Some(true)) => Ok(Created::Before),
-                    _ => Err(error),
-                }
-            })
-            .await?;
-        let memory = self.session.memory(&self.registry);
-        self.session
-            .context()
-            .note_accepted_login(&Target::push(&project.repo));
-        memory.forget_tokens();
-        memory.causes.lock().await.remove(&project.name);
-        Ok(created)
+    ) -> BoxFuture<'a, Result<Created, RegistryError>> {
+        Box::pin(async move {
+            let is_public = match new.access {
+                ProjectAccess::Private => "false",
+                ProjectAccess::Public => "true",
+            };
+            let mut body = json!({
+                "project_name": project.name,
+                "metadata": {"public": is_public},
+            });
+            if let Some(limit) = new.storage_limit {
+                body["storage_limit"] = json!(limit);
+            }
+            let mut call = Call::new(
+                Method::POST,
+                url(self.session.context(), project, "projects")?,
+            )
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            call.body = body.to_string().into();
+            let created = self
+                .session
+                .retry(call.url.path(), || async {
+                    let error = match self.send(project, &call).await {
+                        Ok(answer) => match answer.status() {
+                            201 if same_origin(&answer.url, &call.url) => return Ok(Created::Now),
+                            409 => return Ok(Created::Before),
+                            _ => self.refusal(project, answer).await,
+                        },
+                        Err(error) => error,
+                    };
+                    match self.has_project(project).await {
+                        Ok(Some(true)) => Ok(Created::Before),
+                        _ => Err(error),
+                    }
+                })
+                .await?;
+            let memory = self.session.memory(&self.registry);
+            self.session
+                .context()
+                .note_accepted_login(&Target::push(&project.repo));
+            memory.forget_tokens();
+            memory.causes.lock().await.remove(&project.name);
+            Ok(created)
+        })
     }
 
     /// Those of the projects that this login may see, by name. Robots may list their project even
     /// where they may not read it.
     ///
     /// To a wrong login Harbor lists what is public, so that an answer proves no login.
-    pub async fn visible_projects(
-        &self,
-        projects: impl IntoIterator<Item = &Project>,
-    ) -> Result<BTreeMap<String, ProjectKind>, RegistryError> {
+    pub fn visible_projects<'a>(
+        &'a self,
+        projects: impl IntoIterator<Item = &'a Project>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, ProjectKind>, RegistryError>> {
         let projects = projects.into_iter().filter(|one| one.has_valid_name());
         let projects: Vec<&Project> = projects.collect();
-        let mut visible = BTreeMap::new();
-        let mut rest = projects.as_slice();
-        while let Some(first) = rest.first() {
-            let mut len = 0;
-            let fits = |project: &&&Project| {
-                len += project.name.len();
-                len <= NAMES_LEN_MAX
-            };
-            let n = rest.iter().take(PAGE_LEN).take_while(fits).count();
-            let (page, others) = rest.split_at(n.max(1));
-            // Quoted, or Harbor reads names of digits as numbers.
-            let names: Vec<String> = page
-                .iter()
-                .map(|one| format!("%22{}%22", one.name))
-                .collect();
-            let path = format!(
-                "projects?q=name%3D%7B{}%7D&page_size={PAGE_LEN}&with_detail=false",
-                names.join("+")
-            );
-            let found: Option<Vec<WireProject>> = self.read(first, &path).await?;
-            // A proxy may have dropped the filter.
-            let is_asked = |found: &WireProject| page.iter().any(|one| one.name == found.name);
-            for found in found.unwrap_or_default().into_iter().filter(is_asked) {
-                let kind = found.kind();
-                visible.insert(found.name, kind);
+        Box::pin(async move {
+            let mut visible = BTreeMap::new();
+            let mut rest = projects.as_slice();
+            while let Some(first) = rest.first() {
+                let mut len = 0;
+                let fits = |project: &&&Project| {
+                    len += project.name.len();
+                    len <= NAMES_LEN_MAX
+                };
+                let n = rest.iter().take(PAGE_LEN).take_while(fits).count();
+                let (page, others) = rest.split_at(n.max(1));
+                // Quoted, or Harbor reads names of digits as numbers.
+                let names: Vec<String> = page
+                    .iter()
+                    .map(|one| format!("%22{}%22", one.name))
+                    .collect();
+                let path = format!(
+                    "projects?q=name%3D%7B{}%7D&page_size={PAGE_LEN}&with_detail=false",
+                    names.join("+")
+                );
+                let found: Option<Vec<WireProject>> = self.read(first, &path).await?;
+                // A proxy may have dropped the filter.
+                let is_asked = |found: &WireProject| page.iter().any(|one| one.name == found.name);
+                for found in found.unwrap_or_default().into_iter().filter(is_asked) {
+                    let kind = found.kind();
+                    visible.insert(found.name, kind);
+                }
+                rest = others;
             }
-            rest = others;
-        }
-        Ok(visible)
+            Ok(visible)
+        })
     }
 
     /// The project's quota; `None` when this login may not see it.
-    pub async fn quota(&self, project: &Project) -> Result<Option<StorageQuota>, RegistryError> {
-        let path = format!("projects/{}/summary", project.name);
-        let found: Option<WireSummary> = self.read(project, &path).await?;
-        let Some(found) = found else {
-            return Ok(None);
-        };
-        // Without one, this Harbor counts nothing.
-        let quota = found.quota.unwrap_or_default();
-        // -1 is without a limit.
-        let storage = |resources: Option<WireResources>| resources?.storage?.try_into().ok();
-        Ok(Some(StorageQuota {
-            limit: storage(quota.hard),
-            used: storage(quota.used).unwrap_or_default(),
-        }))
+    pub fn quota<'a>(
+        &'a self,
+        project: &'a Project,
+    ) -> BoxFuture<'a, Result<Option<StorageQuota>, RegistryError>> {
+        Box::pin(async move {
+            let path = format!("projects/{}/summary", project.name);
+            let found: Option<WireSummary> = self.read(project, &path).await?;
+            let Some(found) = found else {
+                return Ok(None);
+            };
+            // Without one, this Harbor counts nothing.
+            let quota = found.quota.unwrap_or_default();
+            // -1 is without a limit.
+            let storage = |resources: Option<WireResources>| resources?.storage?.try_into().ok();
+            Ok(Some(StorageQuota {
+                limit: storage(quota.hard),
+                used: storage(quota.used).unwrap_or_default(),
+            }))
+        })
     }
 
     /// Whether any tag of the project may be immutable; `None` when this login may not see it.
-    pub async fn has_immutable_rules(
-        &self,
-        project: &Project,
-    ) -> Result<Option<bool>, RegistryError> {
-        let path = format!("projects/{}/immutabletagrules", project.name);
-        let rules: Option<Vec<WireRule>> = self.read(project, &path).await?;
-        Ok(rules.map(|rules| rules.iter().any(|rule| !rule.disabled)))
+    pub fn has_immutable_rules<'a>(
+        &'a self,
+        project: &'a Project,
+    ) -> BoxFuture<'a, Result<Option<bool>, RegistryError>> {
+        Box::pin(async move {
+            let path = format!("projects/{}/immutabletagrules", project.name);
+            let rules: Option<Vec<WireRule>> = self.read(project, &path).await?;
+            Ok(rules.map(|rules| rules.iter().any(|rule| !rule.disabled)))
+        })
     }
 
     /// Whether an existing tag of the project's repository is immutable according to Harbor; `None`
     /// when this login may not see it.
-    pub async fn is_immutable(
-        &self,
-        (project, repository): (&Project, &hod_oci::RepositoryName),
-        tag: &Tag,
-    ) -> Result<Option<bool>, RegistryError> {
-        let rest = repository
-            .as_str()
-            .split_once('/')
-            .map_or("", |(_, rest)| rest);
-        // Escaped twice, as Harbor wants it.
-        let rest = rest.replace('/', "%252F");
-        let path = format!(
-            "projects/{}/repositories/{rest}/artifacts/{tag}/tags?with_immutable_status=true\
+    pub fn is_immutable<'a>(
+        &'a self,
+        (project, repository): (&'a Project, &'a hod_oci::RepositoryName),
+        tag: &'a Tag,
+    ) -> BoxFuture<'a, Result<Option<bool>, RegistryError>> {
+        Box::pin(async move {
+            let rest = repository
+                .as_str()
+                .split_once('/')
+                .map_or("", |(_, rest)| rest);
+            // Escaped twice, as Harbor wants it.
+            let rest = rest.replace('/', "%252F");
+            let path = format!(
+                "projects/{}/repositories/{rest}/artifacts/{tag}/tags?with_immutable_status=true\
              &page_size=100",
-            project.name
-        );
-        let tags: Option<Vec<WireTag>> = self.read(project, &path).await?;
-        Ok(tags.and_then(|tags| {
-            let found = tags.into_iter().find(|found| found.name == tag.as_str());
-            found.map(|found| found.immutable)
-        }))
+                project.name
+            );
+            let tags: Option<Vec<WireTag>> = self.read(project, &path).await?;
+            Ok(tags.and_then(|tags| {
+                let found = tags.into_iter().find(|found| found.name == tag.as_str());
+                found.map(|found| found.immutable)
+            }))
+        })
     }
 
     /// Reads an object; `None` when it is not accessible or not valid.

@@ -1,5 +1,6 @@
 //! Whether a login may create projects, as far as Harbor says without creating one.
 
+use futures_util::future::BoxFuture;
 use reqwest::Method;
 use serde::Deserialize;
 
@@ -40,45 +41,49 @@ impl Harbor {
     ///
     /// A system robot needs the permission only where creation is restricted; a robot of one
     /// project never may, and its name has its project's in front: `robot$offline+ci`.
-    pub async fn creator(
-        &self,
-        project: &Project,
+    pub fn creator<'a>(
+        &'a self,
+        project: &'a Project,
         creation: Option<Creation>,
-    ) -> Result<Creator, RegistryError> {
-        let name = self.session.username(project.repo()).unwrap_or_default();
-        let has_project = name.contains('+');
-        if name.contains('$') && has_project {
-            return Ok(Creator::ProjectRobot);
-        }
-        match creation {
-            // Names of robots begin as an administrator chose, and those of users may have a `+`.
-            Some(Creation::Everyone) if has_project => Ok(match self.account(project).await? {
-                Account::Robot => Creator::ProjectRobot,
-                Account::User => Creator::Allowed,
-                Account::Unknown => Creator::Unknown,
-            }),
-            Some(Creation::Everyone) => Ok(Creator::Allowed),
-            Some(Creation::AdminOnly) => {
-                let path = "users/current/permissions?scope=/system";
-                let found: Option<Vec<WirePermission>> = self.read(project, path).await?;
-                let Some(found) = found else {
-                    return Ok(Creator::Unknown);
-                };
-                let creates = |one: &WirePermission| {
-                    let resource = one.resource.trim_start_matches('/');
-                    resource == "project" && matches!(one.action.as_str(), "create" | "*")
-                };
-                if found.iter().any(creates) {
-                    return Ok(Creator::Allowed);
-                }
-                Ok(match self.account(project).await? {
-                    Account::Robot if has_project => Creator::ProjectRobot,
-                    Account::Robot => Creator::Unknown,
-                    Account::User | Account::Unknown => Creator::NotAdmin,
-                })
+    ) -> BoxFuture<'a, Result<Creator, RegistryError>> {
+        Box::pin(async move {
+            let name = self.session.username(project.repo()).unwrap_or_default();
+            let has_project = name.contains('+');
+            if name.contains('$') && has_project {
+                return Ok(Creator::ProjectRobot);
             }
-            Some(Creation::Unknown) | None => Ok(Creator::Unknown),
-        }
+            match creation {
+                // Names of robots begin as an administrator chose, and those of users may have a `+`.
+                Some(Creation::Everyone) if has_project => {
+                    Ok(match self.account(project).await? {
+                        Account::Robot => Creator::ProjectRobot,
+                        Account::User => Creator::Allowed,
+                        Account::Unknown => Creator::Unknown,
+                    })
+                }
+                Some(Creation::Everyone) => Ok(Creator::Allowed),
+                Some(Creation::AdminOnly) => {
+                    let path = "users/current/permissions?scope=/system";
+                    let found: Option<Vec<WirePermission>> = self.read(project, path).await?;
+                    let Some(found) = found else {
+                        return Ok(Creator::Unknown);
+                    };
+                    let creates = |one: &WirePermission| {
+                        let resource = one.resource.trim_start_matches('/');
+                        resource == "project" && matches!(one.action.as_str(), "create" | "*")
+                    };
+                    if found.iter().any(creates) {
+                        return Ok(Creator::Allowed);
+                    }
+                    Ok(match self.account(project).await? {
+                        Account::Robot if has_project => Creator::ProjectRobot,
+                        Account::Robot => Creator::Unknown,
+                        Account::User | Account::Unknown => Creator::NotAdmin,
+                    })
+                }
+                Some(Creation::Unknown) | None => Ok(Creator::Unknown),
+            }
+        })
     }
 
     /// Harbor tells users about themselves, and robots with 412 that they are none.

@@ -1,6 +1,7 @@
 //! Reads the rights of a user from Harbor's tokens: the actions granted are those that the user
 //! has, regardless of what was requested, and none if the project does not exist.
 
+use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
@@ -68,38 +69,46 @@ struct Access {
 
 impl Harbor {
     /// Announces the projects of the run, so that as few tokens as possible are requested for them.
-    pub async fn expect(
-        &self,
-        projects: impl IntoIterator<Item = &Project>,
-    ) -> Result<(), RegistryError> {
-        let memory = self.session.memory(&self.registry);
-        memory.forget_expected();
-        for project in projects {
-            let target = Target::push(&project.repo);
-            self.session.context().prepare_login(&target).await?;
-            memory.expect(self.session.context().login(&target), &target.scopes);
-        }
-        Ok(())
+    pub fn expect<'a>(
+        &'a self,
+        projects: impl IntoIterator<Item = &'a Project>,
+    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+        let projects: Vec<&Project> = projects.into_iter().collect();
+        Box::pin(async move {
+            let memory = self.session.memory(&self.registry);
+            memory.forget_expected();
+            for project in projects {
+                let target = Target::push(&project.repo);
+                self.session.context().prepare_login(&target).await?;
+                memory.expect(self.session.context().login(&target), &target.scopes);
+            }
+            Ok(())
+        })
     }
 
     /// Fetches the tokens that the rest of the run uses as well, and reads the allowed actions from
     /// them.
-    pub async fn rights(&self, projects: &[Project]) -> Result<Rights, RegistryError> {
-        let mut rights = Rights::default();
-        for project in projects {
-            let target = Target::push(&project.repo);
-            let authorization = self
-                .session
-                .retry(self.registry.as_str(), || {
-                    self.session.authorization(&target)
-                })
-                .await?;
-            if let Some(authorization) = authorization {
-                // A token of another kind tells nothing.
-                let _ = rights.read(authorization.as_bytes());
+    pub fn rights<'a>(
+        &'a self,
+        projects: &'a [Project],
+    ) -> BoxFuture<'a, Result<Rights, RegistryError>> {
+        Box::pin(async move {
+            let mut rights = Rights::default();
+            for project in projects {
+                let target = Target::push(&project.repo);
+                let authorization = self
+                    .session
+                    .retry(self.registry.as_str(), || {
+                        self.session.authorization(&target)
+                    })
+                    .await?;
+                if let Some(authorization) = authorization {
+                    // A token of another kind tells nothing.
+                    let _ = rights.read(authorization.as_bytes());
+                }
             }
-        }
-        Ok(rights)
+            Ok(rights)
+        })
     }
 }
 

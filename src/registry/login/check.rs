@@ -1,5 +1,6 @@
 //! Checks a login before it is stored: `hod login`.
 
+use futures_util::future::BoxFuture;
 use std::time::Instant;
 
 use hod_oci::Registry;
@@ -33,45 +34,50 @@ impl LoginCheck {
     /// Asks a registry whether it accepts `login`, ignoring the stored credentials.
     ///
     /// As in Docker: a token without scope, or the root of the API with the password.
-    pub async fn run(
-        session: &Session,
-        registry: &Registry,
-        login: &Login,
-    ) -> Result<Self, RegistryError> {
-        let root = Call::new(Method::GET, session.root(registry)?);
-        session
-            .retry(registry.as_str(), || async {
-                let mut answer = session.transport().send(&root, None).await?;
-                require_registry(session.context(), registry, &mut answer, None).await?;
-                if answer.meaning() == Meaning::Success {
-                    return Ok(Self::NotNeeded);
-                }
-                let challenge = Challenged::parse(answer.headers()).challenge;
-                if answer.meaning() != Meaning::Unauthorized || challenge.is_none() {
-                    return Err(session.refusal(&Target::root(registry), answer).await);
-                }
-                let challenge = challenge.unwrap_or(Challenge::Basic);
-                let mut authorization = basic(login);
-                if let Some(call) = scopeless_call(session.context(), registry, &challenge, login)?
-                {
-                    let answer = session
-                        .transport()
-                        .send(&call, authorization.as_ref())
-                        .await?;
-                    match answer.meaning() {
-                        Meaning::Success => {
-                            let token = read_token(answer, Instant::now()).await?;
-                            authorization = Some(token.authorization().clone());
-                        }
-                        meaning if meaning.is_about_login() => {
-                            return Ok(Self::Refused(said(answer).await));
-                        }
-                        _ => return Err(session.refusal(&Target::root(registry), answer).await),
+    pub fn run<'a>(
+        session: &'a Session,
+        registry: &'a Registry,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<Self, RegistryError>> {
+        Box::pin(async move {
+            let root = Call::new(Method::GET, session.root(registry)?);
+            session
+                .retry(registry.as_str(), || async {
+                    let mut answer = session.transport().send(&root, None).await?;
+                    require_registry(session.context(), registry, &mut answer, None).await?;
+                    if answer.meaning() == Meaning::Success {
+                        return Ok(Self::NotNeeded);
                     }
-                }
-                Self::show(session, registry, &root, authorization).await
-            })
-            .await
+                    let challenge = Challenged::parse(answer.headers()).challenge;
+                    if answer.meaning() != Meaning::Unauthorized || challenge.is_none() {
+                        return Err(session.refusal(&Target::root(registry), answer).await);
+                    }
+                    let challenge = challenge.unwrap_or(Challenge::Basic);
+                    let mut authorization = basic(login);
+                    if let Some(call) =
+                        scopeless_call(session.context(), registry, &challenge, login)?
+                    {
+                        let answer = session
+                            .transport()
+                            .send(&call, authorization.as_ref())
+                            .await?;
+                        match answer.meaning() {
+                            Meaning::Success => {
+                                let token = read_token(answer, Instant::now()).await?;
+                                authorization = Some(token.authorization().clone());
+                            }
+                            meaning if meaning.is_about_login() => {
+                                return Ok(Self::Refused(said(answer).await));
+                            }
+                            _ => {
+                                return Err(session.refusal(&Target::root(registry), answer).await);
+                            }
+                        }
+                    }
+                    Self::show(session, registry, &root, authorization).await
+                })
+                .await
+        })
     }
 
     async fn show(

@@ -1,5 +1,6 @@
 //! A session with registries: authorizes calls, learns from refusals, and retries.
 
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -176,29 +177,31 @@ impl Session {
 
     /// Waits until an operation that failed may be tried again, and returns the error; fails with it
     /// if there is to be no other attempt.
-    pub async fn wait(
-        &self,
-        retries: &mut Retries,
-        what: &str,
+    pub fn wait<'a>(
+        &'a self,
+        retries: &'a mut Retries,
+        what: &'a str,
         error: RegistryError,
         failure: Failure,
-    ) -> Result<RegistryError, RegistryError> {
-        let host = self.host_state(&error, retries.began_at());
-        let failed = Failed {
-            what,
-            error: &error,
-            failure,
-            progress: 0,
-            host,
-        };
-        if retries.wait(&failed, self.reporter().as_ref()).await {
-            return Ok(error);
-        }
-        let is_transient = !matches!(failure, Failure::Lasting | Failure::Garbled);
-        Err(if is_transient && retries.n_all() > 1 {
-            error.gave_up(retries.n_all())
-        } else {
-            error
+    ) -> BoxFuture<'a, Result<RegistryError, RegistryError>> {
+        Box::pin(async move {
+            let host = self.host_state(&error, retries.began_at());
+            let failed = Failed {
+                what,
+                error: &error,
+                failure,
+                progress: 0,
+                host,
+            };
+            if retries.wait(&failed, self.reporter().as_ref()).await {
+                return Ok(error);
+            }
+            let is_transient = !matches!(failure, Failure::Lasting | Failure::Garbled);
+            Err(if is_transient && retries.n_all() > 1 {
+                error.gave_up(retries.n_all())
+            } else {
+                error
+            })
         })
     }
 
@@ -408,10 +411,12 @@ impl Session {
     }
 
     /// Fails unless `registry` answers, is a registry, and accepts the login that is known for it.
-    pub async fn ping(&self, registry: &Registry) -> Result<(), RegistryError> {
-        let target = Target::root(registry);
-        self.ask_with_login(&target, |meaning| meaning == Meaning::Success)
-            .await
+    pub fn ping<'a>(&'a self, registry: &'a Registry) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            let target = Target::root(registry);
+            self.ask_with_login(&target, |meaning| meaning == Meaning::Success)
+                .await
+        })
     }
 
     /// Asks the root of the API with the login for `target`; fails unless a registry answers with a
@@ -442,15 +447,17 @@ impl Session {
     }
 
     /// The login that would be used, and where it comes from; may run a helper.
-    pub async fn find_login(
-        &self,
-        registry: &Registry,
-        repository: Option<&RepositoryName>,
-    ) -> Result<Option<FoundLogin>, RegistryError> {
-        let found = self.context.credentials.find(registry, repository).await;
-        found.map_err(|source| RegistryError::Helper {
-            registry: registry.clone(),
-            source,
+    pub fn find_login<'a>(
+        &'a self,
+        registry: &'a Registry,
+        repository: Option<&'a RepositoryName>,
+    ) -> BoxFuture<'a, Result<Option<FoundLogin>, RegistryError>> {
+        Box::pin(async move {
+            let found = self.context.credentials.find(registry, repository).await;
+            found.map_err(|source| RegistryError::Helper {
+                registry: registry.clone(),
+                source,
+            })
         })
     }
 

@@ -1,5 +1,6 @@
 //! One upload, step by step, and its reaction to failures.
 
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 use reqwest::header::RANGE;
@@ -86,13 +87,13 @@ impl Uploads {
     ///
     /// [`Event::BytesMoved`]: hod_report::Event::BytesMoved
     /// [`Event::BytesLost`]: hod_report::Event::BytesLost
-    pub async fn upload(
-        &self,
+    pub fn upload<'a>(
+        &'a self,
         session: UploadSession,
-        blob: &Descriptor,
+        blob: &'a Descriptor,
         body: UploadBody,
-    ) -> Result<(), RegistryError> {
-        Box::pin(Upload::new(self, session, (blob, body))?.run()).await
+    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move { Upload::new(self, session, (blob, body))?.run().await })
     }
 }
 
