@@ -197,7 +197,10 @@ impl Uploads {
                             Some(meaning) if meaning.is_about_login() => {
                                 limits.stop_mounting_from(&repo.registry, from);
                             }
-                            Some(meaning) if meaning.is_failing() || meaning.is_not_offered() => {
+                            Some(Meaning::MethodNotAllowed | Meaning::Unsupported) => {
+                                limits.stop_mounting(&repo.registry);
+                            }
+                            Some(meaning) if meaning.is_failing() => {
                                 limits.stop_mounting(&repo.registry);
                             }
                             _ => {}

@@ -161,12 +161,12 @@ impl Context {
         let mut body = ErrorBody::parse(&body);
         let is_from_registry = !matches!(refuser, Refuser::Elsewhere { .. });
         if let Some(dialect) = self.dialect(target.registry).filter(|_| is_from_registry) {
-            let refused = Refused {
+            let answered = Refused {
                 status,
                 challenge: challenge.as_ref(),
                 message: body.message.as_deref(),
             };
-            let cause = dialect.explain(self, target, refused).await;
+            let cause = dialect.explain(self, target, answered).await;
             let details = body.details.get_or_insert_default();
             details.harbor = Some(HarborRefusal {
                 request_id,

@@ -471,11 +471,21 @@ impl Transport {
                 request,
                 failure: TlsFailure::PlainAnswer,
                 source: Some(source),
-            } if !self.answers_in(Scheme::Http, url).await => RegistryError::Transport {
-                request,
-                proxy: None,
-                source,
-            },
+            } => {
+                if self.answers_in(Scheme::Http, url).await {
+                    RegistryError::Tls {
+                        request,
+                        failure: TlsFailure::PlainAnswer,
+                        source: None,
+                    }
+                } else {
+                    RegistryError::Transport {
+                        request,
+                        proxy: None,
+                        source,
+                    }
+                }
+            }
             RegistryError::Transport {
                 request, source, ..
             } if url.scheme() == "http"

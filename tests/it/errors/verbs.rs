@@ -161,7 +161,7 @@ fn of_the_verbs() {
         LoginRefused {
             registry: "harbor.corp".parse().unwrap(),
             said: "401 UNAUTHORIZED".to_owned(),
-        } => Auth 1,
+        } => Auth 5,
         NotLoggedIn {
             name: "harbor.corp/team".to_owned(),
             path: path(),

@@ -83,7 +83,7 @@ fn the_other_side_does_not_speak_tls() {
     --- stderr
     error: `hub.corp:5000` is not ready: 1 problem; nothing was changed
       CHECK  WHAT           PROBLEM
-      TLS    hub.corp:5000  HEAD /v2/team/app/manifests/1 on hub.corp:5000: expected TLS, but the server answered in plain text: received corrupt message of type InvalidContentType
+      TLS    hub.corp:5000  HEAD /v2/team/app/manifests/1 on hub.corp:5000: expected TLS, but the server answered in plain text
 
     hint: If `hub.corp:5000` does not use TLS on purpose, pass `--plain-http hub.corp:5000`.
     ");

@@ -191,8 +191,25 @@ fn a_port_with_tls_on_this_machine_is_one_finding() {
         image(600 + 10 * n).put_in(&env.store("store"), &format!("team/app-{n}:1"));
     }
     let host = puppet.host();
-    let output = env.run_line(&format!("push store {host}")).exits(5);
-    let words = words(&output);
-    assert!(words.contains("1 problem"), "{words}");
-    assert!(words.contains("Pass its CA with `--ca FILE`"), "{words}");
+    for line in [
+        format!("push store {host}"),
+        format!("pull {host}/team/app:1 --store other"),
+        format!("copy {host}/team/app:1 oci:other"),
+        format!("ls {host}"),
+        format!("ls {host}/team"),
+        format!("verify {host}"),
+        format!("verify {host}/team/app:1"),
+        format!("receipt {host} --output receipt.json"),
+        format!("diff store {host}"),
+        format!("login {host} --username u --password-stdin"),
+    ] {
+        let output = crate::login::run(&env, &line, "p", &[]).exits(5);
+        let words = words(&output);
+        assert!(words.contains("1 problem"), "{line}: {words}");
+        assert!(words.contains("the server requires TLS"), "{line}: {words}");
+        assert!(
+            words.contains("Pass its CA with `--ca FILE`"),
+            "{line}: {words}"
+        );
+    }
 }

@@ -72,7 +72,7 @@ fn a_database_that_is_down_from_the_start_is_named() {
                 "s3cret",
                 &[],
             ),
-            1,
+            5,
         ),
     ];
     for (output, code) in runs {

@@ -98,15 +98,34 @@ fn a_host_without_tls_is_named() {
 }
 
 #[test]
+fn every_verb_tries_a_host_that_never_answered_twice() {
+    let (env, host) = (TestEnv::new(), closed_port());
+    image(1).put_in(&env.store("store"), "proj/app:1");
+    for line in [
+        format!("push store {host}"),
+        format!("pull {host}/proj/app:1 --store other"),
+        format!("ls {host}/proj"),
+        format!("verify {host}/proj/app:1"),
+        format!("receipt {host} --output receipt.json"),
+        format!("diff store {host}"),
+        format!("login {host} --username u --password-stdin"),
+    ] {
+        let output = crate::login::run(&env, &line, "p", &[]).exits(5);
+        assert!(
+            output.stderr.contains("gave up after 2 attempts"),
+            "{line}: {}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
 fn a_client_certificate_that_is_missing_is_found_by_pull_and_push() {
     let front = Puppet::start(|_, _| {
         let page = "<html><title>400 No required SSL certificate was sent</title></html>";
         Some(Reply::status(400, page).header("Content-Type", "text/html"))
     });
-    let pulled = check(
-        front.host(),
-        ("TLS", "No required SSL certificate was sent"),
-    );
+    let pulled = check(front.host(), ("TLS", "requires a client certificate"));
     let env = TestEnv::new();
     image(1).put_in(&env.store("store"), "proj/app:1");
     let line = format!("push store {}", front.host());
