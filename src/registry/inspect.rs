@@ -228,7 +228,7 @@ impl CertificateFacts {
             let permit = transport.admit(&Method::GET, &url).await.ok()?;
             let sent = client.get(url.clone()).send();
             let waited = tokio::time::timeout(transport.stall_timeout(), sent).await;
-            let answer = transport.answer((&Method::GET, url), waited.ok()?.ok()?, permit);
+            let answer = transport.answer(&Method::GET, url, waited.ok()?.ok()?, permit);
             answer.certificate().map(Self::from)
         })
     }

@@ -60,7 +60,7 @@ impl Blobs {
             let get = Call::new(Method::GET, url);
             let what = format!("{repo} {}", blob.digest);
             let judge = |answer: &Answer| {
-                Facts::of(answer).judge(RequestedBy::Digest, (&blob.digest, blob.size))
+                Facts::of(answer).judge(RequestedBy::Digest, &blob.digest, blob.size)
             };
             session
                 .retry(&what, || async {
@@ -107,7 +107,7 @@ impl Blobs {
             session
                 .retry(&what, || async move {
                     let answer = session.send(target, &part_of(whole, last)).await?;
-                    let body = match part_body(session, target, answer, (blob, last)).await {
+                    let body = match part_body(session, target, answer, blob, last).await {
                         Ok(Some(body)) => Ok(body),
                         // The registry does not support this range.
                         Ok(None) => {
@@ -168,7 +168,7 @@ impl Blobs {
             };
             match self
                 .mirrors
-                .read((repo, None), Option::is_some, read_trusted)
+                .read(repo, None, Option::is_some, read_trusted)
                 .await
             {
                 Ok(Some(body)) => return Ok(body),
@@ -181,7 +181,7 @@ impl Blobs {
             let read = |session: Session, repo: Repo| async move {
                 self.fetch_at(&session, &repo, blob, from).await
             };
-            self.mirrors.read((repo, None), |_| true, read).await
+            self.mirrors.read(repo, None, |_| true, read).await
         })
     }
 
@@ -213,7 +213,7 @@ impl Blobs {
         // signed for a moment only.
         if from > 0 {
             let answer = session.send(&target, &part_of(&whole, from)).await?;
-            if let Some(body) = part_body(session, &target, answer, (blob, from)).await? {
+            if let Some(body) = part_body(session, &target, answer, blob, from).await? {
                 return Ok(self.blob_body(body, from));
             }
         }
@@ -249,7 +249,8 @@ pub(crate) async fn part_body(
     session: &Session,
     target: &Target<'_>,
     answer: Answer,
-    (blob, from): (&Descriptor, u64),
+    blob: &Descriptor,
+    from: u64,
 ) -> Result<Option<Body>, RegistryError> {
     let status = answer.status();
     if status == 200 {

@@ -68,7 +68,8 @@ impl Facts {
     pub(crate) fn judge(
         &self,
         requested_by: RequestedBy,
-        (digest, len): (&Digest, u64),
+        digest: &Digest,
+        len: u64,
     ) -> ContentCheck {
         match self.status {
             404 => return ContentCheck::Absent,
@@ -127,7 +128,7 @@ mod tests {
         #[track_caller]
         fn check(facts: &Facts, expect: [ContentCheck; 2]) {
             let right = Digest::of(b"right");
-            let actual = [ByDigest, Tag].map(|asked| facts.judge(asked, (&right, 5)));
+            let actual = [ByDigest, Tag].map(|asked| facts.judge(asked, &right, 5));
             assert_eq!(actual, expect, "{facts:?}");
         }
         let (right, other) = (Some("right"), Some("other"));

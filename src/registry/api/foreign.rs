@@ -74,12 +74,10 @@ impl ForeignLayers {
                         }
                         Err(error) => return Err(error),
                     },
-                    Place::Url(text) => {
-                        match self.fetch_from_url(repo, (text, layer, from)).await {
-                            Ok(body) => return Ok(body),
-                            Err(error) => failed.push(error),
-                        }
-                    }
+                    Place::Url(text) => match self.fetch_from_url(repo, text, layer, from).await {
+                        Ok(body) => return Ok(body),
+                        Err(error) => failed.push(error),
+                    },
                 }
             }
             // One that may pass decides whether all is tried again.
@@ -112,7 +110,9 @@ impl ForeignLayers {
     async fn fetch_from_url(
         &self,
         repo: &Repo,
-        (text, layer, from): (&str, &Descriptor, u64),
+        text: &str,
+        layer: &Descriptor,
+        from: u64,
     ) -> Result<BlobBody, RegistryError> {
         let url = text.parse::<Url>().map_err(|_| RegistryError::ForeignUrl {
             url: text.chars().take(SHOWN_MAX).collect(),
@@ -123,7 +123,7 @@ impl ForeignLayers {
         let whole = Call::new(Method::GET, url);
         if from > 0 {
             let answer = self.follow(part_of(&whole, from)).await?;
-            if let Some(body) = part_body(session, &target, answer, (layer, from)).await? {
+            if let Some(body) = part_body(session, &target, answer, layer, from).await? {
                 return Ok(self.blobs.blob_body(body, from));
             }
         }

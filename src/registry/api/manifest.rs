@@ -47,7 +47,7 @@ impl HeadManifest {
             is_page: false,
         };
         let len = manifest.bytes().len() as u64;
-        facts.judge(RequestedBy::Tag, (manifest.digest(), len))
+        facts.judge(RequestedBy::Tag, manifest.digest(), len)
     }
 }
 
@@ -103,7 +103,7 @@ impl Manifests {
                 self.head_at(&session, &repo, reference).await
             };
             self.mirrors
-                .read((repo, Some(reference)), Option::is_some, read)
+                .read(repo, Some(reference), Option::is_some, read)
                 .await
         })
     }
@@ -191,7 +191,7 @@ impl Manifests {
                 fetch_at(&session, &repo, reference).await
             };
             self.mirrors
-                .read((repo, Some(reference)), Option::is_some, read)
+                .read(repo, Some(reference), Option::is_some, read)
                 .await
         })
     }
@@ -330,7 +330,13 @@ async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manife
         result => result?,
     };
     // Some registries send manifests under any media type, so the bytes decide first.
-    let read = read_checked(&bytes, (reference, named.as_ref()), (&declared, &request));
+    let read = read_checked(
+        &bytes,
+        reference,
+        named.as_ref(),
+        declared.as_ref(),
+        &request,
+    );
     read.map_err(|error| {
         if is_page && error.is_not_a_manifest() {
             not_a_registry(request, status, &bytes)
@@ -342,18 +348,17 @@ async fn read_manifest(answer: Answer, reference: &ManifestRef) -> Result<Manife
 
 fn read_checked(
     bytes: &Bytes,
-    (reference, named): (&ManifestRef, Option<&Digest>),
-    (declared, request): (&Option<MediaType>, &RequestLine),
+    reference: &ManifestRef,
+    named: Option<&Digest>,
+    declared: Option<&MediaType>,
+    request: &RequestLine,
 ) -> Result<Manifest, RegistryError> {
     let wrong = |source| RegistryError::Manifest {
         request: Box::new(request.clone()),
         source,
     };
     // Its digest is not that of its bytes, so that it must be refused by name before it is hashed.
-    if declared
-        .as_ref()
-        .is_some_and(|m| m.kind() == MediaTypeKind::Schema1)
-    {
+    if declared.is_some_and(|m| m.kind() == MediaTypeKind::Schema1) {
         return Err(wrong(ManifestError::Schema1));
     }
     let digest = match reference {
@@ -363,7 +368,7 @@ fn read_checked(
     if let Some(named) = named {
         check(bytes, named, request)?;
     }
-    Manifest::parse_as(bytes.clone(), digest, declared.as_ref()).map_err(wrong)
+    Manifest::parse_as(bytes.clone(), digest, declared).map_err(wrong)
 }
 
 /// Returns `expected` when it is the digest of `bytes`.

@@ -65,7 +65,7 @@ impl Probe {
                         says_version(&answer) || session.memory(&repo.registry).is_proven();
                     let probe = match answer.status() {
                         401 => Self::learn(session, repo, &answer),
-                        _ => Self::found(manifests, (repo, at), answer).await,
+                        _ => Self::found(manifests, repo, at, answer).await,
                     };
                     match probe {
                         // Any server answers 200, and a header is soon written.
@@ -86,7 +86,8 @@ impl Probe {
     /// Judges the answer to a HEAD of a manifest; `None` where it decides nothing.
     async fn found(
         manifests: &Manifests,
-        (repo, at): (&Repo, &ManifestRef),
+        repo: &Repo,
+        at: &ManifestRef,
         answer: Answer,
     ) -> Option<Self> {
         let session = manifests.session();
@@ -153,7 +154,7 @@ impl Probe {
             let head = manifest_call(session, Method::HEAD, repo, at)?;
             // It may be the repository that is refused, not the login.
             if let Ok(answer) = session.send(&target, &head).await
-                && let Some(probe) = Self::found(manifests, (repo, at), answer).await
+                && let Some(probe) = Self::found(manifests, repo, at, answer).await
             {
                 return Ok(probe);
             }

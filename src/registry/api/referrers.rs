@@ -158,7 +158,7 @@ impl ReferrerFinder {
                 self.ask_at(&session, &repo, subject).await
             };
             let mirrors = self.manifests.mirrors();
-            mirrors.read((repo, None), |_| true, ask).await
+            mirrors.read(repo, None, |_| true, ask).await
         })
     }
 
@@ -227,7 +227,7 @@ impl ReferrerFinder {
                 Ok(referrer_tags(&session, &repo).await)
             };
             let mirrors = self.manifests.mirrors();
-            let listed = mirrors.read((repo, None), Tags::is_listed, list);
+            let listed = mirrors.read(repo, None, Tags::is_listed, list);
             Arc::new(listed.await.unwrap_or(Tags::Unlisted))
         };
         Arc::clone(cell.get_or_init(listing).await)

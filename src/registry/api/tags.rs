@@ -83,9 +83,7 @@ impl Tags {
             let has_some =
                 |tags: &Option<Vec<Tag>>| tags.as_ref().is_some_and(|tags| !tags.is_empty());
             let latest = ManifestRef::Tag(Tag::latest());
-            self.mirrors
-                .read((repo, Some(&latest)), has_some, list)
-                .await
+            self.mirrors.read(repo, Some(&latest), has_some, list).await
         })
     }
 }

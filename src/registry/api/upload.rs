@@ -188,7 +188,7 @@ impl Uploads {
                 target.scopes.merge(&Scopes::pull(from));
                 let mut url = url.clone();
                 url.set_query(Some(&format!("mount={}&from={from}", blob.digest)));
-                match self.post(repo, (&target, Some(blob)), url).await {
+                match self.post(repo, &target, Some(blob), url).await {
                     Ok(start) => return Ok(start),
                     Err(error) => {
                         // A feature that failed once is not tried again for each blob.
@@ -212,7 +212,7 @@ impl Uploads {
                 return Ok(UploadStart::Session(session));
             }
             let target = Target::push(repo);
-            self.post(repo, (&target, None), url).await
+            self.post(repo, &target, None, url).await
         })
     }
 
@@ -244,7 +244,8 @@ impl Uploads {
     async fn post(
         &self,
         repo: &Repo,
-        (target, mounted): (&Target<'_>, Option<&Descriptor>),
+        target: &Target<'_>,
+        mounted: Option<&Descriptor>,
         url: Url,
     ) -> Result<UploadStart, RegistryError> {
         let call =

@@ -189,7 +189,7 @@ impl Subject {
 
 impl Refuser {
     /// Who answered `request` to the registry at `host`, which is called `name`.
-    pub(crate) fn of(request: &RequestLine, (name, host): (&str, &str)) -> Self {
+    pub(crate) fn of(request: &RequestLine, name: &str, host: &str) -> Self {
         if request.is_for_token() {
             Self::TokenServer {
                 of: name.to_owned(),
@@ -215,7 +215,7 @@ mod tests {
         #[track_caller]
         fn check(method: &str, url: &str, expect: &(Subject, Refuser)) {
             let line = RequestLine::new(&method.parse().unwrap(), &url.parse().unwrap());
-            let refuser = Refuser::of(&line, ("hub", "hub.corp"));
+            let refuser = Refuser::of(&line, "hub", "hub.corp");
             assert_eq!(&(Subject::of(&line), refuser), expect, "{method} {url}");
         }
         let here = Refuser::Registry;

@@ -138,7 +138,7 @@ impl Context {
             Subject::Token => SentLogin::Yes,
             _ => answer.sent_login(),
         };
-        let refuser = Refuser::of(&request, (target.registry.as_str(), &root));
+        let refuser = Refuser::of(&request, target.registry.as_str(), &root);
         let status = answer.status();
         let retry_after = answer.retry_after();
         let closed = if answer.meaning().is_overload() {

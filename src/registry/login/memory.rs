@@ -344,7 +344,8 @@ impl RegistryMemory {
     pub(crate) fn drop_tokens(
         &self,
         refused: &HeaderValue,
-        (key, sent_at): (&TokenKey, Instant),
+        key: &TokenKey,
+        sent_at: Instant,
     ) -> Option<Instant> {
         let mut fetched_at = None;
         lock(&self.tokens).retain(|(known, token)| {

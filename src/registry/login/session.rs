@@ -343,7 +343,7 @@ impl Session {
         }
         let key = Authorizer::new(&self.context, target).token_key();
         let refused = memory.need(&key).key;
-        let fetched_at = memory.drop_tokens(sent, (&refused, rounds.sent_at));
+        let fetched_at = memory.drop_tokens(sent, &refused, rounds.sent_at);
         target.scopes.merge(&challenged.scopes);
         if rounds.may_go_on(fetched_at) {
             return Ok(true);

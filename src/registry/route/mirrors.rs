@@ -278,7 +278,8 @@ impl Mirrors {
     /// have the image, as `is_there` tells, is skipped only this time. The last answer counts.
     pub(crate) async fn read<T, F>(
         &self,
-        (repo, at): (&Repo, Option<&ManifestRef>),
+        repo: &Repo,
+        at: Option<&ManifestRef>,
         is_there: impl Fn(&T) -> bool,
         read: impl Fn(Session, Repo) -> F,
     ) -> Result<T, RegistryError>

@@ -351,7 +351,8 @@ impl Transport {
     /// Takes the headers of an answer, and the limits of the host in them.
     pub(crate) fn answer(
         &self,
-        (method, url): (&Method, Url),
+        method: &Method,
+        url: Url,
         response: Response,
         mut permit: Permit,
     ) -> Answer {
@@ -428,7 +429,7 @@ impl Transport {
                     }
                 };
             let answer = self
-                .answer((&call.method, url.clone()), response, permit)
+                .answer(&call.method, url.clone(), response, permit)
                 .to(line.clone(), SentLogin::of(authorization.as_ref()));
             let next = match answer.status() {
                 301..=303 if answer.line.is_read() => answer.location(),

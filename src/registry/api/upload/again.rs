@@ -68,7 +68,8 @@ impl Again {
     /// The `len` bytes at `offset`; at the end of the blob fails if there are more.
     pub(super) async fn part(
         &mut self,
-        (offset, len): (u64, u64),
+        offset: u64,
+        len: u64,
         verifier: PartVerifier,
     ) -> Result<UploadStream, io::Error> {
         if len == 0 {
@@ -81,7 +82,7 @@ impl Again {
             let slot = Arc::clone(&slot);
             async move {
                 let (mut live, left, mut verifier) = state?;
-                match next(&mut live, (left, whole_len), &mut verifier).await {
+                match next(&mut live, left, whole_len, &mut verifier).await {
                     Err(error) => Some((Err(error), None)),
                     Ok(chunk) => {
                         let left = left - chunk.len() as u64;
@@ -116,7 +117,8 @@ impl Again {
 /// The next bytes of a part of which `left` are missing.
 async fn next(
     live: &mut Live,
-    (left, whole_len): (u64, u64),
+    left: u64,
+    whole_len: u64,
     verifier: &mut PartVerifier,
 ) -> Result<Bytes, io::Error> {
     let chunk = live.take(left).await?;

@@ -142,7 +142,7 @@ impl Data {
             Kind::Again(again) => {
                 let before = again.read_up(self.verifier.prefix(offset), offset).await?;
                 let verifier = self.verifier.begin(before, len)?;
-                Ok(Part::Stream(again.part((offset, len), verifier).await?))
+                Ok(Part::Stream(again.part(offset, len, verifier).await?))
             }
             Kind::Once(held) => {
                 let bytes = held.read(offset, len, self.len).await?;

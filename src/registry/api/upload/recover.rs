@@ -25,7 +25,7 @@ impl Upload<'_> {
     ) -> Result<Recovered, RegistryError> {
         match verdict(&error, step.phase) {
             Verdict::Smaller(Why::TooLarge) => {
-                if !self.shrink(step.len, (Why::TooLarge, &error)) {
+                if !self.shrink(step.len, Why::TooLarge, &error) {
                     return Err(error);
                 }
                 match step.phase {
@@ -34,7 +34,7 @@ impl Upload<'_> {
                 }
             }
             Verdict::Smaller(Why::TooSlow) => {
-                self.shrink(step.len, (Why::TooSlow, &error));
+                self.shrink(step.len, Why::TooSlow, &error);
                 let error = self.pause(error).await?;
                 match step.phase {
                     Phase::Whole => self.look_and_restart(error).await,
@@ -82,7 +82,7 @@ impl Upload<'_> {
 
     /// Has all uploads to the registry send smaller parts than the one of `len` that was refused;
     /// false when they cannot.
-    fn shrink(&self, len: u64, (why, error): (Why, &RegistryError)) -> bool {
+    fn shrink(&self, len: u64, why: Why, error: &RegistryError) -> bool {
         let registry = &self.repo.registry;
         let is_chunked = self.uploads.state.options.chunk_len > 0;
         let Some(next) = smaller(len, why).filter(|next| {
@@ -98,10 +98,7 @@ impl Upload<'_> {
                 format_len(len),
                 format_len(next),
             );
-            self.uploads
-                .session()
-                .reporter()
-                .event(Event::Note { text: &text });
+            self.session().reporter().event(Event::Note { text: &text });
         }
         true
     }
@@ -116,11 +113,8 @@ impl Upload<'_> {
                 retry_after: error.retry_after(),
             },
         };
-        let retries = &mut self.retries;
-        self.uploads
-            .session()
-            .wait(retries, &what, error, failure)
-            .await
+        let session = self.session();
+        session.wait(&mut self.retries, &what, error, failure).await
     }
 
     /// Checks whether the blob arrived although the answer did not, and starts again otherwise.
@@ -128,7 +122,7 @@ impl Upload<'_> {
         if self.uploads.blobs.head(&self.repo, self.blob).await? == ContentCheck::Present {
             let left = self.blob.size - self.moved - self.kept;
             let event = Event::BytesMoved { len: left };
-            self.uploads.session().reporter().event(event);
+            self.session().reporter().event(event);
             return Ok(Recovered::Landed);
         }
         self.restart(error).await
@@ -157,13 +151,10 @@ impl Upload<'_> {
         self.lose_all();
         self.offset = 0;
         self.forget().await;
-        let url = upload_url(
-            &self.uploads.session().root(&self.repo.registry)?,
-            &self.repo,
-        );
+        let url = upload_url(&self.session().root(&self.repo.registry)?, &self.repo);
         let target = Target::push(&self.repo);
         if let UploadStart::Session(session) =
-            self.uploads.post(&self.repo, (&target, None), url).await?
+            self.uploads.post(&self.repo, &target, None, url).await?
         {
             self.location = session.location;
             self.chunk_len_min = session.chunk_len_min;
@@ -192,7 +183,7 @@ impl Upload<'_> {
             Some((has, location)) if self.data.has(has) => {
                 self.kept = has;
                 let event = Event::BytesKept { len: has };
-                self.uploads.session().reporter().event(event);
+                self.session().reporter().event(event);
                 self.move_to(has, location);
                 let text = format!(
                     "{}: resuming blob {} after {} of {}",
@@ -201,10 +192,7 @@ impl Upload<'_> {
                     format_len(has),
                     format_len(self.blob.size)
                 );
-                self.uploads
-                    .session()
-                    .reporter()
-                    .event(Event::Note { text: &text });
+                self.session().reporter().event(Event::Note { text: &text });
                 Ok(true)
             }
             _ => Ok(false),
@@ -213,18 +201,12 @@ impl Upload<'_> {
 
     fn move_to(&mut self, has: u64, location: Option<Url>) {
         if let Some(len) = self.kept.checked_sub(has).filter(|len| *len > 0) {
-            self.uploads
-                .session()
-                .reporter()
-                .event(Event::KeptLost { len });
+            self.session().reporter().event(Event::KeptLost { len });
             self.kept = has;
         }
         let moved = has - self.kept;
         if let Some(len) = moved.checked_sub(self.moved).filter(|len| *len > 0) {
-            self.uploads
-                .session()
-                .reporter()
-                .event(Event::BytesMoved { len });
+            self.session().reporter().event(Event::BytesMoved { len });
         }
         self.lost(self.moved.saturating_sub(moved));
         self.moved = moved;
@@ -239,17 +221,16 @@ impl Upload<'_> {
     async fn progress(&self) -> Result<Option<(u64, Option<Url>)>, RegistryError> {
         let call = Call::new(Method::GET, self.location.clone());
         let target = Target::push(&self.repo);
-        let root = self.uploads.session().root(&self.repo.registry)?;
-        self.uploads
-            .session()
+        let root = self.session().root(&self.repo.registry)?;
+        self.session()
             .retry(call.url.path(), || async {
                 let answer = if same_origin(&call.url, &root) {
-                    self.uploads.session().send(&target, &call).await?
+                    self.session().send(&target, &call).await?
                 } else {
-                    self.uploads.session().transport().send(&call, None).await?
+                    self.session().transport().send(&call, None).await?
                 };
                 if answer.meaning() != Meaning::Success {
-                    let error = self.uploads.session().refusal(&target, answer).await;
+                    let error = self.session().refusal(&target, answer).await;
                     let is_over = !error.is_transient() || error.is_not_found();
                     return if is_over { Ok(None) } else { Err(error) };
                 }

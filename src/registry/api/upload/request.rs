@@ -34,7 +34,7 @@ impl Upload<'_> {
         url: Url,
         step: Step,
     ) -> Result<Answer, RegistryError> {
-        let (session, repo) = (self.uploads.session(), self.repo.clone());
+        let (session, repo) = (self.session(), self.repo.clone());
         let root = session.root(&repo.registry)?;
         let mut target = Target::push(&repo);
         let mut rounds = LoginRounds::default();
@@ -137,7 +137,8 @@ impl Request<'_> {
         let transport = session.transport();
         let permit = transport.admit(self.method, self.url).await?;
         let watch = Arc::new(Watch::new(
-            (len, transport.stall_timeout()),
+            len,
+            transport.stall_timeout(),
             Arc::clone(session.reporter()),
         ));
         let body = watched(body, transport.throttle(), Arc::clone(&watch));
@@ -163,8 +164,8 @@ impl Request<'_> {
             }),
             (Err(error), None) => Err(transport.failed(self.url, line, error).await),
             (Ok(response), None) => {
-                let call = (self.method, self.url.clone());
-                let answer = transport.answer(call, response, permit);
+                let url = self.url.clone();
+                let answer = transport.answer(self.method, url, response, permit);
                 Ok(answer.to(line, sent_login))
             }
         };

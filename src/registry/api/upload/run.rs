@@ -13,6 +13,7 @@ use super::verdict::Phase;
 use super::{UploadBody, UploadOptions, UploadSession, Uploads};
 use crate::api::content_check::Facts;
 use crate::error::meaning::Meaning;
+use crate::login::session::Session;
 use crate::login::target::Target;
 use crate::wire::endpoint::with_digest;
 use crate::{ContentCheck, RegistryError, Repo, RequestLine};
@@ -93,7 +94,7 @@ impl Uploads {
         blob: &'a Descriptor,
         body: UploadBody,
     ) -> BoxFuture<'a, Result<(), RegistryError>> {
-        Box::pin(async move { Upload::new(self, session, (blob, body))?.run().await })
+        Box::pin(async move { Upload::new(self, session, blob, body)?.run().await })
     }
 }
 
@@ -101,7 +102,8 @@ impl<'a> Upload<'a> {
     pub(super) fn new(
         uploads: &'a Uploads,
         session: UploadSession,
-        (blob, body): (&'a Descriptor, UploadBody),
+        blob: &'a Descriptor,
+        body: UploadBody,
     ) -> Result<Self, RegistryError> {
         let UploadSession {
             repo,
@@ -207,6 +209,10 @@ impl<'a> Upload<'a> {
         len
     }
 
+    pub(super) fn session(&self) -> &'a Session {
+        self.uploads.session()
+    }
+
     pub(super) fn limits(&self) -> &'a Limits {
         &self.uploads.state.limits
     }
@@ -232,7 +238,6 @@ impl<'a> Upload<'a> {
         // 202 is the answer to an upload that continues.
         if answer.meaning() != Meaning::Success || status == 202 {
             return Err(self
-                .uploads
                 .session()
                 .refusal(&Target::push(&self.repo), answer)
                 .await);
@@ -273,7 +278,6 @@ impl<'a> Upload<'a> {
             .await?;
         if answer.meaning() != Meaning::Success {
             return Err(self
-                .uploads
                 .session()
                 .refusal(&Target::push(&self.repo), answer)
                 .await);
@@ -303,16 +307,13 @@ impl<'a> Upload<'a> {
         self.lost(moved);
         if kept > 0 {
             let event = Event::KeptLost { len: kept };
-            self.uploads.session().reporter().event(event);
+            self.session().reporter().event(event);
         }
     }
 
     pub(super) fn lost(&self, len: u64) {
         if len > 0 {
-            self.uploads
-                .session()
-                .reporter()
-                .event(Event::BytesLost { len });
+            self.session().reporter().event(Event::BytesLost { len });
         }
     }
 
@@ -321,7 +322,7 @@ impl<'a> Upload<'a> {
         let Some(kept) = &self.uploads.state.kept else {
             return;
         };
-        let reporter = self.uploads.session().reporter();
+        let reporter = self.session().reporter();
         if self.slot.is_none() {
             self.slot = kept.slot(&self.repo, self.blob, reporter).await;
         }
@@ -333,7 +334,7 @@ impl<'a> Upload<'a> {
 
     pub(super) async fn forget(&mut self) {
         if let (Some(kept), Some(slot)) = (&self.uploads.state.kept, self.slot.take()) {
-            kept.forget(slot, self.uploads.session().reporter()).await;
+            kept.forget(slot, self.session().reporter()).await;
         }
     }
 }

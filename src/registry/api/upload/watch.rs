@@ -39,7 +39,7 @@ struct Deadline {
 }
 
 impl Watch {
-    pub(super) fn new((len, stall_timeout): (u64, Duration), reporter: Arc<dyn Reporter>) -> Self {
+    pub(super) fn new(len: u64, stall_timeout: Duration, reporter: Arc<dyn Reporter>) -> Self {
         Self {
             len,
             stall_timeout,
