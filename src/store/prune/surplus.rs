@@ -156,11 +156,10 @@ fn removable(
                 planned.copy = Some(copy);
                 false
             }
-            (Some(Some(Verdict::Derived)), _) => false,
             (Some(Some(Verdict::Lost(_)) | None), _) => true,
             // A foreign layer of an image that stays.
             (None, TreeFile::Layer(_, digest)) => lacking.contains(digest),
-            (None, _) => false,
+            (Some(Some(Verdict::Derived)) | None, _) => false,
         };
         if stays {
             left.push(planned.path);
