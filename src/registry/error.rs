@@ -371,7 +371,9 @@ impl RegistryError {
 
     /// Whether the registry refused, and not only for the moment.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.status(), Some(400..=499)) && !self.is_transient()
+        self.refusal().is_some_and(|refusal| {
+            matches!(refusal.status, 400..=499) && !refusal.meaning().is_transient()
+        })
     }
 
     /// Whether a manifest was refused that may refer to content that the registry lacks.
@@ -573,6 +575,26 @@ mod tests {
             purpose: Purpose::Push,
             login: LoginState::As("robot$ci".to_owned()),
         }))
+    }
+
+    #[test]
+    fn an_answer_about_the_moment_is_not_a_refusal() {
+        for (code, is_refusal) in [
+            (400, true),
+            (403, true),
+            (404, true),
+            (408, false),
+            (429, false),
+            (503, false),
+        ] {
+            let answer = || status("HEAD", "/v2/a/manifests/1", (code, ""));
+            let gave_up = RegistryError::GaveUp {
+                attempts: 6,
+                source: Box::new(answer()),
+            };
+            assert_eq!(answer().is_refusal(), is_refusal, "{code}");
+            assert_eq!(gave_up.is_refusal(), is_refusal, "{code}");
+        }
     }
 
     #[test]

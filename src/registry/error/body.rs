@@ -73,7 +73,7 @@ impl ErrorBody {
             .is_some_and(|details| details.page.is_some())
     }
 
-    /// Whether any of the codes is `code`, or the first message has `text` in it.
+    /// Whether a message contains `text`, which is in lower case.
     pub(crate) fn says(&self, text: &str) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
         let more = self.details.as_ref().map(|details| &*details.more);

@@ -1,4 +1,4 @@
-//! The meaning of statuses: the only place that judges them.
+//! The meaning of the statuses of errors: the only place that judges them.
 
 use hod_report::ErrorClass;
 
@@ -23,6 +23,8 @@ pub(crate) enum Meaning {
     OutOfRange,
     /// A rule does not allow it.
     Policy,
+    /// The law does not allow it.
+    Legal,
     TooLarge,
     /// Part of the request (its URL, its headers) is too long.
     TooLong,
@@ -57,11 +59,12 @@ impl Meaning {
             407 => Self::ProxyLogin,
             408 => Self::RequestTimeout,
             409 => Self::Conflict,
-            412 | 451 => Self::Policy,
+            412 => Self::Policy,
             413 => Self::TooLarge,
             416 => Self::OutOfRange,
             414 | 431 => Self::TooLong,
             429 => Self::RateLimit,
+            451 => Self::Legal,
             502 => Self::BadGateway,
             503 => Self::Unavailable,
             504 => Self::GatewayTimeout,
@@ -89,7 +92,7 @@ impl Meaning {
         )
     }
 
-    /// Whether the server gets more requests than it allows or bears.
+    /// Whether the server gets more requests than it allows, or can handle.
     pub(crate) fn is_overload(self) -> bool {
         matches!(self, Self::RateLimit | Self::Unavailable)
     }
@@ -115,7 +118,7 @@ impl Meaning {
             Self::Unauthorized | Self::Forbidden | Self::ProxyLogin => ErrorClass::Auth,
             Self::NotFound => ErrorClass::NotFound,
             Self::RequestTimeout | Self::GatewayTimeout => ErrorClass::Network,
-            Self::Policy | Self::TooLarge => ErrorClass::Policy,
+            Self::Policy | Self::Legal | Self::TooLarge => ErrorClass::Policy,
             Self::RateLimit => ErrorClass::RateLimit,
             Self::Full => ErrorClass::Space,
             Self::Success

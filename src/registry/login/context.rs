@@ -11,6 +11,7 @@ use hod_retry::RetryPolicy;
 use reqwest::Url;
 
 use crate::error::harbor::{Access, Cause, HarborRefusal};
+use crate::error::meaning::Meaning;
 use crate::error::safe_url::authority;
 use crate::error::{ERROR_LEN_MAX, ErrorBody, tls_complaint};
 use crate::login::challenge::{Challenge, Challenged};
@@ -19,7 +20,7 @@ use crate::login::memory::{Memory, RegistryMemory};
 use crate::login::scopes::ScopeRules;
 use crate::login::target::Target;
 use crate::wire::transport::{Answer, SentLogin, Transport};
-use crate::{LoginState, Purpose, Refusal, Refuser, RegistryError, Subject};
+use crate::{LoginState, Purpose, Refusal, Refuser, RegistryError, Subject, TlsFailure};
 use hod_report::presentable;
 
 /// A kind of registry that deviates from the specification.
@@ -141,6 +142,7 @@ impl Context {
         let refuser = Refuser::of(&request, target.registry.as_str(), &root);
         let status = answer.status();
         let retry_after = answer.retry_after();
+        let is_plain = answer.url.scheme() == "http";
         let closed = if answer.meaning().is_overload() {
             let limiter = self.transport.limiter();
             limiter.closed(answer.method(), &answer.url)
@@ -151,7 +153,11 @@ impl Context {
         let challenge = Challenged::parse(answer.headers()).challenge;
         // The status is the error, even if its explanation cannot be read.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
-        if let Some(failure) = tls_complaint(&body) {
+        // Over TLS, it is a proxy that complains about the server behind it.
+        let complaint = tls_complaint(&body)
+            .filter(|_| Meaning::of(status) == Meaning::BadRequest)
+            .filter(|failure| is_plain || *failure != TlsFailure::TlsRequired);
+        if let Some(failure) = complaint {
             return RegistryError::Tls {
                 request: Box::new(request),
                 failure,

@@ -282,8 +282,8 @@ fn is_too_long(error: &RegistryError) -> bool {
 /// Whether a token server may have refused because of how much it was asked for.
 fn may_be_too_much(error: &RegistryError, login: Option<&Arc<Login>>) -> bool {
     // A wrong password is not tried twice: some servers count.
-    let is_free = !error.is_unauthorized() || login.is_none();
-    error.is_refusal() && is_free || matches!(error, RegistryError::Token { .. })
+    let may_ask_again = !error.is_unauthorized() || login.is_none();
+    error.is_refusal() && may_ask_again || matches!(error, RegistryError::Token { .. })
 }
 
 /// The parameters of a token request.

@@ -305,6 +305,18 @@ async fn a_server_of_another_protocol_is_recognised() {
     }
 }
 
+#[tokio::test]
+async fn a_proxy_that_fails_is_not_taken_for_a_tls_server() {
+    const COMPLAINT: &str = "Client sent an HTTP request to an HTTPS server.";
+    for (status, is_tls) in [(400, true), (502, false)] {
+        let server = TestServer::start(move |_| Reply::new(status).body(COMPLAINT)).await;
+        let (client, _) = client("{}");
+        let repo = server.repo("app");
+        let found = client.manifests.fetch(&repo, &tag()).await;
+        assert_eq!(found.unwrap_err().is_tls(), is_tls, "{status}");
+    }
+}
+
 /// The credentials with one login for a registry.
 fn config_of(host: &str, user: &str, password: &str) -> String {
     format!(r#"{{"auths":{{"{host}":{{"username":"{user}","password":"{password}"}}}}}}"#)

@@ -514,6 +514,11 @@ impl Transport {
         if root.set_scheme(scheme.as_str()).is_err() || root.set_port(port).is_err() {
             return false;
         }
+        // A proxy would answer for it.
+        let proxies = &self.connections.trust().proxies;
+        if proxies.proxy_of(url).is_some() || proxies.proxy_of(&root).is_some() {
+            return false;
+        }
         let Ok(client) = self.connections.blind_client(&root).await else {
             return false;
         };

@@ -121,11 +121,11 @@ impl Refusal {
                 "`{host}` does not accept pushes: it is read-only or a cache of another registry. \
                  Push to another registry."
             ),
-            (Meaning::Policy, _) if self.purpose == Purpose::Pull => format!(
+            (Meaning::Policy | Meaning::Legal, _) if self.purpose == Purpose::Pull => format!(
                 "A policy of `{host}` does not allow pulling this image. Check its settings, or \
                  choose another version."
             ),
-            (Meaning::Policy, _) => {
+            (Meaning::Policy | Meaning::Legal, _) => {
                 "A rule of the registry forbids it, such as an immutable tag.".to_owned()
             }
             (Meaning::TooLarge, _) if self.is_over_quota() => format!(
