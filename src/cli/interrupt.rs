@@ -105,7 +105,7 @@ impl Signals {
 }
 
 /// Whether the command was started to outlive its session, as with `nohup`: receiving the signal
-/// would undo that. Assumed where the system does not tell.
+/// would undo that. True if the system does not tell.
 fn ignores_hangup() -> bool {
     let status = hod_fsx::try_read(Path::new("/proc/self/status"), STATUS_LEN_MAX);
     let status = status.ok().flatten().unwrap_or_default();

@@ -25,7 +25,7 @@ pub enum ListError {
         /// The number of lists read.
         n_files: usize,
     },
-    /// A file is that of another tool.
+    /// The file belongs to another tool.
     #[error("`{}` is {format}, which cannot be read as a list yet", visible(file))]
     Foreign { file: String, format: ForeignFormat },
     /// Sections do not exist in any list.

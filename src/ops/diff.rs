@@ -169,7 +169,7 @@ impl Side {
         }
     }
 
-    /// The names of those, as they are compared.
+    /// The names under which they are compared.
     fn unread_names(&self) -> HashSet<String> {
         let damaged = self.damaged().iter();
         damaged.filter_map(Unread::stored_name).collect()

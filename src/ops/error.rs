@@ -104,7 +104,7 @@ pub enum OpsError {
         /// The directory that has a registry's tree, where it is close by.
         tree: Option<PathBuf>,
     },
-    #[error("`{}` is not a receipt, and not a bundle or store either", path.display())]
+    #[error("`{}` is not a receipt, bundle or store", path.display())]
     NotABaseline { path: PathBuf },
     /// A file in a compression that is not read.
     #[error("`{}` cannot be read while it is compressed with {compression}", path.display())]

@@ -394,9 +394,12 @@ impl Questions {
         if found.n_images == 0 && !found.absent.is_empty() {
             // This is normal before the first delivery, or the prefix is misspelled.
             cx.warn(&format!(
-                "{} not found at `{name}`, and none found: the next bundle will contain all of \
-                 them; `hod ls` lists the images of the registry",
-                format_count(found.absent.len(), "image"),
+                "`{name}` does not have {}: the next bundle will contain everything; `hod ls` \
+                 lists the images of the registry",
+                match found.absent.len() {
+                    1 => "the image".to_owned(),
+                    n => format!("any of the {n} images"),
+                },
             ));
         }
         claim_blobs(cx, client, &name, named, &mut found).await;

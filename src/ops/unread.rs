@@ -5,7 +5,7 @@ use serde::Serialize;
 use hod_list::{ListLine, RenameError, RenameRules, TagPattern};
 use hod_oci::{Digest, RepositoryName, Tag};
 use hod_report::{Diagnose as _, ErrorClass, chain};
-use hod_transfer::{TransferError, Wanted};
+use hod_transfer::{Locate, TransferError, Wanted};
 
 /// An image that cannot be read, or was not found.
 #[derive(Debug, Clone, Serialize)]
@@ -70,10 +70,14 @@ impl Unread {
     /// An image that could not be resolved.
     pub(super) fn of_wanted(wanted: &Wanted, error: &TransferError) -> Self {
         let destination = wanted.destination.clone();
+        let digest = wanted.pinned.clone().or_else(|| match &wanted.locate {
+            Locate::Stored { digest, .. } => Some(digest.clone()),
+            _ => None,
+        });
         Self {
             image: UnreadImage::failed(wanted.name.clone(), error),
             repository: destination.repository,
-            which: Which::One(destination.tag, wanted.pinned.clone()),
+            which: Which::One(destination.tag, digest),
         }
     }
 

@@ -11,7 +11,7 @@ mod tests;
 mod tree;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 pub use problem::{LinkFault, Problem};
 
@@ -26,7 +26,7 @@ pub struct VerifyOutcome {
     pub n_blobs: usize,
     /// Number of tags and of untagged top-level manifests.
     pub n_images: usize,
-    /// The bytes of all blobs.
+    /// The bytes that were hashed.
     pub len: u64,
     /// Problems that make a registry fail or an image incomplete; sorted, without duplicates.
     pub problems: Vec<Problem>,
@@ -52,9 +52,14 @@ pub fn verify(
     let mut queue: Vec<(&Digest, &BlobFile)> = blobs.iter().collect();
     // The largest first, so that the last blob does not keep one thread busy alone.
     queue.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.len));
+    let n_hashed = AtomicU64::new(0);
+    let count = |n: u64| {
+        n_hashed.fetch_add(n, Ordering::Relaxed);
+        on_bytes(n);
+    };
     let damage = hash_all(
         &queue,
-        |digest, blob| check_blob(store, digest, blob, on_bytes),
+        |digest, blob| check_blob(store, digest, blob, &count),
         jobs,
     );
     let damaged: BTreeSet<&Digest> = damage.iter().map(|(digest, _)| *digest).collect();
@@ -68,7 +73,7 @@ pub fn verify(
     Ok(VerifyOutcome {
         n_blobs: blobs.len(),
         n_images,
-        len: blobs.values().map(|blob| blob.len).sum(),
+        len: n_hashed.into_inner(),
         problems: findings.problems,
         notes: findings.notes,
     })

@@ -223,7 +223,7 @@ fn instead_of_a_target(what: &str, text: &str) -> String {
 fn where_damaged(kind: SourceKind) -> &'static str {
     match kind.holder() {
         Some(BlobHolder::Store) => {
-            "Delete the damaged files, if any, then fill it again as before, with `hod pull`, `hod \
+            "Delete the damaged files, if any, then fill the store again with `hod pull`, `hod \
              unpack` or `hod select`: only what is missing is written."
         }
         Some(BlobHolder::Bundle) => {

@@ -269,7 +269,7 @@ mod tests {
             assert_eq!(found.as_deref().map_err(String::as_str), expect, "{name}");
         }
         check("offline/a/b/c", Ok("offline"));
-        check("nginx", Err("nginx names no project"));
+        check("nginx", Err("nginx has no project"));
         check("a__b/c", Err("a__b is not a valid project name"));
         check("a/b__c", Ok("a"));
     }

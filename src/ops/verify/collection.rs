@@ -44,7 +44,9 @@ pub(super) async fn verify(
     let (mut n_blobs, mut bytes) = (0, 0);
     for (blob, result) in batch.plan.blobs.iter().zip(results) {
         n_blobs += 1;
-        bytes += blob.descriptor.size;
+        if result.is_ok() {
+            bytes += blob.descriptor.size;
+        }
         if let Err(error) = result {
             let image = &batch.plan.images[blob.images[0]].wanted.name;
             let member = collection.member_of(&blob.descriptor.digest);

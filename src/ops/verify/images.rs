@@ -231,19 +231,21 @@ impl State {
     }
 }
 
-/// Returns true if content is missing or wrong; false if a registry only cannot be read now.
+/// Returns true if content is missing or wrong; false if it only cannot be read.
 fn is_finding(error: &TransferError) -> bool {
     // That an image is for other platforms says nothing about its content.
     if matches!(error, TransferError::NoPlatform { .. }) {
         return false;
     }
     match error.diagnose().class {
-        ErrorClass::Auth | ErrorClass::Network | ErrorClass::RateLimit | ErrorClass::Server => {
-            false
-        }
+        // A policy: of the registry, or an intact image of a kind that hod does not carry.
+        ErrorClass::Auth
+        | ErrorClass::Network
+        | ErrorClass::RateLimit
+        | ErrorClass::Server
+        | ErrorClass::Policy => false,
         ErrorClass::NotFound
         | ErrorClass::Verify
-        | ErrorClass::Policy
         | ErrorClass::Space
         | ErrorClass::Usage
         | ErrorClass::File

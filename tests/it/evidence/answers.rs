@@ -169,7 +169,7 @@ fn what_answers_everything_is_not_a_registry() {
             let output = env.run_line(&line).exits(code);
             outputs.push((line, output));
         }
-        outputs.push(("login".to_owned(), login(&env, host).exits(1)));
+        outputs.push(("login".to_owned(), login(&env, host).exits(5)));
         for (line, output) in outputs {
             let said = [output.stdout, output.stderr].concat();
             assert!(said.contains("is not a registry"), "{name}: {line}: {said}");

@@ -261,7 +261,7 @@ fn a_source_of_which_nothing_verifies_is_no_partial_failure() {
     env.run_line("export store --format oci-archive --output a.tar")
         .success();
     damage("ns/two:1.0");
-    let output = env.run_line("ls a.tar").exits(3);
+    let output = env.run_line("ls a.tar").exits(4);
     assert!(output.stdout.contains("three"), "{}", output.stdout);
     damage("quay.io/ns/three:1");
     env.run_line("ls a.tar").exits(4);

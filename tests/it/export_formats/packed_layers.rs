@@ -198,7 +198,7 @@ fn a_damaged_layer_fails_the_images_that_have_it() {
         for image in ["ns/one:1", "ns/two:1"] {
             assert!(output.stdout.contains(image), "{}", output.stdout);
         }
-        let _ = env.run_line(&format!("ls {file}")).exits(3);
+        let _ = env.run_line(&format!("ls {file}")).exits(4);
         let output = format!("of-{file}");
         let line = format!("copy {file} store:{output}");
         let _ = env.run_line(&line).exits(4);
