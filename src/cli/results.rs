@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::ResultsArgs;
 use super::error::CommandError;
-use super::settings::{RETRY_LIST_START, RunFiles};
+use super::settings::{self, RETRY_LIST_START, ResultKind, RunFiles};
 use super::ui::format_count;
 use document::Document;
 pub(super) use document::Failure;
@@ -68,9 +68,9 @@ impl Results {
         let format = args.report.as_deref().map(Format::of).transpose()?;
         Ok(Self {
             verb,
-            report: format.zip(begin(args.report.as_deref())?),
-            retry_list: begin(args.retry_list.as_deref())?,
-            digest_file: begin(args.digest_file.as_deref())?,
+            report: format.zip(begin(args.report.as_deref(), ResultKind::Report)?),
+            retry_list: begin(args.retry_list.as_deref(), ResultKind::RetryList)?,
+            digest_file: begin(args.digest_file.as_deref(), ResultKind::Digests)?,
         })
     }
 
@@ -106,10 +106,11 @@ impl Results {
     }
 }
 
-fn begin(path: Option<&Path>) -> Result<Option<Output>, CommandError> {
+fn begin(path: Option<&Path>, kind: ResultKind) -> Result<Option<Output>, CommandError> {
     let Some(path) = path else {
         return Ok(None);
     };
+    settings::require_kind(path, kind)?;
     let file = ResultFile::create(path).map_err(|source| CommandError::OutputPath {
         path: path.to_owned(),
         source,

@@ -18,7 +18,9 @@ pub(crate) use lists::{
     ListInputs, image_list, is_list, only_list, read_lists, require_no_section, require_one_stdin,
 };
 pub(in crate::cli) use outputs::RETRY_LIST_START;
-pub(crate) use outputs::{RunFiles, require_file, require_others, require_text_output};
+pub(crate) use outputs::{
+    ResultKind, RunFiles, require_file, require_kind, require_others, require_result,
+};
 pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};
 
@@ -110,7 +112,7 @@ fn build(
     for registry in &args.insecure {
         reporter.event(Event::Warning {
             text: &format!(
-                "the certificate of `{registry}` is not verified: anyone on the network between can \
+                "the certificate of `{registry}` is not verified: anyone on the network path can \
                  read the login and change the data"
             ),
         });

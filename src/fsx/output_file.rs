@@ -79,6 +79,12 @@ pub fn open_stream(path: &Path) -> Result<File, Error> {
 
 /// Refuses to replace a regular file that is not a text, such as a bundle, by one that is.
 pub fn require_text(path: &Path) -> Result<(), Error> {
+    require_text_of(path, |_| true)
+}
+
+/// Refuses to replace a regular file that is not a text, or of which the start is not that of the
+/// kind: such as a list or a key that was named by mistake. An empty file is replaced.
+pub fn require_text_of(path: &Path, is_kind: impl Fn(&str) -> bool) -> Result<(), Error> {
     if is_stdout(path) || !super::try_stat(path)?.is_some_and(|stat| stat.is_file) {
         return Ok(());
     }
@@ -87,10 +93,14 @@ pub fn require_text(path: &Path) -> Result<(), Error> {
     let start = &start[..n];
     // A character may be cut off at the end.
     let is_utf8 = std::str::from_utf8(start).map_or_else(|e| e.error_len().is_none(), |_| true);
-    if is_utf8 && !start.contains(&0) {
+    let problem = if !is_utf8 || start.contains(&0) {
+        "it is not a text file"
+    } else if start.is_empty() || is_kind(&String::from_utf8_lossy(start)) {
         return Ok(());
-    }
-    let source = io::Error::new(io::ErrorKind::AlreadyExists, "it is not a text file");
+    } else {
+        "it is a file of another kind"
+    };
+    let source = io::Error::new(io::ErrorKind::AlreadyExists, problem);
     Err(Error::new(REPLACE, path, source))
 }
 

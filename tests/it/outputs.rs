@@ -172,7 +172,7 @@ fn a_device_is_never_replaced() {
 #[test]
 fn a_link_to_a_file_is_followed() {
     let env = site();
-    env.write("dir/receipt.json", "old");
+    env.write("dir/receipt.json", "");
     symlink("dir/receipt.json", env.path("link")).unwrap();
     let _ = env.run_line("receipt store --output link").success();
     assert!(env.read("dir/receipt.json").contains("sha256:"));
@@ -236,7 +236,7 @@ fn a_text_never_replaces_an_archive() {
             assert_same(&tree(&env.work()), &before, line);
         }
     }
-    env.write("old.json", "{}");
+    env.write("old.json", "");
     let _ = env.run_line("receipt store --output old.json").success();
     assert!(env.read("old.json").contains("sha256:"));
 }
@@ -313,5 +313,37 @@ fn an_archive_never_replaces_a_bundle() {
             assert_ne!(output.code, Some(0), "{line}");
             assert_eq!(tree(&env.work()), before, "{line}");
         }
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_is_not_replaced() {
+    let (env, registry) = (TestEnv::new(), TestRegistry::start());
+    let host = registry.host();
+    registry.add("app/a:1", &image(1));
+    image(1).put_in(&env.store("store"), "app/a:1");
+    env.write("list.txt", "app/a:1\n");
+    let _ = env.run_line("keygen --output k").success();
+    let before = tree(&env.work());
+    let pull = format!("pull list.txt --store new --source {host}");
+    for output in ["k.key", "k.pub", "list.txt"] {
+        for line in [
+            format!("receipt store --output {output}"),
+            format!("{pull} --lock {output}"),
+            format!("{pull} --digest-file {output}"),
+        ] {
+            let _ = env.run_line(&line).exits(2);
+            assert_eq!(tree(&env.work()), before, "{line}");
+        }
+    }
+    let _ = env.run_line(&format!("{pull} --retry-list k.key")).exits(2);
+    // Those of an earlier run are.
+    let results = "--lock lock.txt --digest-file d.txt --retry-list r.txt --report r.json";
+    for _ in 0..2 {
+        let _ = env.run_line(&format!("{pull} {results}")).success();
+        let _ = env.run_line("receipt store --output have.json").success();
+        let _ = env
+            .run_line("receipt store --output have.txt --compact")
+            .success();
     }
 }

@@ -159,7 +159,7 @@ fn a_run_that_is_refused_reports_it() {
     let (env, source) = three();
     let _ = env.run_line(&pull_line(&source, "list.txt")).success();
     env.write("more.txt", "app/a:1\napp/missing:1\n");
-    env.write("digests.txt", "of an earlier run");
+    env.write("digests.txt", "sha256:1");
     let host = source.host();
     for report in ["r.json", "r.xml"] {
         let line = format!(

@@ -46,7 +46,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<CopyOptions, 
         )
     };
     if let Some(lock) = &args.lock {
-        settings::require_text_output(lock)?;
+        settings::require_result(lock, settings::ResultKind::Lock)?;
         settings::require_others(&[lock.as_path()], &args.list.lists)?;
         if let Some(named) = reading.named_source()? {
             locked::require_nameable(&named.registry)?;

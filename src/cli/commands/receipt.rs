@@ -7,7 +7,7 @@ use crate::cli::Exit;
 use crate::cli::args::ReceiptArgs;
 use crate::cli::error::CommandError;
 use crate::cli::settings;
-use crate::cli::settings::{ClientFor, Reach, Side};
+use crate::cli::settings::{ClientFor, Reach, ResultKind, Side};
 use crate::cli::ui::{ResultFormat, format_count};
 use hod_fsx::ResultFile;
 use hod_ops::{Holder, PlatformOptions, ReceiptOptions, RegistryHolder};
@@ -15,7 +15,7 @@ use hod_registry::{Purpose, RegistriesConf};
 use hod_transfer::Endpoint;
 
 pub(super) async fn run(session: &Session<'_>, args: &ReceiptArgs) -> Result<Exit, CommandError> {
-    settings::require_text_output(&args.output)?;
+    settings::require_result(&args.output, ResultKind::Receipt)?;
     let inputs = [&args.look.only.only[..], std::slice::from_ref(&args.holder)].concat();
     settings::require_others(&[&args.output], &inputs)?;
     let options = ReceiptOptions {

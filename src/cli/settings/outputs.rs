@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::lists::LIST_LEN_MAX;
 use crate::cli::args::ResultsArgs;
 use crate::cli::error::CommandError;
+use hod_bundle::Receipt;
 use hod_fsx::OutputKind;
 
 /// How every retry list starts.
@@ -18,23 +19,52 @@ pub(crate) fn require_output(path: &Path) -> Result<OutputKind, CommandError> {
     })
 }
 
-/// Refuses an output like [`require_output`], and also an existing file that is not text, and a
-/// file that this user cannot create.
-pub(crate) fn require_text_output(path: &Path) -> Result<(), CommandError> {
+/// The kind of a file that a run writes; only a file of the same kind is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResultKind {
+    Lock,
+    Receipt,
+    Report,
+    RetryList,
+    Digests,
+}
+
+impl ResultKind {
+    /// Whether a file that starts like this may be an earlier one.
+    fn is_start(self, text: &str) -> bool {
+        let first = text.lines().next().unwrap_or_default();
+        match self {
+            Self::Lock => first.contains("@sha"),
+            Self::Receipt => Receipt::is_receipt(text.as_bytes()),
+            Self::Report => first.starts_with(['{', '<']),
+            Self::RetryList => first.starts_with(RETRY_LIST_START),
+            Self::Digests => first.contains("sha256:") || first.contains("sha512:"),
+        }
+    }
+}
+
+/// Refuses to replace a file of another kind.
+pub(crate) fn require_kind(path: &Path, kind: ResultKind) -> Result<(), CommandError> {
+    let OutputKind::File(there) = require_output(path)? else {
+        return Ok(());
+    };
+    hod_fsx::require_text_of(&there, |text| kind.is_start(text)).map_err(|source| {
+        CommandError::OutputPath {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+/// Refuses an output like [`require_output`], and also an existing file of another kind, and a file
+/// that this user cannot create.
+pub(crate) fn require_result(path: &Path, kind: ResultKind) -> Result<(), CommandError> {
+    require_kind(path, kind)?;
     let kind = require_output(path)?;
-    require_text(path)?;
     match kind {
         OutputKind::File(_) => Ok(hod_ops::require_writable_file(path)?),
         OutputKind::Stream => Ok(()),
     }
-}
-
-/// Refuses to replace a file that is not a text, such as a bundle.
-fn require_text(path: &Path) -> Result<(), CommandError> {
-    hod_fsx::require_text(path).map_err(|source| CommandError::OutputPath {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Refuses an output that is not a regular file, for formats that are not written in order.
