@@ -20,7 +20,8 @@ use super::{Context, OpsError, SourceKind};
 pub(super) use content::{Group, Inventoried, Inventory};
 use hod_list::RenameRules;
 use hod_oci::{Descriptor, Digest, Manifest, Platform, ReferrerTagKind};
-use hod_transfer::{Destination, ReferrerMode, Resolved, Source, platform_of};
+use hod_report::{Diagnose as _, ErrorClass};
+use hod_transfer::{Destination, ReferrerMode, Resolved, Source, TransferError, platform_of};
 
 /// Number of configurations that are read at once.
 const CONFIGS_AT_ONCE: usize = 16;
@@ -72,7 +73,8 @@ impl Inventory {
     ) -> Self {
         let mut batch = survey.batch;
         if detail == Detail::Platforms {
-            read_platforms(source.as_ref(), &mut batch).await;
+            // A listing shows what can be read.
+            let _ = read_platforms(source.as_ref(), &mut batch).await;
         }
         let mut inventory = Self {
             kind,
@@ -236,7 +238,13 @@ fn groups(image: &Resolved) -> Vec<Group> {
 }
 
 /// Reads the platform of each single-manifest image from its config, if it can be read.
-pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
+///
+/// Returns the first other error of a local source: content that is missing, damaged or out of
+/// reach is reported when it is carried, but such an error might not occur again.
+pub(super) async fn read_platforms(
+    source: &dyn Source,
+    batch: &mut Batch,
+) -> Result<(), TransferError> {
     let images = &batch.plan.images;
     // Several tags may name one manifest.
     let mut unknown: HashMap<&Digest, &Resolved> = HashMap::new();
@@ -246,12 +254,21 @@ pub(super) async fn read_platforms(source: &dyn Source, batch: &mut Batch) {
     let read = futures_util::stream::iter(unknown)
         .map(|(digest, image)| async move {
             let platform = platform_of(source, &image.location, image.top()).await;
-            // An unreadable config is reported when it is carried.
-            (digest.clone(), platform.ok().flatten())
+            (digest.clone(), platform)
         })
         .buffer_unordered(CONFIGS_AT_ONCE);
-    let read: HashMap<Digest, Option<Platform>> = read.collect().await;
-    let platform = |image: &Resolved| read.get(image.top().digest()).cloned().flatten();
+    let mut read: HashMap<Digest, Result<Option<Platform>, TransferError>> = read.collect().await;
+    let platform = |image: &Resolved| read.get(image.top().digest())?.as_ref().ok()?.clone();
     let found = images.iter().map(platform).collect();
     batch.set_platforms(found);
+    let errors = read.drain().filter_map(|(_, platform)| platform.err());
+    let mut errors = errors.filter(|error| !source.is_remote() && !is_about_content(error));
+    errors.next().map_or(Ok(()), Err)
+}
+
+fn is_about_content(error: &TransferError) -> bool {
+    matches!(
+        error.diagnose().class,
+        ErrorClass::Verify | ErrorClass::NotFound
+    )
 }

@@ -185,7 +185,7 @@ async fn lost(inventory: &Inventory) -> Result<HashSet<Digest>, OpsError> {
 /// Collects the blobs that really exist. Blocks.
 fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError> {
     let mut found = Found::default();
-    let mut damaged = Vec::new();
+    let mut left_out = Vec::new();
     for image in &inventory.images {
         found.n_images += 1;
         let name = image.repository.clone();
@@ -203,17 +203,19 @@ fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError
                 }
                 None => Holding::Sound,
             };
-            match holding {
+            let (error, class) = match holding {
                 Holding::Sound => {
                     digests.insert(digest.clone());
+                    continue;
                 }
-                Holding::Absent => {}
-                Holding::Damaged { actual } => {
-                    let image = format!("blob {} of {}", digest.short(), image.name);
-                    let error = format!("damaged: its bytes have digest {actual}");
-                    damaged.push(UnreadImage::new(image, error, ErrorClass::Verify));
-                }
-            }
+                Holding::Absent => ("not found".to_owned(), ErrorClass::NotFound),
+                Holding::Damaged { actual } => (
+                    format!("damaged: its bytes have digest {actual}"),
+                    ErrorClass::Verify,
+                ),
+            };
+            let image = format!("blob {} of {}", digest.short(), image.name);
+            left_out.push(UnreadImage::new(image, error, class));
         }
     }
     let absent = inventory.absent.iter();
@@ -222,7 +224,7 @@ fn take(inventory: &Inventory, lost: &HashSet<Digest>) -> Result<Found, OpsError
         .extend(absent.map(|absent| absent.image.image.clone()));
     let unread = inventory.damaged.iter();
     found.unread = unread.map(|unread| unread.image.clone()).collect();
-    found.unread.append(&mut damaged);
+    found.unread.append(&mut left_out);
     Ok(found)
 }
 

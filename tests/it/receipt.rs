@@ -82,7 +82,7 @@ fn a_store_and_a_bundle_say_what_they_have() {
 #[test]
 fn what_is_missing_or_cut_short_in_a_store_is_not_claimed() {
     let env = TestEnv::in_memory();
-    let [image, ..] = three(&env);
+    let [image, other, _] = three(&env);
     let store = env.store("store");
     let (gone, short) = (&image.blobs[0].digest, &image.blobs[2].digest);
     hod_fsx::remove_file(&store.blob_path(gone)).unwrap();
@@ -92,6 +92,12 @@ fn what_is_missing_or_cut_short_in_a_store_is_not_claimed() {
     let receipt = read(&env, "have.json");
     assert!(receipt.n_digests() > 0, "the other images are claimed");
     assert!(!receipt.has(gone) && !receipt.has(short));
+    let gone = &other.blobs.last().unwrap().digest;
+    hod_fsx::remove_file(&store.blob_path(gone)).unwrap();
+    let output = env.run_line("receipt store --output have.json").exits(4);
+    let said = format!("blob {} of acme/web:1: not found", gone.short());
+    assert!(output.stderr.contains(&said), "{}", output.stderr);
+    assert!(!read(&env, "have.json").has(gone));
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl BundleTarget {
         base::require_whole(source, input.path(), &batch.plan)?;
         // Stored in the bundle, so that listing it does not require the configs, which a delta may
         // lack.
-        inventory::read_platforms(source, batch).await;
+        inventory::read_platforms(source, batch).await?;
         Ok(())
     }
 
