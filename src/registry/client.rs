@@ -1,9 +1,9 @@
 //! The client: what the program holds of all layers.
 
-use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use futures_util::future::BoxFuture;
 use hod_oci::{Registry, RepositoryName};
 use hod_report::Reporter;
 use hod_retry::RetryPolicy;

@@ -1,9 +1,9 @@
 //! The settings for reaching a registry, and what it says of itself: for `hod doctor`.
 
-use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use futures_util::future::BoxFuture;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 

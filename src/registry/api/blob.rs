@@ -1,9 +1,9 @@
 //! Blobs: head and fetch.
 
-use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::{Buf as _, Bytes};
+use futures_util::future::BoxFuture;
 use futures_util::stream::try_unfold;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};

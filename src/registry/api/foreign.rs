@@ -10,9 +10,9 @@
 //! - Each redirect is checked in the same way, and their number is limited.
 //! - The bytes are hashed when they are written, as with any blob.
 
-use futures_util::future::BoxFuture;
 use std::net::IpAddr;
 
+use futures_util::future::BoxFuture;
 use reqwest::{Method, Url};
 
 use crate::api::blob::{Blobs, part_body, part_of, whole_body};

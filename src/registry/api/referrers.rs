@@ -3,10 +3,10 @@
 //! The API is called for each manifest; a registry that does not have it is not called again. cosign
 //! uses tags even if the API exists, and listing a repository's tags costs one request.
 
-use futures_util::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LINK};
 use reqwest::{Method, Url};
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! The tags of a repository.
 
-use futures_util::future::BoxFuture;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::Method;
 use serde::Deserialize;
 

@@ -29,11 +29,11 @@ mod verdict;
 mod verifier;
 mod watch;
 
-use futures_util::future::BoxFuture;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, Url};
 

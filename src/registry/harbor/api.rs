@@ -3,9 +3,9 @@
 //! Quotas and immutable tags are not in the facts; they follow Harbor's own description of its API
 //! (`api/v2.0/swagger.yaml`): `ProjectSummary`, `ImmutableRule`, `Tag`.
 
-use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;

@@ -1,11 +1,11 @@
 //! Reads the rights of a user from Harbor's tokens: the actions granted are those that the user
 //! has, regardless of what was requested, and none if the project does not exist.
 
-use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::{Harbor, Project};

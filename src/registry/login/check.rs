@@ -1,8 +1,8 @@
 //! Checks a login before it is stored: `hod login`.
 
-use futures_util::future::BoxFuture;
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use hod_oci::Registry;
 use reqwest::Method;
 use reqwest::header::HeaderValue;

@@ -1,9 +1,9 @@
 //! A session with registries: authorizes calls, learns from refusals, and retries.
 
-use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use hod_oci::{Registry, RepositoryName};
 use hod_report::Reporter;
 use hod_retry::{Failed, Failure, HostState, Retries, RetryPolicy};

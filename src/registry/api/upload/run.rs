@@ -1,8 +1,8 @@
 //! One upload, step by step, and its reaction to failures.
 
-use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use reqwest::header::RANGE;
 use reqwest::{Method, Url};
 
