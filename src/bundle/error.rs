@@ -226,7 +226,7 @@ pub enum BundleError {
 /// What is wrong with a member of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MemberProblem {
-    #[error("the archive ends within it")]
+    #[error("the archive is truncated")]
     Truncated,
     #[error("it is missing")]
     Missing,
@@ -326,7 +326,7 @@ pub enum BlobProblem {
     #[error("is listed in volumes that cannot contain it")]
     Placement,
     #[error("is in the base, but its origin is not listed")]
-    BaseOrigin,
+    UnknownOrigin,
     #[error("has digest `{actual}` when joined from its parts")]
     Joined { actual: Digest },
 }
@@ -404,7 +404,7 @@ impl BundleError {
 }
 
 /// What is done about content that is not as hod wrote it.
-const NOT_AS_WRITTEN: &str = "The file is not as hod wrote it. Copy it again from where it was \
+const NOT_AS_WRITTEN: &str = "The bundle is damaged or was changed. Copy it again from where it was \
                               made, and compare the checksums of both.";
 
 impl Diagnose for BundleError {

@@ -134,7 +134,7 @@ fn check_base(manifest: &BundleManifest) -> Result<(), BundleError> {
     for blob in &manifest.base {
         let is_known = |held: &Held| held.origin < manifest.origins.len();
         if !blob.held.iter().all(is_known) {
-            return Err(base_problem(blob, BlobProblem::BaseOrigin));
+            return Err(base_problem(blob, BlobProblem::UnknownOrigin));
         }
     }
     Ok(())

@@ -105,7 +105,7 @@ impl BaseOrigin {
     }
 }
 
-/// What an [`BaseOrigin`] is.
+/// The kind of a [`BaseOrigin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OriginKind {

@@ -297,7 +297,7 @@ fn other_file(first: Option<&str>, start: &[u8]) -> Option<String> {
         None if names_bundle(start) => None,
         None if hod_tarball::has_header(start) => None,
         None if start.starts_with(b"\x1f\x8b") => Some(GZIPPED.to_owned()),
-        None => Some("it does not start as a tar does".to_owned()),
+        None => Some("it is not a tar archive".to_owned()),
     }
 }
 

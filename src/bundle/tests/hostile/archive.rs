@@ -194,7 +194,7 @@ fn archives_that_end_early_are_refused() {
         good.refusals(&good.bytes[..at(cut)]);
     }
     let Member { offset, path, .. } = &good.members[good.find("/data")];
-    let expect = format!("member `{path}`: the archive ends within it");
+    let expect = format!("member `{path}`: the archive is truncated");
     // A file says how long it should be, a stream where it broke off.
     for said in good.refusals(&good.bytes[..at(offset + 10)]) {
         let is_file = said.contains("is truncated: expected ");
@@ -244,14 +244,8 @@ fn other_files_are_no_bundles() {
     let good = good();
     let check = |bytes: &[u8], expect: &str| good.check(bytes, expect);
     check(b"", "is not a hod bundle: it is empty");
-    check(
-        b"hello",
-        "is not a hod bundle: it does not start as a tar does",
-    );
-    check(
-        &[0; 10240],
-        "is not a hod bundle: it does not start as a tar does",
-    );
+    check(b"hello", "is not a hod bundle: it is not a tar archive");
+    check(&[0; 10240], "is not a hod bundle: it is not a tar archive");
     for path in [".dockerenv", "bin/", "./etc/"] {
         let export = entry(path, EntryType::Regular, b"");
         check(
