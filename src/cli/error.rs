@@ -126,7 +126,7 @@ pub(crate) enum CommandError {
     #[error("one tree is packed at a time; lists are packed with `--store`")]
     ManyTrees,
     /// The problems themselves are the result, and are printed on stdout.
-    #[error("{} of `{}` {} missing; what was found is whole ({what})", format_count(*n_absent, "image"), path.display(), if *n_absent == 1 { "is" } else { "are" })]
+    #[error("{} of `{}` {} missing; all images that were found are complete ({what})", format_count(*n_absent, "image"), path.display(), if *n_absent == 1 { "is" } else { "are" })]
     ImagesAbsent {
         path: PathBuf,
         n_absent: usize,
@@ -152,7 +152,7 @@ pub(crate) enum CommandError {
         by: &'static str,
         registries: Vec<String>,
     },
-    #[error("the variable `{has}` is set and `{lacks}` is not")]
+    #[error("the variable `{has}` is set, but `{lacks}` is not")]
     HalfLogin {
         has: &'static str,
         lacks: &'static str,
@@ -175,7 +175,7 @@ pub(crate) enum CommandError {
     },
     #[error("the variable `{name}` is not UTF-8 text")]
     NotUtf8 { name: &'static str },
-    #[error("`{flag}` and another `-` cannot both be stdin")]
+    #[error("`{flag}` and `-` both read stdin")]
     StdinTwice { flag: &'static str },
     #[error("failed to read the login")]
     CredsRead(#[source] io::Error),

@@ -9,6 +9,8 @@ use hod_oci::Reference;
 pub enum ForeignFormat {
     SkopeoSync,
     ImageSyncer,
+    /// What `hod receipt` writes.
+    Receipt,
     Compose,
     Kubernetes,
     HelmChart,
@@ -38,6 +40,8 @@ impl ForeignFormat {
             Self::Kubernetes
         } else if has("services") {
             Self::Compose
+        } else if has("repositories") && text.contains("\"receipt\"") {
+            Self::Receipt
         } else if (has("images") && has("auth")) || json_pairs(text) {
             Self::ImageSyncer
         } else {
@@ -89,6 +93,9 @@ impl ForeignFormat {
                 "`helm template CHART | grep -o 'image: *[^ ]*' | sed 's/image: *//' | sort -u` \
                  prints one."
             }
+            Self::Receipt => {
+                return "A receipt is read by `hod pack --since` and `hod diff`.".to_owned();
+            }
             Self::SkopeoSync | Self::ImageSyncer | Self::Json | Self::Yaml => {
                 "A line is `[registry/]repository[:tag][@digest]`."
             }
@@ -102,6 +109,7 @@ impl fmt::Display for ForeignFormat {
         f.write_str(match self {
             Self::SkopeoSync => "a YAML file for `skopeo sync`",
             Self::ImageSyncer => "a file for image-syncer",
+            Self::Receipt => "a receipt",
             Self::Compose => "a Compose file",
             Self::Kubernetes => "a Kubernetes manifest",
             Self::HelmChart => "a Helm chart",
@@ -186,8 +194,13 @@ mod tests {
             assert_eq!(ForeignFormat::of(text), expect, "{text}");
         }
         use ForeignFormat::{
-            Compose, HelmChart, HelmValues, ImageSyncer, Json, Kubernetes, SkopeoSync, Yaml,
+            Compose, HelmChart, HelmValues, ImageSyncer, Json, Kubernetes, Receipt, SkopeoSync,
+            Yaml,
         };
+        check(
+            "{\"format\":1,\"kind\":\"receipt\",\"of\":{},\"repositories\":{\"a/b\":[\"sha256:1\"]}}",
+            Some(Receipt),
+        );
         check(
             "registry.example.com:\n  tls-verify: false\n  images:\n    redis:\n      - \"1.0\"\n",
             Some(SkopeoSync),

@@ -228,11 +228,11 @@ impl Pattern {
         }
         if text.contains(':') {
             return Err(
-                "tags are renamed by the second column of a list (`--only`), and stored names write a port as `host_5000`",
+                "tags are renamed by the second column of a list (`--only`), and in stored names a port is `host_5000`",
             );
         }
         if !text.bytes().all(|b| b == b'*' || is_name_like(b)) {
-            return Err("a side has characters that no repository name has");
+            return Err("one side is not a valid repository name");
         }
         Ok(match text.split_once('*') {
             Some((before, after)) => Self {
@@ -454,10 +454,10 @@ mod tests {
             "a=b/*",
             "the `*` on the right stands for nothing on the left",
         );
-        check("A=b", "a side has characters that no repository name has");
+        check("A=b", "one side is not a valid repository name");
         check(
             "r:5000/*=b/*",
-            "tags are renamed by the second column of a list (`--only`), and stored names write a port as `host_5000`",
+            "tags are renamed by the second column of a list (`--only`), and in stored names a port is `host_5000`",
         );
         check(
             "docker.io/*=b/*",

@@ -48,15 +48,15 @@ pub enum ReferenceError {
     Url { text: String, scheme: &'static str },
     #[error("uppercase letter in repository name")]
     Uppercase,
-    #[error("repository name `{name}` has `{component}`, which is not a valid path component")]
+    #[error("repository name `{}` has `{}`, which is not a valid path component", name.escape_debug(), component.escape_debug())]
     Component { name: String, component: String },
     #[error("repository name has {len} characters; at most {REPOSITORY_LEN_MAX} are allowed")]
     NameLength { len: usize },
     #[error("64 hex characters are an image ID, not a repository name")]
     ImageId,
-    #[error("`{host}` is not a valid registry host")]
+    #[error("`{}` is not a valid registry host", host.escape_debug())]
     Host { host: String },
-    #[error("`{tag}` is not a valid tag")]
+    #[error("`{}` is not a valid tag", tag.escape_debug())]
     Tag { tag: String },
     #[error(transparent)]
     Digest(DigestError),

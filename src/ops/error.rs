@@ -160,7 +160,7 @@ pub enum OpsError {
     /// Registries where only a local source can be used.
     #[error("cannot {verb} from a registry")]
     RemoteSource { verb: &'static str },
-    #[error("`{}` holds no images", path.display())]
+    #[error("`{}` contains no images", path.display())]
     NoImages { path: PathBuf },
     /// Images that a list names and the source lacks; nothing was done.
     #[error("{} of {} {} not in `{}`; nothing was done\n{}", missing.len(), format_count(*n_wanted, "image"), if *n_wanted == 1 { "is" } else { "are" }, path.display(), indent(missing))]

@@ -138,9 +138,12 @@ impl<'a> PreflightCheck<'a> {
                 registry: self.registry.clone(),
                 name: first.wanted.destination.repository.clone(),
             };
-            let user = self.client.session.username(&repo).unwrap_or_default();
+            let user = self.client.session.username(&repo);
+            let user = user.map_or("a client without a login".to_owned(), |user| {
+                format!("`{user}`")
+            });
             self.cx.note(&format!(
-                "`{user}` is not allowed to make all checks at `{}`; not checked: {}",
+                "{user} is not allowed to make all checks at `{}`; not checked: {}",
                 self.registry,
                 self.unchecked.join(", ")
             ));

@@ -130,7 +130,7 @@ pub enum TransferError {
     )]
     ReferrerDiffers { repository: String, tag: Tag },
     /// A format that has no place for an image.
-    #[error("a `docker save` archive cannot hold the image")]
+    #[error("a `docker save` archive cannot contain the image")]
     NoDockerImage(#[from] NoDockerImage),
     /// Identity is the digest, and one name can have only one image.
     #[error("`{name}` would name two images, `{digest}` and `{other}`")]

@@ -50,7 +50,7 @@ fn images_and_layers_are_told_apart() {
     -  acme/cli:1  44a3ed579170  -                    0 B
     +  acme/new:1  -             1cd88aa2eb49       198 B  new.txt:5
     --- stderr
-    1 image added, 1 removed, 1 changed, 1 unchanged; layers and configs: 3 of 7.0 KiB added, 4 of 5.5 KiB removed, 3 of 15.3 KiB shared; a delta would carry 8.7 KiB
+    1 image added, 1 removed, 1 changed, 1 unchanged; layers and configs: 3 of 7.0 KiB added, 4 of 5.5 KiB removed, 3 of 15.3 KiB shared; a delta would be 8.7 KiB
     ");
     // The other way round.
     let back = differ(&env, "new.tar old.tar");

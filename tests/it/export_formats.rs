@@ -179,8 +179,8 @@ fn what_a_docker_archive_cannot_hold_is_refused_by_name() {
     let line = "export store --format docker-archive --output saved.tar";
     let output = env.run_line(line).exits(3);
     for text in [
-        "ns/list:1: a `docker save` archive cannot hold the image: it is an index of several platforms",
-        "ns/chart:1: a `docker save` archive cannot hold the image: it is not a runnable image",
+        "ns/list:1: a `docker save` archive cannot contain the image: it is an index of several platforms",
+        "ns/chart:1: a `docker save` archive cannot contain the image: it is not a runnable image",
     ] {
         assert!(output.stderr.contains(text), "{}", output.stderr);
     }

@@ -350,13 +350,13 @@ fn what_is_given_for_this_run_counts_first() {
     assert!(
         output
             .stderr
-            .contains("`HOD_USERNAME` is set and `HOD_PASSWORD` is not"),
+            .contains("`HOD_USERNAME` is set, but `HOD_PASSWORD` is not"),
         "{}",
         output.stderr
     );
     let output = check(&stdin.replace("list.txt", "-"), "x", &[], 2);
     assert!(
-        output.stderr.contains("cannot both be stdin"),
+        output.stderr.contains("both read stdin"),
         "{}",
         output.stderr
     );

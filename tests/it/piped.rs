@@ -191,7 +191,7 @@ fn some_of_a_pipe_is_pushed_under_other_names() {
         let (output, _) = feed(env, &line, b"");
         let output = output.exits(2);
         assert!(
-            output.stderr.contains("cannot both be stdin"),
+            output.stderr.contains("both read stdin"),
             "{}",
             output.stderr
         );
@@ -384,7 +384,7 @@ fn verbs_that_cannot_read_once_refuse_a_pipe() {
     ] {
         for (bytes, what) in [
             (&b""[..], "it is empty"),
-            (b"docker", "it does not start"),
+            (b"docker", "it is not a tar archive"),
             (
                 b"\x1f\x8b\x08",
                 "it is compressed with gzip\n\nhint: Decompress it first, with `gunzip`",

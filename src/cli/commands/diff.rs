@@ -164,7 +164,7 @@ fn summary(found: &DiffOutcome) -> String {
     text.push_str("; layers and configs: ");
     text.push_str(&counts.join(", "));
     if let Some(len) = found.delta_bytes {
-        text.push_str("; a delta would carry ");
+        text.push_str("; a delta would be ");
         text.push_str(&format_len(len));
     }
     text

@@ -58,7 +58,7 @@ impl Diagnose for CommandError {
                 "The name says what to write: JSON, or JUnit XML, which CI systems show.",
             ),
             Self::PackStdout { .. } => {
-                usage("Name a file as the output. One that is called `-` is `./-.tar`.")
+                usage("Name a file as the output.")
             }
             Self::OutputRegistry { path } => usage(&format!(
                 "`hod push SRC {0}` pushes into it. For a directory of this name, write `./{0}`.",
@@ -162,7 +162,7 @@ impl Diagnose for CommandError {
                 )
             }
             Self::Incomplete { .. } => Diagnosis::refused(NotFound).hint(
-                "The volumes that are present are as they were packed. Put the missing ones beside \
+                "The volumes that are present are intact. Put the missing ones beside \
                  them, name their directory with `--volume-dir`, or verify only what is present \
                  with `--partial`.",
             ),
@@ -247,14 +247,14 @@ fn instead_of_a_list(path: &Path, kind: &str) -> String {
     let read = format!("`hod push {path} REGISTRY` pushes its images, `hod ls {path}` lists them");
     match kind {
         STORE => format!(
-            "{read}, and `hod select LIST --store {path} --output TREE` takes a part of them."
+            "{read}, and `hod select LIST --store {path} --output TREE` selects some of them."
         ),
         _ => format!("{read}, and `hod unpack {path} --output STORE` creates a store from it."),
     }
 }
 
 fn below_hint(below: &[PathBuf]) -> String {
-    let read = "Of a directory, hod reads the lists in it and not those in its subdirectories.";
+    let read = "Lists in subdirectories are not read.";
     match below.first() {
         None => read.to_owned(),
         Some(dir) => format!("{read} Name `{}` itself.", dir.display()),

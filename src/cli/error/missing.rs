@@ -42,7 +42,7 @@ pub(super) fn source_hint(path: &Path) -> Option<String> {
     Some(format!(
         "If `{host}` is a registry: `hod ls {host}` lists its images, `hod pull {host} --store STORE` \
          fetches them into a store, `hod copy {host} TARGET` copies them to anything else, and `hod \
-         receipt {host} --output FILE` writes down what it has."
+         receipt {host} --output FILE` writes a receipt of it."
     ))
 }
 

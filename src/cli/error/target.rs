@@ -3,6 +3,7 @@
 use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use std::path::PathBuf;
 
+use hod_oci::Registry;
 use hod_transfer::TRANSPORTS;
 
 /// A target that is refused before anything is read.
@@ -34,11 +35,13 @@ impl Diagnose for TargetError {
             Self::Inside { .. } => usage.hint("Choose paths of which neither is inside the other."),
             Self::Unclear { text } => {
                 let words = TRANSPORTS.iter().map(|(word, _)| format!("`{word}:{text}`"));
-                usage.hint(format!(
-                    "To create it, say what it is: {}. A registry whose name is one word is \
-                     `docker://{text}`.",
-                    words.collect::<Vec<_>>().join(", ")
-                ))
+                let words = words.collect::<Vec<_>>().join(", ");
+                let mut hint = format!("To create it, say what it is: {words}.");
+                let host = text.split_once('/').map_or(text.as_str(), |(host, _)| host);
+                if host.parse::<Registry>().is_ok() {
+                    hint += &format!(" A registry whose name is one word is `docker://{text}`.");
+                }
+                usage.hint(hint)
             }
             Self::Image { .. } => usage.hint(
                 "A target is a registry, with a prefix if needed: `HOST/PREFIX`. Images keep their \

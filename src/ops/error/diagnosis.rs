@@ -150,7 +150,7 @@ impl Diagnose for OpsError {
                  images keep theirs."
             )),
             Self::NoImages { .. } => Diagnosis::refused(NotFound).hint(
-                "Check the name: a prefix or repository that does not exist has no images.",
+                "Check the name. `hod ls HOST` lists the repositories of a registry.",
             ),
             Self::Missing { .. } | Self::NoneFound { .. } => Diagnosis::refused(NotFound)
                 .hint("Check the names and tags: `hod ls` lists the images that exist."),

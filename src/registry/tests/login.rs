@@ -298,7 +298,7 @@ async fn a_server_of_another_protocol_is_recognised() {
         );
         assert_eq!(
             hint.contains("--plain-http"),
-            found == Ok(TlsFailure::PlainAnswer),
+            matches!(found, Ok(TlsFailure::PlainAnswer | TlsFailure::TlsRequired)),
             "{hint}"
         );
         assert_eq!(error.is_transient(), found.is_err());

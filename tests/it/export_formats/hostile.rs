@@ -129,7 +129,7 @@ fn lists_that_lie_are_refused() {
         b"{\"manifests\":[{\"digest\":\"sha256:1\"}]}",
         ("digest", "`index.json` in"),
     );
-    check(b"{\"manifests\":[]}", ("empty", "holds no images"));
+    check(b"{\"manifests\":[]}", ("empty", "contains no images"));
     let absent = format!(
         r#"{{"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1}}]}}"#
     );

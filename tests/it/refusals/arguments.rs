@@ -133,7 +133,7 @@ fn what_stands_in_the_wrong_place_is_recognised() {
         ),
         (
             "pull deep --store s",
-            "not those in its subdirectories. Name `deep/er` itself.",
+            "Lists in subdirectories are not read. Name `deep/er` itself.",
         ),
         ("pull nginx --store s", "name its tag: `nginx:TAG`"),
         ("push mine h.corp --only a/b:1", "put `echo 'a/b:1' |`"),

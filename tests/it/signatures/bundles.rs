@@ -354,7 +354,7 @@ fn keys_to_sign_with_come_from_variables_and_from_stdin() {
                 "pack --force - --store store --output b.tar --sign sealed.key --sign-password-stdin",
                 "",
             ),
-            "cannot both be stdin",
+            "both read stdin",
         ),
     ] {
         let output = output.exits(2);

@@ -175,7 +175,7 @@ pub(super) const FLAGS: &[Tip] = &[
             "--image-list",
             "-i",
         ],
-        "lists are arguments, without a flag; `--section NAME` takes a part of them",
+        "lists are arguments, without a flag; `--section NAME` selects some of them",
     ),
     after(
         &["pack"],

@@ -41,8 +41,9 @@ fn tls_required(host: &str) -> String {
         .is_ok_and(|registry| registry.is_loopback());
     if is_loopback {
         format!(
-            "`{host}` uses TLS, but hod uses plain HTTP for addresses of this machine. Pass its CA \
-             with `--ca FILE`, or pass `--insecure {host}`."
+            "`{host}` uses TLS, but hod uses plain HTTP for addresses of this machine. Leave out \
+             `--plain-http {host}` if it is given, and pass its CA with `--ca FILE`, or pass \
+             `--insecure {host}`."
         )
     } else {
         format!("`{host}` uses TLS. Leave out `--plain-http {host}`.")
