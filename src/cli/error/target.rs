@@ -36,12 +36,12 @@ impl Diagnose for TargetError {
             Self::Unclear { text } => {
                 let words = TRANSPORTS.iter().map(|(word, _)| format!("`{word}:{text}`"));
                 let words = words.collect::<Vec<_>>().join(", ");
-                let mut hint = format!("To create it, say what it is: {words}.");
                 let host = text.split_once('/').map_or(text.as_str(), |(host, _)| host);
-                if host.parse::<Registry>().is_ok() {
-                    hint += &format!(" A registry whose name is one word is `docker://{text}`.");
-                }
-                usage.hint(hint)
+                let registry = match host.parse::<Registry>() {
+                    Ok(_) => format!(" A registry whose name is one word is `docker://{text}`."),
+                    Err(_) => String::new(),
+                };
+                usage.hint(format!("To create it, say what it is: {words}.{registry}"))
             }
             Self::Image { .. } => usage.hint(
                 "A target is a registry, with a prefix if needed: `HOST/PREFIX`. Images keep their \

@@ -208,7 +208,7 @@ fn a_port_with_tls_on_this_machine_is_one_finding() {
         assert!(words.contains("1 problem"), "{line}: {words}");
         assert!(words.contains("the server requires TLS"), "{line}: {words}");
         assert!(
-            words.contains("Pass its CA with `--ca FILE`"),
+            words.contains("pass its CA with `--ca FILE`"),
             "{line}: {words}"
         );
     }
