@@ -46,8 +46,8 @@ impl Exit {
         }
     }
 
-    /// The code of a batch, by those of its failures: [`Exit::NotVerified`] if content of any image
-    /// did not verify, otherwise that of all failures if nothing was done for any image.
+    /// Returns the code of a batch: [`Exit::NotVerified`] if the content of any image did not verify;
+    /// otherwise [`Exit::SomeFailed`] if any image is done, and [`Exit::Refused`] if all were refused.
     pub(super) fn of_batch(outcome: &BatchOutcome) -> Self {
         let failures = outcome.images.iter();
         let failures = failures.filter_map(|image| image.status.error());

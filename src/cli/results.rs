@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::ResultsArgs;
 use super::error::CommandError;
-use super::settings::{self, RETRY_LIST_START, ResultKind, RunFiles};
+use super::settings::{RETRY_LIST_START, ResultKind, RunFiles};
 use super::ui::format_count;
 use document::Document;
 pub(super) use document::Failure;
@@ -110,8 +110,8 @@ fn begin(path: Option<&Path>, kind: ResultKind) -> Result<Option<Output>, Comman
     let Some(path) = path else {
         return Ok(None);
     };
-    settings::require_kind(path, kind)?;
-    let file = ResultFile::create(path).map_err(|source| CommandError::OutputPath {
+    let is_kind = |text: &str| kind.is_start(text);
+    let file = ResultFile::create_of(path, is_kind).map_err(|source| CommandError::OutputPath {
         path: path.to_owned(),
         source,
     })?;

@@ -18,9 +18,7 @@ pub(crate) use lists::{
     ListInputs, image_list, is_list, only_list, read_lists, require_no_section, require_one_stdin,
 };
 pub(in crate::cli) use outputs::RETRY_LIST_START;
-pub(crate) use outputs::{
-    ResultKind, RunFiles, require_file, require_kind, require_others, require_result,
-};
+pub(crate) use outputs::{ResultKind, RunFiles, require_file, require_others, require_result};
 pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};
 

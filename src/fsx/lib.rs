@@ -48,7 +48,7 @@ pub use made::{MadeDirs, OutputParents};
 pub use mark::{changed, modified, read_mark, remove_mark, set_back, set_mark};
 pub use output_dir::{IsMember, OutputDir};
 pub use output_file::{
-    OutputFile, OutputKind, ResultFile, is_stream, open_stream, require_text, require_text_of,
+    OutputFile, OutputKind, ResultFile, is_stream, open_stream, require_text_of,
 };
 pub use owned::{RealDirs, make_own_dir, open_own_dir, own_dir_names, require_real_dirs};
 pub use persist::{

@@ -77,11 +77,6 @@ pub fn open_stream(path: &Path) -> Result<File, Error> {
         .map_err(wrap)
 }
 
-/// Refuses to replace a regular file that is not a text, such as a bundle, by one that is.
-pub fn require_text(path: &Path) -> Result<(), Error> {
-    require_text_of(path, |_| true)
-}
-
 /// Refuses to replace a regular file that is not a text, or of which the start is not that of the
 /// kind: such as a list or a key that was named by mistake. An empty file is replaced.
 pub fn require_text_of(path: &Path, is_kind: impl Fn(&str) -> bool) -> Result<(), Error> {
@@ -113,12 +108,17 @@ pub enum ResultFile {
 
 impl ResultFile {
     /// Begins the file, so that a path that cannot be written is known; a stream is opened when it
-    /// is written.
+    /// is written. A file that is not a text, such as a bundle, is not replaced.
     pub fn create(path: &Path) -> Result<Self, Error> {
+        Self::create_of(path, |_| true)
+    }
+
+    /// As [`Self::create`]; only a file of the kind is replaced, see [`require_text_of`].
+    pub fn create_of(path: &Path, is_kind: impl Fn(&str) -> bool) -> Result<Self, Error> {
         Ok(match OutputKind::of(path)? {
             OutputKind::Stream => Self::Stream(path.to_owned()),
             OutputKind::File(there) => {
-                require_text(&there)?;
+                require_text_of(&there, is_kind)?;
                 Self::New(OutputFile::create(path)?)
             }
         })

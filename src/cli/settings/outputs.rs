@@ -31,7 +31,7 @@ pub(crate) enum ResultKind {
 
 impl ResultKind {
     /// Whether a file that starts like this may be an earlier one.
-    fn is_start(self, text: &str) -> bool {
+    pub(crate) fn is_start(self, text: &str) -> bool {
         let first = text.lines().next().unwrap_or_default();
         match self {
             Self::Lock => first.contains("@sha"),
@@ -43,28 +43,18 @@ impl ResultKind {
     }
 }
 
-/// Refuses to replace a file of another kind.
-pub(crate) fn require_kind(path: &Path, kind: ResultKind) -> Result<(), CommandError> {
-    let OutputKind::File(there) = require_output(path)? else {
-        return Ok(());
-    };
-    hod_fsx::require_text_of(&there, |text| kind.is_start(text)).map_err(|source| {
-        CommandError::OutputPath {
-            path: path.to_owned(),
-            source,
-        }
-    })
-}
-
 /// Refuses an output like [`require_output`], and also an existing file of another kind, and a file
 /// that this user cannot create.
 pub(crate) fn require_result(path: &Path, kind: ResultKind) -> Result<(), CommandError> {
-    require_kind(path, kind)?;
-    let kind = require_output(path)?;
-    match kind {
-        OutputKind::File(_) => Ok(hod_ops::require_writable_file(path)?),
-        OutputKind::Stream => Ok(()),
-    }
+    let OutputKind::File(there) = require_output(path)? else {
+        return Ok(());
+    };
+    let is_kind = |text: &str| kind.is_start(text);
+    hod_fsx::require_text_of(&there, is_kind).map_err(|source| CommandError::OutputPath {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(hod_ops::require_writable_file(path)?)
 }
 
 /// Refuses an output that is not a regular file, for formats that are not written in order.
