@@ -55,9 +55,10 @@ impl RangeCopier {
         to: &TempFile,
         offset: u64,
     ) -> Result<u64, Error> {
-        if self.by_kernel {
-            let offset_of = |offset: u64| offset.try_into().expect("an offset in a file");
-            let (mut from_offset, mut to_offset) = (offset_of(from.offset), offset_of(offset));
+        if self.by_kernel
+            && let (Ok(mut from_offset), Ok(mut to_offset)) =
+                (from.offset.try_into(), offset.try_into())
+        {
             let copied = nix::fcntl::copy_file_range(
                 from.file,
                 Some(&mut from_offset),

@@ -370,9 +370,9 @@ fn open_dir(path: &Path) -> io::Result<File> {
 pub(super) fn names_in(dir: &File, path: &Path) -> Result<Vec<OsString>, Error> {
     let wrap = |errno: Errno| Error::new("list", path, errno.into());
     let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut dir = nix::dir::Dir::openat(dir, ".", flags, Mode::empty()).map_err(wrap)?;
+    let dir = nix::dir::Dir::openat(dir, ".", flags, Mode::empty()).map_err(wrap)?;
     let mut names = Vec::new();
-    for entry in dir.iter() {
+    for entry in dir {
         let entry = entry.map_err(wrap)?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
