@@ -137,14 +137,14 @@ impl Diagnose for BaseMissing {
     fn diagnose(&self) -> Diagnosis {
         Diagnosis::refused(ErrorClass::NotFound).hint(match &self.target {
             Some(_) => {
-                "Push or unpack the earlier bundle first. If you do not have it, ask whoever \
-                 delivered this bundle for it, or for one that is packed with `--since` a receipt of \
+                "Push or unpack the earlier bundle first. If you do not have it, ask \
+                 your supplier for it, or for a bundle that is packed with `--since` a receipt of \
                  this target (`hod receipt`) or without `--since`."
             }
             None => {
                 "Merge it with the earlier bundles (`hod bundle merge`), or unpack them into one \
-                 store, the earlier ones first. If you do not have an earlier one, ask whoever \
-                 delivered this bundle for it."
+                 store, the earlier ones first. If you do not have an earlier one, ask \
+                 your supplier for it."
             }
         })
     }

@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use self::closure::{Closure, about, closure};
+use super::baseline::origin_of;
 use super::input::{Input, Look, Registries, no_catalog, tags};
 use super::inventory::{Detail, Inventory};
 use super::preflight::{Undone, check_source};
@@ -146,12 +147,7 @@ async fn of_local(cx: &Context, look: &Look, path: &Path) -> Result<ReceiptOutco
 /// The name of a local holder.
 fn origin(inventory: &Inventory, path: &Path) -> BaseOrigin {
     match inventory.source.document() {
-        Some(document) => BaseOrigin {
-            kind: OriginKind::Bundle,
-            name: document.name.clone(),
-            version: document.version.clone(),
-            id: Some(document.id.clone()),
-        },
+        Some(document) => origin_of(document),
         None => BaseOrigin {
             kind: OriginKind::Store,
             name: path.display().to_string(),

@@ -255,9 +255,9 @@ fn a_missing_base_is_refused_before_anything_is_written() {
       2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) contained it
       ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) contained it
 
-    hint: Push or unpack the earlier bundle first. If you do not have it, ask whoever delivered this
-          bundle for it, or for one that is packed with `--since` a receipt of this target
-          (`hod receipt`) or without `--since`.
+    hint: Push or unpack the earlier bundle first. If you do not have it, ask your supplier for it, or
+          for a bundle that is packed with `--since` a receipt of this target (`hod receipt`) or without
+          `--since`.
     ");
     let output = env.run_line("unpack d2.tar --output new");
     assert!(!exists(&env.path("new")), "nothing is made");
@@ -270,9 +270,9 @@ fn a_missing_base_is_refused_before_anything_is_written() {
       2c5a66c728e1 (21.5 KiB), for acme/new:1; bundle `1` 1.0 (in acme/web) contained it
       ce80ce4835b8 (21.5 KiB), for acme/api:2; bundle `1` 1.0 (in acme/api) contained it
 
-    hint: Push or unpack the earlier bundle first. If you do not have it, ask whoever delivered this
-          bundle for it, or for one that is packed with `--since` a receipt of this target
-          (`hod receipt`) or without `--since`.
+    hint: Push or unpack the earlier bundle first. If you do not have it, ask your supplier for it, or
+          for a bundle that is packed with `--since` a receipt of this target (`hod receipt`) or without
+          `--since`.
     ");
     // For programs, too, and whoever refuses.
     let registry = TestRegistry::start();

@@ -23,7 +23,7 @@ use hod_report::{Diagnose as _, ErrorClass, chain};
 pub struct BundleVerifyOutcome {
     pub n_blobs: usize,
     pub n_images: usize,
-    /// Number of bytes of blobs that were hashed; what several volumes contain counts once.
+    /// Number of bytes of blobs that were hashed; a blob in several volumes counts once.
     pub len: u64,
     /// One line per problem, which names the member or the image.
     pub problems: Vec<String>,

@@ -320,12 +320,13 @@ async fn compare(
 
 /// The reason if the registry refuses requests for all images.
 fn refused(answers: &[Result<Present, TransferError>]) -> Option<&RegistryError> {
-    let refusal = |answer: &'_ Result<Present, TransferError>| matches!(answer, Err(TransferError::Registry(error)) if error.is_refusal());
-    if !answers.iter().all(refusal) {
-        return None;
-    }
-    match answers.first() {
-        Some(Err(TransferError::Registry(error))) => Some(error),
+    let reasons: Option<Vec<&RegistryError>> = answers.iter().map(refusal).collect();
+    reasons?.first().copied()
+}
+
+fn refusal(answer: &Result<Present, TransferError>) -> Option<&RegistryError> {
+    match answer {
+        Err(TransferError::Registry(error)) if error.is_refusal() => Some(error),
         _ => None,
     }
 }
