@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use super::diff::{is_receipt, read_receipt};
 use super::platforms::PlatformOptions;
 use super::{Catalog, Context, Holder, Input, Look, OpsError, ReceiptOptions, receipt};
-use hod_bundle::{
-    BaseBlob, BaseOrigin, BundleManifest, Held, OriginKind, PackBlob, ReadOptions, Receipt,
-};
+use hod_bundle::{BaseBlob, BaseOrigin, BundleManifest, Held, PackBlob, ReadOptions, Receipt};
 use hod_oci::{Digest, ReferrerMode, RepositoryName};
 
 /// Maximum number of repositories recorded for a blob and origin: a few are enough to find it
@@ -162,19 +160,9 @@ fn read_file(path: &std::path::Path, reading: &ReadOptions) -> Result<Option<Had
         catalog => catalog?,
     };
     Ok(catalog.source().document().map(|document| Had {
-        origin: origin_of(document),
+        origin: BaseOrigin::of(document),
         what: What::Bundle(carried_by(document)),
     }))
-}
-
-/// The origin that represents a bundle.
-pub(super) fn origin_of(document: &BundleManifest) -> BaseOrigin {
-    BaseOrigin {
-        kind: OriginKind::Bundle,
-        name: document.name.clone(),
-        version: document.version.clone(),
-        id: Some(document.id.clone()),
-    }
 }
 
 fn carried_by(document: &BundleManifest) -> HashMap<Digest, BTreeSet<RepositoryName>> {

@@ -10,7 +10,6 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use self::closure::{Closure, about, closure};
-use super::baseline::origin_of;
 use super::input::{Input, Look, Registries, no_catalog, tags};
 use super::inventory::{Detail, Inventory};
 use super::preflight::{Undone, check_source};
@@ -147,7 +146,7 @@ async fn of_local(cx: &Context, look: &Look, path: &Path) -> Result<ReceiptOutco
 /// The name of a local holder.
 fn origin(inventory: &Inventory, path: &Path) -> BaseOrigin {
     match inventory.source.document() {
-        Some(document) => origin_of(document),
+        Some(document) => BaseOrigin::of(document),
         None => BaseOrigin {
             kind: OriginKind::Store,
             name: path.display().to_string(),

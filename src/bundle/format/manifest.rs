@@ -96,6 +96,16 @@ pub struct BaseOrigin {
 }
 
 impl BaseOrigin {
+    /// The origin that represents a bundle.
+    pub fn of(document: &BundleManifest) -> Self {
+        Self {
+            kind: OriginKind::Bundle,
+            name: document.name.clone(),
+            version: document.version.clone(),
+            id: Some(document.id.clone()),
+        }
+    }
+
     /// The name, and the version where there is one.
     pub fn title(&self) -> String {
         match &self.version {
