@@ -1,13 +1,14 @@
 //! Patterns for tags: all, those that a regular expression matches, or a range of versions.
 
 mod range;
+mod regex;
 mod version;
 
 use std::fmt;
 use std::num::NonZeroUsize;
 
+pub use self::regex::TagRegex;
 pub use range::{RangeError, VersionRange};
-use regex_lite::{Regex, RegexBuilder};
 pub use version::Version;
 
 use self::version::Age;
@@ -15,8 +16,6 @@ use hod_oci::{ReferrerTag, Tag};
 
 /// The longest pattern, in bytes.
 const PATTERN_LEN_MAX: usize = 1000;
-/// The largest compiled regular expression, in bytes.
-const REGEX_SIZE_MAX: usize = 1024 * 1024;
 
 /// Selects tags of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +34,6 @@ pub enum TagRule {
     Regex(TagRegex),
     /// `>=1.2 <2`
     Versions(TagVersions),
-}
-
-/// A regular expression for tags.
-#[derive(Debug, Clone)]
-pub struct TagRegex {
-    text: String,
-    regex: Regex,
 }
 
 /// A range of versions for tags.
@@ -91,7 +83,7 @@ impl TagRule {
     fn matches(&self, tag: &Tag) -> bool {
         match self {
             Self::Any => true,
-            Self::Regex(regex) => regex.regex.is_match(tag.as_str()),
+            Self::Regex(regex) => regex.matches(tag),
             Self::Versions(versions) => {
                 let version = Version::parse(tag.as_str());
                 version.is_some_and(|version| versions.range.contains(&version))
@@ -99,38 +91,6 @@ impl TagRule {
         }
     }
 }
-
-impl TagRegex {
-    /// A regular expression that a whole tag must match.
-    pub fn whole(text: &str) -> Result<Self, PatternError> {
-        require_short(text)?;
-        if text.is_empty() {
-            return Err(PatternError::EmptyRegex);
-        }
-        let compile = |pattern: &str| {
-            let regex = RegexBuilder::new(pattern)
-                .size_limit(REGEX_SIZE_MAX)
-                .build();
-            regex.map_err(|error| PatternError::Regex {
-                reason: error.to_string(),
-            })
-        };
-        // By itself first: `a)(b` is wrong, and would be right in the parentheses.
-        compile(text)?;
-        Ok(Self {
-            text: text.to_owned(),
-            regex: compile(&format!("^(?:{text})$"))?,
-        })
-    }
-}
-
-impl PartialEq for TagRegex {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for TagRegex {}
 
 impl TagVersions {
     /// A range of versions.
@@ -140,6 +100,15 @@ impl TagVersions {
             range: VersionRange::parse(text)?,
             text: text.to_owned(),
         })
+    }
+
+    /// A range of versions from a file in which it stands alone (`1.x`, `1.0 - 1.4`, `*`). Its text
+    /// is the same range as a line of a list has it after the colon: `=1`.
+    pub fn constraint(text: &str) -> Result<Self, PatternError> {
+        let range = Self::parse(text)?.range;
+        let text = range.to_string();
+        require_short(&text)?;
+        Ok(Self { text, range })
     }
 }
 
@@ -155,7 +124,7 @@ impl fmt::Display for TagRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("*"),
-            Self::Regex(regex) => write!(f, "~{}", regex.text),
+            Self::Regex(regex) => write!(f, "~{regex}"),
             Self::Versions(versions) => f.write_str(&versions.text),
         }
     }
@@ -212,17 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regex_that_cannot_be_used_is_refused() {
-        for text in [
-            "",
-            "[",
-            "a)(b",
-            "(",
-            "a{1000}{1000}{1000}",
-            &"a".repeat(1001),
-        ] {
-            assert!(TagRegex::whole(text).is_err(), "{text}");
-        }
+    fn a_pattern_has_a_length() {
         assert!(TagVersions::parse(&">=1 ".repeat(300)).is_err());
     }
 }

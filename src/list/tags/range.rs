@@ -1,6 +1,8 @@
 //! Ranges of versions: `>=1.2 <2`, `^1.4 || 2.x`, in the grammar of Masterminds' semver, which
 //! skopeo and Helm use.
 
+use std::fmt;
+
 use super::version::{Version, number};
 
 /// A version range: alternatives of comparators; all comparators of one alternative must match.
@@ -69,6 +71,52 @@ impl VersionRange {
             let names_pre = group.iter().any(|comparator| comparator.version.is_pre());
             (names_pre || !version.is_pre()) && group.iter().all(|one| one.accepts(version))
         })
+    }
+}
+
+impl fmt::Display for VersionRange {
+    /// Writes the range as a line of a list has it: every comparator begins with its operator, and
+    /// the first one not with `~`, which begins a regular expression there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, group) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str(" || ")?;
+            }
+            let begins_with_tilde = group.first().is_some_and(|one| one.operator == Operator::Tilde);
+            if n == 0 && begins_with_tilde {
+                f.write_str("=x ")?;
+            }
+            for (n, comparator) in group.iter().enumerate() {
+                let blank = if n > 0 { " " } else { "" };
+                write!(f, "{blank}{comparator}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Comparator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.operator {
+            Operator::Equal => "=",
+            Operator::NotEqual => "!=",
+            Operator::Greater => ">",
+            Operator::GreaterOrEqual => ">=",
+            Operator::Less => "<",
+            Operator::LessOrEqual => "<=",
+            Operator::Tilde => "~",
+            Operator::Caret => "^",
+        })?;
+        if self.precision == 0 {
+            return f.write_str("x");
+        }
+        let numbers = &self.version.numbers[..self.precision];
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        f.write_str(&numbers.join("."))?;
+        if self.version.is_pre() {
+            write!(f, "-{}", self.version.pre.join("."))?;
+        }
+        Ok(())
     }
 }
 
