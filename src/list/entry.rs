@@ -4,7 +4,7 @@ use std::fmt;
 
 use hod_oci::{Digest, Reference, Registry, RepositoryName, Tag};
 
-use super::LineOptions;
+use super::{LineOptions, SyncTarget};
 
 /// The name of the images that are on the command line in place of a list.
 pub const COMMAND_LINE: &str = "the command line";
@@ -16,6 +16,8 @@ pub struct ListEntry {
     pub reference: Reference,
     /// The second column: the name under which it is kept.
     pub destination: Option<Destination>,
+    /// Where `hod sync` brings it; empty for all other verbs, and if the line does not say it.
+    pub targets: Vec<SyncTarget>,
     /// Options for carrying it that the line contains.
     pub options: LineOptions,
     /// The section that contains it.

@@ -50,12 +50,14 @@ pub struct BadLine {
     pub file: String,
     /// Counted from one.
     pub line: usize,
-    /// The invalid part of the line, verbatim.
+    /// The invalid part of the line, verbatim; empty if that is the whole line.
     pub text: String,
     /// The problem with it.
     pub reason: String,
     /// The probable intention.
     pub fix: Option<String>,
+    /// The format of the file, if it is not a list of one image a line.
+    pub format: Option<ForeignFormat>,
 }
 
 impl BadLine {
@@ -66,6 +68,7 @@ impl BadLine {
             text: bad.text,
             reason: bad.reason,
             fix: bad.fix,
+            format: None,
         }
     }
 }
@@ -94,7 +97,11 @@ impl fmt::Display for Report<'_> {
         f.write_str("; nothing was done")?;
         for problem in self.problems.iter().take(SHOWN_MAX) {
             let (text, reason) = (visible(&problem.text), visible(&problem.reason));
-            write!(f, "\n  {}: `{text}`: {reason}", self.place(problem))?;
+            write!(f, "\n  {}: ", self.place(problem))?;
+            if !text.is_empty() {
+                write!(f, "`{text}`: ")?;
+            }
+            f.write_str(&reason)?;
         }
         match n_lines.saturating_sub(SHOWN_MAX) {
             0 => Ok(()),
@@ -124,15 +131,17 @@ impl Report<'_> {
             .iter()
             .filter_map(|problem| Some((problem, problem.fix.as_deref()?)))
             .collect();
-        match fixes[..] {
-            [] => {
+        let formats = self.problems.iter().map(|problem| problem.format);
+        match (&fixes[..], formats.flatten().next()) {
+            ([], Some(format)) => format.hint(),
+            ([], None) => {
                 "A line is `[registry/]repository[:tag][@digest]`, optionally followed by the \
                  destination (`repository[:tag]`) and `platform=os/architecture,…`. In place of the \
                  tag, `*`, `~REGEX` or a range of versions (`>=1.2 <2`) selects several tags."
                     .to_owned()
             }
-            [(_, fix)] => format!("Did you mean `{}`?", visible(fix)),
-            _ => {
+            ([(_, fix)], _) => format!("Did you mean `{}`?", visible(fix)),
+            (fixes, _) => {
                 let shown: Vec<String> = fixes
                     .iter()
                     .take(FIXES_MAX)

@@ -1,6 +1,9 @@
 //! Patterns become images: a line for each tag that one matches.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use std::fmt;
 
 use hod_oci::{Digest, Registry, Tag};
 
@@ -12,7 +15,30 @@ use super::{BadLine, ImageList, ListEntry, ListError, ListLine, PatternLine, Sto
 pub(super) struct Claims<'a> {
     source: &'a Registry,
     /// The position of the image that has a name; images without a tag use their digest.
-    taken: HashMap<(StoredAs, Option<Digest>), usize>,
+    taken: HashMap<(Name, Option<Digest>), usize>,
+}
+
+/// A name that an image goes to: in a store, or at a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Name {
+    registry: Option<Registry>,
+    stored: StoredAs,
+}
+
+/// Another image that has a name already.
+#[derive(Debug)]
+pub(super) struct Holder {
+    pub(super) name: Name,
+    pub(super) at: usize,
+}
+
+/// The result of a claim.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// The images that have one of the names.
+    pub(super) holders: Vec<Holder>,
+    /// Whether the image has a name for itself.
+    pub(super) is_new: bool,
 }
 
 impl<'a> Claims<'a> {
@@ -24,27 +50,47 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Claims the name of an image for the position `at`, or returns the position that has it.
-    pub(super) fn claim(&mut self, entry: &ListEntry, at: usize) -> Option<usize> {
-        let stored = entry.stored();
-        let digest = match stored.tag {
-            Some(_) => None,
-            None => entry.reference.digest.clone(),
+    /// Claims the names of an image for the position `at`: its targets, or else its name in a store.
+    pub(super) fn claim(&mut self, entry: &ListEntry, at: usize) -> Claimed {
+        let mut claimed = Claimed {
+            holders: Vec::new(),
+            is_new: false,
         };
-        let mut has = None;
-        let taken = self.taken.entry((stored, digest));
-        taken.and_modify(|at| has = Some(*at)).or_insert(at);
-        has
+        for name in Name::all_of(entry) {
+            let digest = match name.stored.tag {
+                Some(_) => None,
+                None => entry.reference.digest.clone(),
+            };
+            match self.taken.entry((name, digest)) {
+                Entry::Vacant(free) => {
+                    free.insert(at);
+                    claimed.is_new = true;
+                }
+                Entry::Occupied(taken) => claimed.holders.push(Holder {
+                    name: taken.key().0.clone(),
+                    at: *taken.get(),
+                }),
+            }
+        }
+        // A target that one line has twice.
+        claimed.holders.retain(|holder| holder.at != at);
+        claimed
     }
 
-    /// Compares an image with the first of its name: the same image folds, another is a problem.
-    pub(super) fn compare(&self, first: &ListEntry, entry: &ListEntry) -> Result<(), String> {
+    /// Compares an image with the first that has one of its names: the same image folds, another is
+    /// a problem.
+    pub(super) fn compare(
+        &self,
+        name: &Name,
+        first: &ListEntry,
+        entry: &ListEntry,
+    ) -> Result<(), String> {
         let (known, other) = (first.options.normalised(), entry.options.normalised());
         let origin = &first.origin;
         if self.identity(first) != self.identity(entry) {
-            let (stored, holder) = (entry.stored(), &first.reference);
+            let holder = &first.reference;
             Err(format!(
-                "goes to `{stored}`, where `{holder}` of {origin} goes"
+                "goes to `{name}`, where `{holder}` of {origin} goes"
             ))
         } else if known.platforms != other.platforms {
             Err(format!("is listed at {origin} with other platforms"))
@@ -66,6 +112,34 @@ impl<'a> Claims<'a> {
             reference.repository = reference.repository.with_library();
         }
         reference.to_string()
+    }
+}
+
+impl Name {
+    fn all_of(entry: &ListEntry) -> Vec<Self> {
+        if entry.targets.is_empty() {
+            return vec![Self {
+                registry: None,
+                stored: entry.stored(),
+            }];
+        }
+        let targets = entry.targets.iter().map(|target| Self {
+            registry: Some(target.registry.clone()),
+            stored: StoredAs {
+                repository: target.repository.clone(),
+                tag: target.tag.clone().or_else(|| entry.reference.tag.clone()),
+            },
+        });
+        targets.collect()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(registry) = &self.registry {
+            write!(f, "{registry}/")?;
+        }
+        write!(f, "{}", self.stored)
     }
 }
 
@@ -99,14 +173,17 @@ impl ImageList {
         let mut expanded: Vec<Expanded<E>> = Vec::with_capacity(self.lines.len());
         let mut problems = Vec::new();
         let mut add = |expanded: &mut Vec<Expanded<E>>, entry: ListEntry| {
-            let has = claims.claim(&entry, expanded.len());
-            let Some(Expanded::Image(first)) = has.map(|at| &expanded[at]) else {
+            let claimed = claims.claim(&entry, expanded.len());
+            for Holder { name, at } in claimed.holders {
+                if let Expanded::Image(first) = &expanded[at]
+                    && let Err(reason) = claims.compare(&name, first, &entry)
+                {
+                    let bad = LineProblem::new(&entry.reference.to_string(), reason);
+                    problems.push(BadLine::new(entry.origin.clone(), bad));
+                }
+            }
+            if claimed.is_new {
                 expanded.push(Expanded::Image(entry));
-                return;
-            };
-            if let Err(reason) = claims.compare(first, &entry) {
-                let bad = LineProblem::new(&entry.reference.to_string(), reason);
-                problems.push(BadLine::new(entry.origin, bad));
             }
         };
         for line in &self.lines {

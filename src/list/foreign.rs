@@ -1,4 +1,4 @@
-//! Files of other tools that name images, recognised by their shape.
+//! The formats of other tools that name images, recognised by their lines.
 
 use std::fmt;
 
@@ -9,6 +9,8 @@ use hod_oci::Reference;
 pub enum ForeignFormat {
     SkopeoSync,
     ImageSyncer,
+    /// Logins for image-syncer.
+    ImageSyncerAuth,
     /// What `hod receipt` writes.
     Receipt,
     Compose,
@@ -20,9 +22,8 @@ pub enum ForeignFormat {
 }
 
 impl ForeignFormat {
-    /// Recognises a file of another tool; `None` if it may be a list.
+    /// Recognises a file of another tool by its lines; `None` if it may be a list.
     pub(super) fn of(text: &str) -> Option<Self> {
-        let text = text.trim_start_matches('\u{feff}');
         if is_json(text) {
             return Some(Self::of_json(text));
         }
@@ -82,7 +83,7 @@ impl ForeignFormat {
         }
     }
 
-    /// How to make a list of it.
+    /// How to write such a file, or how to make a list of it.
     pub(super) fn hint(self) -> String {
         let how = match self {
             Self::Compose => "`docker compose -f FILE config --images` prints one.",
@@ -96,9 +97,25 @@ impl ForeignFormat {
             Self::Receipt => {
                 return "A receipt is read by `hod pack --since` and `hod diff`.".to_owned();
             }
-            Self::SkopeoSync | Self::ImageSyncer | Self::Json | Self::Yaml => {
-                "A line is `[registry/]repository[:tag][@digest]`."
+            Self::SkopeoSync => {
+                return "In a file for `skopeo sync`, each registry has `images` (for each \
+                        repository a list of tags or digests, none for all tags), \
+                        `images-by-tag-regex` (a regular expression) or `images-by-semver` (a \
+                        range of versions)."
+                    .to_owned();
             }
+            Self::ImageSyncer => {
+                return "In a file for image-syncer, images are pairs `SOURCE: DESTINATION` or \
+                        `SOURCE: [DESTINATION, …]`. A source ends with `:TAG`, `:TAG,TAG`, \
+                        `:/REGEX/`, `@DIGEST`, or none of them for all tags."
+                    .to_owned();
+            }
+            Self::ImageSyncerAuth => {
+                return "In a file of logins for image-syncer, each `registry[/namespace]` has \
+                        `username`, `password` and perhaps `insecure`."
+                    .to_owned();
+            }
+            Self::Json | Self::Yaml => "A line is `[registry/]repository[:tag][@digest]`.",
         };
         format!("Give a list with one image per line. {how}")
     }
@@ -109,6 +126,7 @@ impl fmt::Display for ForeignFormat {
         f.write_str(match self {
             Self::SkopeoSync => "a YAML file for `skopeo sync`",
             Self::ImageSyncer => "a file for image-syncer",
+            Self::ImageSyncerAuth => "a file of logins for image-syncer",
             Self::Receipt => "a receipt",
             Self::Compose => "a Compose file",
             Self::Kubernetes => "a Kubernetes manifest",

@@ -2,21 +2,27 @@
 
 use std::collections::HashMap;
 
-use hod_oci::{Registry, RepositoryName, Tag};
+use hod_oci::{RepositoryName, Tag};
 use hod_report::redact;
 
-use super::expand::Claims;
+use super::document;
+use super::expand::{Claims, Holder};
 use super::foreign::ForeignFormat;
+use super::found::Found;
 use super::problem::LineProblem;
+use super::recognise::{Recognised, recognise};
 use super::text::{ImageLine, Line, parse_line};
 use super::{
-    BadLine, ImageList, ListEntry, ListError, ListLine, ListPosition, ListSource, PatternLine,
+    BadLine, Destination, ImageList, ListEntry, ListError, ListLine, ListOptions, ListPosition,
+    ListSource, PatternLine, RegistrySettings, SyncTarget, TargetUse, skopeo, syncer,
 };
 
 /// Collects the lines of lists.
 pub(super) struct Gatherer<'a> {
-    wanted: &'a [String],
+    options: ListOptions<'a>,
     files: Vec<String>,
+    /// The files of other tools among them.
+    read_foreign: Vec<String>,
     /// Files that are not lists.
     foreign: Vec<(String, ForeignFormat)>,
     /// All sections, in order of appearance.
@@ -25,28 +31,30 @@ pub(super) struct Gatherer<'a> {
     claims: Claims<'a>,
     problems: Vec<BadLine>,
     warnings: Vec<String>,
+    registries: Vec<RegistrySettings>,
 }
 
 impl<'a> Gatherer<'a> {
-    pub(super) fn new(source: &'a Registry, wanted: &'a [String]) -> Self {
+    pub(super) fn new(options: &ListOptions<'a>) -> Self {
         Self {
-            wanted,
+            options: *options,
             files: Vec::new(),
+            read_foreign: Vec::new(),
             foreign: Vec::new(),
             sections: Vec::new(),
             lines: Vec::new(),
-            claims: Claims::new(source),
+            claims: Claims::new(options.source),
             problems: Vec::new(),
             warnings: Vec::new(),
+            registries: Vec::new(),
         }
     }
 
     /// Reads one list; a section does not reach beyond its end.
     pub(super) fn add(&mut self, list: &ListSource<'_>) {
         self.files.push(list.name.to_owned());
-        if let Some(format) = ForeignFormat::of(list.text) {
-            self.foreign.push((list.name.to_owned(), format));
-            return;
+        if let Some(recognised) = recognise(list.text) {
+            return self.add_foreign(list.name, recognised);
         }
         let text = list.text.strip_prefix('\u{feff}').unwrap_or(list.text);
         let mut section: Option<String> = None;
@@ -68,6 +76,39 @@ impl<'a> Gatherer<'a> {
         }
     }
 
+    /// Reads one file of another tool.
+    fn add_foreign(&mut self, file: &str, recognised: Recognised) {
+        let mut found = Found::new(file);
+        let format = match recognised {
+            Recognised::Unreadable(format) => {
+                self.foreign.push((file.to_owned(), format));
+                return;
+            }
+            Recognised::Damaged(format, error) => {
+                found.damaged(error);
+                format
+            }
+            Recognised::SkopeoSync(document) => {
+                found.add_repeated(&document);
+                skopeo::read(&document.root, &mut found);
+                ForeignFormat::SkopeoSync
+            }
+            Recognised::ImageSyncer(document) => {
+                found.add_repeated(&document);
+                syncer::read(&document.root, self.options.variable, &mut found);
+                ForeignFormat::ImageSyncer
+            }
+        };
+        self.read_foreign.push(file.to_owned());
+        self.warnings.append(&mut found.warnings);
+        self.registries.append(&mut found.registries);
+        self.problems.extend(found.bad_lines(format));
+        for (line, image) in found.images {
+            let file = file.to_owned();
+            self.add_image(image, None, ListPosition { file, line });
+        }
+    }
+
     fn open_section(&mut self, name: &str) -> String {
         if !self.sections.iter().any(|known| known == name) {
             self.sections.push(name.to_owned());
@@ -80,16 +121,22 @@ impl<'a> Gatherer<'a> {
     }
 
     fn add_image(&mut self, image: ImageLine, section: Option<String>, origin: ListPosition) {
-        let is_wanted = self.wanted.is_empty()
-            || section
-                .as_ref()
-                .is_some_and(|section| self.wanted.contains(section));
-        if !is_wanted {
+        let wanted = self.options.sections;
+        let is_in = |section: &String| wanted.contains(section);
+        if !wanted.is_empty() && !section.as_ref().is_some_and(is_in) {
             return;
         }
+        let (destination, targets) = match self.options.targets {
+            TargetUse::Keep => (image.destination, image.targets),
+            TargetUse::Name => {
+                let named = image.destination.or_else(|| only_name(&image.targets));
+                (named, Vec::new())
+            }
+        };
         let mut entry = ListEntry {
             reference: image.reference,
-            destination: image.destination,
+            destination,
+            targets,
             options: image.options,
             section,
             origin,
@@ -107,10 +154,13 @@ impl<'a> Gatherer<'a> {
         if lacks_tag {
             entry.reference.tag = Some(Tag::latest());
         }
-        if let Some(at) = self.claims.claim(&entry, self.lines.len()) {
-            if let Err(reason) = self.claims.compare(self.lines[at].stem(), &entry) {
-                self.add_problem(entry.origin, LineProblem::new(&written, reason));
+        let claimed = self.claims.claim(&entry, self.lines.len());
+        for Holder { name, at } in claimed.holders {
+            if let Err(reason) = self.claims.compare(&name, self.lines[at].stem(), &entry) {
+                self.add_problem(entry.origin.clone(), LineProblem::new(&written, reason));
             }
+        }
+        if !claimed.is_new {
             return;
         }
         if lacks_tag {
@@ -121,12 +171,13 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Refuses a bare second column that several repositories share: a table's third thing, such as
-    /// a team or a status, and not where each of them goes.
+    /// a team or a status, and not where each of them goes. The files of other tools have no tables.
     fn refuse_repeated_destinations(&mut self) {
         let mut lines: HashMap<&RepositoryName, Vec<&ListEntry>> = HashMap::new();
         for entry in self.lines.iter().map(ListLine::stem) {
             if let Some(destination) = &entry.destination
                 && destination.is_bare()
+                && !self.read_foreign.contains(&entry.origin.file)
             {
                 lines
                     .entry(&destination.repository)
@@ -178,7 +229,8 @@ impl<'a> Gatherer<'a> {
             });
         }
         let is_unknown = |name: &&String| !self.sections.contains(*name);
-        let unknown: Vec<String> = self.wanted.iter().filter(is_unknown).cloned().collect();
+        let wanted = self.options.sections;
+        let unknown: Vec<String> = wanted.iter().filter(is_unknown).cloned().collect();
         if !unknown.is_empty() {
             return Err(ListError::UnknownSection {
                 files: self.files,
@@ -189,12 +241,49 @@ impl<'a> Gatherer<'a> {
         if self.lines.is_empty() {
             return Err(ListError::Empty {
                 files: self.files,
-                sections: self.wanted.to_vec(),
+                sections: wanted.to_vec(),
             });
         }
         Ok(ImageList {
             lines: self.lines,
             warnings: self.warnings,
+            registries: self.registries,
+        })
+    }
+}
+
+/// The name that a line has in a store by its targets, if there is one only.
+fn only_name(targets: &[SyncTarget]) -> Option<Destination> {
+    match targets {
+        [target] => Some(Destination {
+            repository: target.repository.clone(),
+            tag: target.tag.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// Reads a file of logins for image-syncer.
+pub(super) fn auth(
+    file: &ListSource<'_>,
+    variable: fn(&str) -> Option<String>,
+) -> Result<Vec<RegistrySettings>, ListError> {
+    let mut found = Found::new(file.name);
+    match document::parse(file.text.trim_start_matches('\u{feff}')) {
+        Ok(document) => {
+            found.add_repeated(&document);
+            syncer::read_auth(&document.root, Some(variable), &mut found);
+        }
+        Err(error) => found.damaged(error),
+    }
+    let registries = std::mem::take(&mut found.registries);
+    let problems: Vec<BadLine> = found.bad_lines(ForeignFormat::ImageSyncerAuth).collect();
+    if problems.is_empty() {
+        Ok(registries)
+    } else {
+        Err(ListError::Invalid {
+            problems,
+            n_files: 1,
         })
     }
 }

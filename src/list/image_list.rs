@@ -1,6 +1,8 @@
 //! The texts and the content of lists.
 
-use super::ListLine;
+use hod_oci::Registry;
+
+use super::{ListLine, RegistrySettings};
 
 /// The text of one list.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +12,30 @@ pub struct ListSource<'a> {
     pub text: &'a str,
 }
 
+/// How lists are read.
+#[derive(Debug, Clone, Copy)]
+pub struct ListOptions<'a> {
+    /// The registry of names without one. Decides only whether `redis` and `docker.io/redis` are
+    /// one image or two that claim one name.
+    pub source: &'a Registry,
+    /// The selected sections; all if empty.
+    pub sections: &'a [String],
+    /// Returns the value of a variable of the environment, which files of image-syncer name.
+    pub variable: fn(&str) -> Option<String>,
+    pub targets: TargetUse,
+}
+
+/// What the places at registries are for that a line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetUse {
+    /// They are a second column: the repository and the tag of a line's only target are its
+    /// destination, and [`super::ListEntry::targets`] is empty. Two images may not have one name.
+    Name,
+    /// `hod sync`: they are kept in [`super::ListEntry::targets`]. Two images may not have one
+    /// target.
+    Keep,
+}
+
 /// The content of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageList {
@@ -17,4 +43,6 @@ pub struct ImageList {
     pub lines: Vec<ListLine>,
     /// Warnings for the user, a sentence each.
     pub warnings: Vec<String>,
+    /// What files of skopeo and image-syncer say about registries; see [`RegistrySettings::of`].
+    pub registries: Vec<RegistrySettings>,
 }

@@ -11,28 +11,43 @@
 //! of versions may contain blanks: all columns that begin with an operator belong to it, which no
 //! destination and no option does. Its second column can only be a repository, since tags are kept.
 //!
+//! `to=registry/repository[:tag]`, once or several times, says where `hod sync` brings the images of
+//! a line.
+//!
 //! A line with two common interpretations is refused, with both of them.
+//!
+//! The files of `skopeo sync` and image-syncer are lists, too: their images and patterns are lines,
+//! the destinations of image-syncer are targets, and what they say about registries is beside the
+//! lines, in [`RegistrySettings`].
 //!
 //! Pure: takes bytes or text and gives entries, or every bad line at once. Reading files,
 //! directories and standard input is the caller's.
 
 mod column;
 mod decode;
+mod document;
 mod entry;
 mod error;
 mod expand;
 mod fix;
 mod foreign;
+mod found;
 mod gather;
 mod image_list;
 mod line;
 mod options;
 mod pattern;
 mod problem;
+mod recognise;
 mod rename;
+mod settings;
 mod shape;
+mod skopeo;
+mod syncer;
 mod tags;
+mod target;
 mod text;
+mod variables;
 mod write;
 
 pub use decode::{TextError, decode};
@@ -40,13 +55,15 @@ pub use entry::{COMMAND_LINE, Destination, ListEntry, ListPosition, StoredAs};
 pub use error::{BadLine, ListError};
 pub use expand::Expanded;
 pub use foreign::ForeignFormat;
-pub use image_list::{ImageList, ListSource};
+pub use image_list::{ImageList, ListOptions, ListSource, TargetUse};
 pub use line::{ListLine, PatternLine};
 pub use options::{IndexChoice, LineOptions};
 pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
+pub use settings::{ListLogin, RegistrySettings};
 pub use tags::{
     PatternError, RangeError, TagPattern, TagRegex, TagRule, TagVersions, Version, VersionRange,
 };
+pub use target::SyncTarget;
 pub use write::write_lines;
 
 use hod_oci::Registry;
@@ -57,27 +74,40 @@ pub fn has_pattern(text: &str) -> bool {
     first.is_some_and(|first| pattern::split(first).is_some())
 }
 
-/// Parses lists, with Docker Hub for names without a registry; see [`parse_from`].
+/// Parses lists, with Docker Hub for names without a registry and without variables; see
+/// [`parse_with`].
 pub fn parse(sources: &[ListSource<'_>], sections: &[String]) -> Result<ImageList, ListError> {
-    parse_from(&Registry::docker_hub(), sources, sections)
+    let options = ListOptions {
+        source: &Registry::docker_hub(),
+        sections,
+        variable: |_| None,
+        targets: TargetUse::Name,
+    };
+    parse_with(&options, sources)
 }
 
-/// Parses lists and selects `sections` (none given: everything). Names without a registry belong to
-/// `source`.
+/// Parses lists.
 ///
-/// `source` decides only whether `redis` and `docker.io/redis` are one image or two that claim one
-/// name. Every invalid line is reported, also in sections that were not selected. Duplicates are
-/// joined into the first.
-pub fn parse_from(
-    source: &Registry,
+/// Every invalid line is reported, also in sections that were not selected. Duplicates are joined
+/// into the first.
+pub fn parse_with(
+    options: &ListOptions<'_>,
     sources: &[ListSource<'_>],
-    sections: &[String],
 ) -> Result<ImageList, ListError> {
-    let mut gatherer = gather::Gatherer::new(source, sections);
+    let mut gatherer = gather::Gatherer::new(options);
     for list in sources {
         gatherer.add(list);
     }
     gatherer.finish()
+}
+
+/// Parses a file of logins for image-syncer (`--auth`): `registry[/namespace]` with `username`,
+/// `password` and `insecure`. Variables in them are replaced by what `variable` returns.
+pub fn parse_auth(
+    file: &ListSource<'_>,
+    variable: fn(&str) -> Option<String>,
+) -> Result<Vec<RegistrySettings>, ListError> {
+    gather::auth(file, variable)
 }
 
 #[cfg(test)]
@@ -260,7 +290,13 @@ mod tests {
         #[track_caller]
         fn check(source_registry: &str, text: &str, reason: &str) {
             let registry = source_registry.parse().unwrap();
-            let error = parse_from(&registry, &[source(text)], &[]).unwrap_err();
+            let options = ListOptions {
+                source: &registry,
+                sections: &[],
+                variable: |_| None,
+                targets: TargetUse::Name,
+            };
+            let error = parse_with(&options, &[source(text)]).unwrap_err();
             let ListError::Invalid { problems, .. } = &error else {
                 panic!("{error}")
             };

@@ -100,7 +100,7 @@ impl LineOptions {
                     column,
                     format!(
                         "`{key}=` is unknown; `platform=`, `index=`, `referrers=`, \
-                         `foreign-layers=`, `as=` and `limit=` are known"
+                         `foreign-layers=`, `as=`, `to=` and `limit=` are known"
                     ),
                 )
             }),

@@ -4,7 +4,8 @@ use hod_oci::{Reference, ReferenceError};
 use hod_report::redact;
 
 use super::problem::LineProblem;
-use super::{Destination, LineOptions, TagPattern, column, fix, options, pattern, shape};
+use super::{Destination, LineOptions, SyncTarget, TagPattern};
+use super::{column, fix, options, pattern, shape};
 
 /// The kind of a line.
 #[derive(Debug, PartialEq)]
@@ -25,6 +26,7 @@ pub(super) struct ImageLine {
     pub(super) reference: Reference,
     pub(super) tags: Option<TagPattern>,
     pub(super) destination: Option<Destination>,
+    pub(super) targets: Vec<SyncTarget>,
     pub(super) options: LineOptions,
 }
 
@@ -123,6 +125,7 @@ fn parse_columns(code: &str) -> Result<ImageLine, LineProblem> {
         });
     }
     let mut destination = None;
+    let mut targets: Vec<SyncTarget> = Vec::new();
     let mut limit = None;
     for (n, column) in rest.iter().enumerate() {
         match column.trim_start_matches("--").split_once('=') {
@@ -130,6 +133,7 @@ fn parse_columns(code: &str) -> Result<ImageLine, LineProblem> {
                 return Err(LineProblem::new(column, "a destination is given twice"));
             }
             Some(("as", value)) => destination = Some(column::parse(value)?),
+            Some(("to", value)) => targets.push(target(column, value)?),
             Some(("limit", _)) if limit.is_some() => {
                 return Err(LineProblem::new(column, "`limit=` is given twice"));
             }
@@ -146,23 +150,30 @@ fn parse_columns(code: &str) -> Result<ImageLine, LineProblem> {
             }
         }
     }
-    if rule.is_some()
-        && let Some(to) = destination.as_ref().filter(|to| to.tag.is_some())
-    {
-        return Err(LineProblem {
-            fix: Some(to.repository.to_string()),
-            ..LineProblem::new(
-                &to.to_string(),
-                "a pattern keeps its tags, so it goes to a repository",
-            )
-        });
+    if rule.is_some() {
+        let reason = "a pattern keeps its tags, so it goes to a repository";
+        if let Some(to) = destination.as_ref().filter(|to| to.tag.is_some()) {
+            return Err(LineProblem {
+                fix: Some(to.repository.to_string()),
+                ..LineProblem::new(&to.to_string(), reason)
+            });
+        }
+        if let Some(to) = targets.iter().find(|to| to.tag.is_some()) {
+            return Err(LineProblem::new(&to.to_string(), reason));
+        }
     }
     Ok(ImageLine {
         reference,
         tags: rule.map(|rule| TagPattern { rule, limit }),
         destination,
+        targets,
         options,
     })
+}
+
+/// Parses the value of `to=`.
+fn target(column: &str, value: &str) -> Result<SyncTarget, LineProblem> {
+    SyncTarget::parse(value).map_err(|reason| LineProblem::new(column, reason))
 }
 
 /// The problem with a reference, or with an unknown pattern in it.
@@ -297,13 +308,13 @@ mod tests {
         check(
             "a:1 platforms=linux/arm64",
             "`platforms=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=`, \
-             `as=` and `limit=` are known",
+             `as=`, `to=` and `limit=` are known",
             Some("platform=linux/arm64"),
         );
         check(
             "a:1 x=y",
             "`x=` is unknown; `platform=`, `index=`, `referrers=`, `foreign-layers=`, \
-             `as=` and `limit=` are known",
+             `as=`, `to=` and `limit=` are known",
             None,
         );
         check(

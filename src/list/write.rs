@@ -38,6 +38,8 @@ fn written(line: &ListLine) -> String {
         // A name that has another usual reading.
         Some(text) => format!(" as={text}"),
     };
+    let targets = stem.targets.iter();
+    let targets: String = targets.map(|target| format!(" to={target}")).collect();
     let limit = match line {
         ListLine::Image(_) => None,
         ListLine::Pattern(pattern) => pattern.tags.limit,
@@ -45,7 +47,11 @@ fn written(line: &ListLine) -> String {
     let limit = limit
         .map(|limit| format!(" limit={limit}"))
         .unwrap_or_default();
-    format!("{}{destination}{}{limit}", line.name(), stem.options)
+    format!(
+        "{}{destination}{targets}{}{limit}",
+        line.name(),
+        stem.options
+    )
 }
 
 #[cfg(test)]

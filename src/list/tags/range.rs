@@ -82,7 +82,9 @@ impl fmt::Display for VersionRange {
             if n > 0 {
                 f.write_str(" || ")?;
             }
-            let begins_with_tilde = group.first().is_some_and(|one| one.operator == Operator::Tilde);
+            let begins_with_tilde = group
+                .first()
+                .is_some_and(|one| one.operator == Operator::Tilde);
             if n == 0 && begins_with_tilde {
                 f.write_str("=x ")?;
             }
@@ -227,6 +229,10 @@ mod tests {
         let is_in = |tag: &&&str| Version::parse(tag).is_some_and(|v| parsed.contains(&v));
         let found: Vec<&str> = tags.iter().filter(is_in).copied().collect();
         assert_eq!(found.join(" "), expect, "{range}");
+        let written = VersionRange::parse(&parsed.to_string()).unwrap();
+        let is_in = |tag: &&&str| Version::parse(tag).is_some_and(|v| written.contains(&v));
+        let again: Vec<&str> = tags.iter().filter(is_in).copied().collect();
+        assert_eq!(again, found, "{range} as {parsed}");
     }
 
     #[test]

@@ -207,12 +207,25 @@ mod tests {
     use super::*;
 
     const TAGS: [&str; 10] = [
-        "1.0.0", "1.1.0", "1.10.0", "2.0.0-rc1", "v1.2", "latest", "weird_tag", "1-alpine", "a-b", "x",
+        "1.0.0",
+        "1.1.0",
+        "1.10.0",
+        "2.0.0-rc1",
+        "v1.2",
+        "latest",
+        "weird_tag",
+        "1-alpine",
+        "a-b",
+        "x",
     ];
 
     fn matched(regex: &TagRegex) -> String {
         let is_match = |tag: &&&str| regex.matches(&tag.parse().unwrap());
-        TAGS.iter().filter(is_match).copied().collect::<Vec<_>>().join(" ")
+        TAGS.iter()
+            .filter(is_match)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
@@ -244,13 +257,24 @@ mod tests {
     #[test]
     fn a_regex_that_cannot_be_used_is_refused() {
         for text in [
-            "", "[", "a)(b", "(", "(?x) a", "(?ix:a)", r"\E", "a{1000}{1000}{1000}", &"a".repeat(1001),
+            "",
+            "[",
+            "a)(b",
+            "(",
+            "(?x) a",
+            "(?ix:a)",
+            r"\E",
+            "a{1000}{1000}{1000}",
+            &"a".repeat(1001),
         ] {
             assert!(TagRegex::whole(text).is_err(), "{text}");
             assert!(TagRegex::search(text).is_err(), "{text}");
         }
         let error = TagRegex::search("a(").unwrap_err().to_string();
-        assert_eq!(error, "the regular expression cannot be used: unclosed group");
+        assert_eq!(
+            error,
+            "the regular expression cannot be used: unclosed group"
+        );
     }
 
     proptest! {

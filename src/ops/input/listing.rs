@@ -79,6 +79,7 @@ pub async fn registry_list(
     Ok(ImageList {
         lines,
         warnings: Vec::new(),
+        registries: Vec::new(),
     })
 }
 
@@ -94,6 +95,7 @@ fn entry(repo: &Repo, tag: Tag) -> ListEntry {
             repository: repo.name.clone(),
             tag: Some(tag),
         }),
+        targets: Vec::new(),
         options: LineOptions::default(),
         section: None,
         origin: ListPosition {
