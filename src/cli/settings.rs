@@ -3,6 +3,7 @@
 mod credentials;
 mod environment;
 mod given;
+mod list_registries;
 mod lists;
 mod outputs;
 mod path;
@@ -74,6 +75,7 @@ pub(crate) async fn client(
     purpose: ClientFor<'_>,
 ) -> Result<Client, CommandError> {
     let credentials = credentials::credentials(args, &purpose.reach, reporter.as_ref()).await?;
+    list_registries::warn_of_trust(args, purpose.reach.settings, reporter.as_ref());
     build(
         args,
         jobs,

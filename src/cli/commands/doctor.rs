@@ -21,6 +21,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
             side: Side::Either,
             registries: vec![registry.clone()],
             lists: &[],
+            settings: &[],
         },
         registries_conf: settings::registries_conf(UseConf::unless(args.no_registries_conf))?,
         purpose: Purpose::Look,

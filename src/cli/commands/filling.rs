@@ -38,6 +38,7 @@ impl Filling<'_> {
                 side: Side::Target,
                 registries,
                 lists: self.read,
+                settings: &[],
             },
             registries_conf: RegistriesConf::default(),
             purpose: Purpose::Push,

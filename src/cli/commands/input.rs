@@ -11,7 +11,7 @@ use crate::cli::args::{LookArgs, NameSourceArgs, OnlyArgs, RegistryArgs};
 use crate::cli::error::CommandError;
 use crate::cli::settings;
 use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
-use hod_list::{Destination, ImageList, IndexChoice, ListLine, RenameRules};
+use hod_list::{Destination, ImageList, IndexChoice, ListLine, RegistrySettings, RenameRules};
 use hod_oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
 use hod_ops::{
     Input, Look, OpsError, PlatformOptions, Registries, RegistriesOrigin, SourceCheck, SourceKind,
@@ -185,11 +185,10 @@ impl<'a> Reading<'a> {
         if !is_named {
             aliases::note(session, &mut list, &conf);
         }
-        let reached = if is_named {
-            vec![source.clone()]
-        } else {
-            registries(&list, &source)
-        };
+        let mut reached = Reached::by(&list, &source);
+        if is_named {
+            reached.registries = vec![source.clone()];
+        }
         let client = self.client(session, reached, words, conf).await?;
         let flags = locked::Flags {
             platforms: self.platforms.platforms.as_ref(),
@@ -238,22 +237,22 @@ impl<'a> Reading<'a> {
     }
 
     /// The registries that an argument refers to; none for local sources.
-    async fn registries_of(
+    async fn reached_by(
         &self,
         session: &Session<'_>,
         word: &Path,
-    ) -> Result<Vec<Registry>, CommandError> {
+    ) -> Result<Reached, CommandError> {
         let named = self.named_source()?.map(|named| named.registry);
         let source = named.unwrap_or_else(Registry::docker_hub);
         match endpoint(word)? {
-            Endpoint::Registry { registry, .. } => Ok(vec![registry]),
-            Endpoint::Image(image) => Ok(vec![image.registry.unwrap_or(source)]),
+            Endpoint::Registry { registry, .. } => Ok(Reached::only(registry)),
+            Endpoint::Image(image) => Ok(Reached::only(image.registry.unwrap_or(source))),
             Endpoint::Tags(text) => {
                 let inputs = ListInputs {
                     images: &[text],
                     ..ListInputs::default()
                 };
-                registries_in(session, inputs, &source).await
+                reached_in(session, inputs, &source).await
             }
             Endpoint::Path(path) if settings::is_list(&path)? && !hod_ops::is_receipt(&path)? => {
                 let inputs = ListInputs {
@@ -261,9 +260,9 @@ impl<'a> Reading<'a> {
                     sections: &self.only.section,
                     ..ListInputs::default()
                 };
-                registries_in(session, inputs, &source).await
+                reached_in(session, inputs, &source).await
             }
-            Endpoint::Path(_) | Endpoint::Local { .. } => Ok(Vec::new()),
+            Endpoint::Path(_) | Endpoint::Local { .. } => Ok(Reached::default()),
         }
     }
 
@@ -285,7 +284,7 @@ impl<'a> Reading<'a> {
         }
         settings::require_no_section(self.only)?;
         let RegistryPath { registry, prefix } = place;
-        let reached = vec![registry.clone()];
+        let reached = Reached::only(registry.clone());
         let client = self.client(session, reached, words, conf.clone()).await?;
         let list = hod_ops::registry_list(&client, registry, prefix.as_ref());
         session.interruptible(list).await
@@ -295,29 +294,25 @@ impl<'a> Reading<'a> {
     async fn client(
         &self,
         session: &Session<'_>,
-        registries: Vec<Registry>,
+        reached: Reached,
         words: &[PathBuf],
         conf: RegistriesConf,
     ) -> Result<Client, CommandError> {
-        let make = || self.make_client(session, registries, words, conf);
+        let make = || self.make_client(session, reached, words, conf);
         self.client.get_or_try_init(make).await.cloned()
     }
 
     async fn make_client(
         &self,
         session: &Session<'_>,
-        mut registries: Vec<Registry>,
+        mut reached: Reached,
         words: &[PathBuf],
         conf: RegistriesConf,
     ) -> Result<Client, CommandError> {
         let mut lists = [words, &self.only.only].concat();
         if let Some(beside) = self.beside {
             lists.push(beside.to_owned());
-            for registry in self.registries_of(session, beside).await? {
-                if !registries.contains(&registry) {
-                    registries.push(registry);
-                }
-            }
+            reached.add(self.reached_by(session, beside).await?);
         }
         let mut own = self.registry.clone();
         own.creds_stdin &= self.login == LoginFor::Source;
@@ -327,8 +322,9 @@ impl<'a> Reading<'a> {
                     LoginFor::Source => Side::Source,
                     LoginFor::Target => Side::SourceBesideTarget,
                 },
-                registries,
+                registries: reached.registries,
                 lists: &lists,
+                settings: &reached.settings,
             },
             registries_conf: conf,
             purpose: Purpose::Pull,
@@ -536,24 +532,54 @@ fn below(name: &RepositoryName, prefix: &RepositoryName) -> Result<RepositoryNam
     })
 }
 
+/// The registries that an argument refers to.
+#[derive(Debug, Default)]
+struct Reached {
+    /// Each once.
+    registries: Vec<Registry>,
+    /// What its lists say about them.
+    settings: Vec<RegistrySettings>,
+}
+
+impl Reached {
+    fn only(registry: Registry) -> Self {
+        Self {
+            registries: vec![registry],
+            settings: Vec::new(),
+        }
+    }
+
+    /// Those that a list names, and what it says about these.
+    fn by(list: &ImageList, source: &Registry) -> Self {
+        let stems = list.lines.iter().map(ListLine::stem);
+        let named = stems.map(|entry| entry.reference.registry.as_ref().unwrap_or(source));
+        let mut registries: Vec<Registry> = named.cloned().collect();
+        registries.sort();
+        registries.dedup();
+        let settings = list.registries.iter();
+        let settings = settings.filter(|one| registries.contains(&one.registry));
+        Self {
+            settings: settings.cloned().collect(),
+            registries,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        for registry in other.registries {
+            if !self.registries.contains(&registry) {
+                self.registries.push(registry);
+            }
+        }
+        self.settings.extend(other.settings);
+    }
+}
+
 /// The registries that the lists to be read name.
-async fn registries_in(
+async fn reached_in(
     session: &Session<'_>,
     inputs: ListInputs<'_>,
     source: &Registry,
-) -> Result<Vec<Registry>, CommandError> {
+) -> Result<Reached, CommandError> {
     let list = settings::read_lists(inputs, source, session.reporter().as_ref()).await?;
-    Ok(registries(&list, source))
-}
-
-/// The registries that a list names, each once.
-fn registries(list: &ImageList, source: &Registry) -> Vec<Registry> {
-    let stems = list.lines.iter().map(ListLine::stem);
-    let named = stems.map(|entry| &entry.reference.registry);
-    let mut registries: Vec<Registry> = named
-        .map(|registry| registry.clone().unwrap_or_else(|| source.clone()))
-        .collect();
-    registries.sort();
-    registries.dedup();
-    registries
+    Ok(Reached::by(&list, source))
 }

@@ -94,6 +94,7 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
             side: Side::Target,
             registries: vec![registry.clone()],
             lists: &look.only.only,
+            settings: &[],
         },
         registries_conf: RegistriesConf::default(),
         purpose: Purpose::Look,

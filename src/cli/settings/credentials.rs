@@ -8,8 +8,10 @@ use super::super::args::RegistryArgs;
 use super::super::error::CommandError;
 use super::environment::{apart, config_home, environment};
 use super::given::read_given;
+use super::list_registries;
 use super::path::path;
 use crate::cli::terminal::{self, Echo};
+use hod_list::RegistrySettings;
 use hod_oci::Registry;
 use hod_registry::{Credentials, Login, LoginFile};
 use hod_report::{Event, Reporter};
@@ -38,6 +40,8 @@ pub(crate) struct Reach<'a> {
     pub(crate) registries: Vec<Registry>,
     /// The inputs of the verb; one of them may be stdin.
     pub(crate) lists: &'a [PathBuf],
+    /// What the lists say about registries.
+    pub(crate) settings: &'a [RegistrySettings],
 }
 
 /// All credentials, in the order in which they count.
@@ -47,6 +51,7 @@ pub(super) async fn credentials(
     reporter: &dyn Reporter,
 ) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::anonymous();
+    let mut given = None;
     if let Some((login, by)) = given_login(args, reach, reporter).await? {
         let [registry] = reach.registries.as_slice() else {
             let registries = reach.registries.iter().map(ToString::to_string);
@@ -56,7 +61,9 @@ pub(super) async fn credentials(
             });
         };
         credentials.give(registry.clone(), login, by);
+        given = Some(registry);
     }
+    list_registries::add_logins(&mut credentials, reach.settings, given, reporter)?;
     if let Some((by, path)) = auth_file(args.authfile.as_deref())? {
         let bytes = read_given(by, &path, CONFIG_LEN_MAX)?;
         add(&mut credentials, &path, &bytes)?;

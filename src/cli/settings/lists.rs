@@ -3,11 +3,11 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::environment::apart;
+use super::environment::{apart, raw_environment};
 use super::given::text;
 use crate::cli::args::{ListArgs, OnlyArgs};
 use crate::cli::error::{CommandError, STORE};
-use hod_list::{ImageList, ListSource};
+use hod_list::{ImageList, ListOptions, ListSource, TargetUse};
 use hod_oci::Registry;
 use hod_report::{Event, Reporter};
 
@@ -148,7 +148,18 @@ pub(crate) async fn read_lists(
     if !inputs.images.is_empty() {
         sources.push(images);
     }
-    Ok(hod_list::parse_from(source, &sources, inputs.sections)?)
+    let options = ListOptions {
+        source,
+        sections: inputs.sections,
+        variable,
+        targets: TargetUse::Name,
+    };
+    Ok(hod_list::parse_with(&options, &sources)?)
+}
+
+/// The value of a variable that a list names.
+fn variable(name: &str) -> Option<String> {
+    raw_environment(name)?.into_string().ok()
 }
 
 /// The lists to read.

@@ -1,0 +1,88 @@
+//! What lists say about the registries that they are read from: files of skopeo and image-syncer
+//! have logins in them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::super::args::RegistryArgs;
+use super::super::error::CommandError;
+use hod_list::{ListLogin, RegistrySettings};
+use hod_oci::Registry;
+use hod_registry::Credentials;
+use hod_report::{Event, Reporter};
+
+/// Adds the logins, each for its registry or a part of it, as if the list were a file of
+/// credentials. A note names each, but not that of `given`, whose login the user gave.
+pub(super) fn add_logins(
+    credentials: &mut Credentials,
+    settings: &[RegistrySettings],
+    given: Option<&Registry>,
+    reporter: &dyn Reporter,
+) -> Result<(), CommandError> {
+    let mut files: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for settings in settings {
+        let Some(login) = &settings.login else {
+            continue;
+        };
+        let entry = match login {
+            ListLogin::Password { username, password } => {
+                json!({"username": username, "password": password})
+            }
+            ListLogin::IdentityToken(token) => json!({"identitytoken": token}),
+        };
+        let key = place(settings);
+        if given != Some(&settings.registry) {
+            let text = format!("the login for `{key}` is from {}", settings.origin);
+            reporter.event(Event::Note { text: &text });
+        }
+        // The first counts, as in `RegistrySettings::of`.
+        let file = files.entry(&settings.origin.file).or_default();
+        file.entry(key).or_insert(entry);
+    }
+    for (file, auths) in files {
+        let bytes = json!({ "auths": auths }).to_string();
+        let added = credentials.add_file(file, bytes.as_bytes());
+        added.map_err(|source| CommandError::Credentials {
+            path: file.into(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// Warns of what lists say about certificates: only the user decides whom to trust.
+pub(super) fn warn_of_trust(
+    args: &RegistryArgs,
+    settings: &[RegistrySettings],
+    reporter: &dyn Reporter,
+) {
+    for settings in settings {
+        let RegistrySettings {
+            registry, origin, ..
+        } = settings;
+        let is_trusted = args.insecure.contains(registry) || args.plain_http.contains(registry);
+        let mut texts = Vec::new();
+        if settings.tls_verify == Some(false) && !is_trusted {
+            texts.push(format!(
+                "{origin}: the certificate of `{registry}` is verified all the same; \
+                 `--insecure {registry}` or `--plain-http {registry}` does without"
+            ));
+        }
+        if settings.cert_dir.is_some() && args.ca.is_empty() {
+            texts.push(format!(
+                "{origin}: `cert-dir` is not used; pass `--ca FILE`"
+            ));
+        }
+        for text in &texts {
+            reporter.event(Event::Warning { text });
+        }
+    }
+}
+
+fn place(settings: &RegistrySettings) -> String {
+    match &settings.namespace {
+        Some(namespace) => format!("{}/{namespace}", settings.registry),
+        None => settings.registry.to_string(),
+    }
+}
