@@ -3,8 +3,8 @@
 use hod_oci::Reference;
 use hod_report::redact;
 
-use super::document::{Document, DocumentError};
 use super::error::visible;
+use super::node::{Document, DocumentError, Node, Value};
 use super::problem::LineProblem;
 use super::text::ImageLine;
 use super::{
@@ -85,6 +85,29 @@ impl<'a> Found<'a> {
             None => LineProblem::new(text, reason),
         };
         self.problems.push((line, problem));
+    }
+
+    /// The boolean that a node is; anything else is a problem with the key `written`.
+    pub(super) fn boolean(&mut self, node: &Node, written: &str) -> Option<bool> {
+        let boolean = node.boolean();
+        if boolean.is_none() {
+            self.problem(node.line, written, "is neither `true` nor `false`");
+        }
+        boolean
+    }
+
+    /// The string that a node is, or `None` for none; anything else is a problem with the key
+    /// `written`, without the value, which may be a secret.
+    pub(super) fn string<'n>(&mut self, node: &'n Node, written: &str) -> Option<&'n str> {
+        match &node.value {
+            Value::Null => None,
+            Value::Text(text) => Some(text),
+            other => {
+                let reason = format!("is {} where a string is expected", other.noun());
+                self.problem(node.line, written, reason);
+                None
+            }
+        }
     }
 
     /// Adds why the file cannot be parsed.

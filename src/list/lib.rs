@@ -35,6 +35,7 @@ mod found;
 mod gather;
 mod image_list;
 mod line;
+mod node;
 mod options;
 mod pattern;
 mod problem;

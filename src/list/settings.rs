@@ -119,13 +119,6 @@ mod tests {
 
     #[test]
     fn the_longest_namespace_counts_by_components() {
-        let all = [
-            settings("q.io", "a", 1),
-            settings("q.io", "", 2),
-            settings("q.io", "a/b", 3),
-            settings("q.io", "", 4),
-            settings("docker.io", "library", 5),
-        ];
         #[track_caller]
         fn check(all: &[RegistrySettings], registry: &str, name: &str, expect: Option<usize>) {
             let (registry, name) = (registry.parse().unwrap(), name.parse().unwrap());
@@ -136,6 +129,13 @@ mod tests {
                 "{registry}/{name}"
             );
         }
+        let all = [
+            settings("q.io", "a", 1),
+            settings("q.io", "", 2),
+            settings("q.io", "a/b", 3),
+            settings("q.io", "", 4),
+            settings("docker.io", "library", 5),
+        ];
         check(&all, "q.io", "a", Some(1));
         check(&all, "q.io", "a/c", Some(1));
         check(&all, "q.io", "a/b", Some(3));

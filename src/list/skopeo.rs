@@ -14,8 +14,8 @@
 
 use hod_oci::{Digest, Reference, Registry, RepositoryName};
 
-use super::document::{Node, Pair, Value};
 use super::found::Found;
+use super::node::{Node, Pair, Value};
 use super::settings::{login, place};
 use super::{ListLogin, PatternError, RegistrySettings, TagRegex, TagRule, TagVersions};
 
@@ -84,21 +84,13 @@ impl Place<'_> {
                 IMAGES_BY_TAG_REGEX => has_images |= self.each_repository(pair, found, Self::regex),
                 IMAGES_BY_SEMVER => has_images |= self.each_repository(pair, found, Self::range),
                 "credentials" => settings.login = self.login(pair, found),
-                "tls-verify" => match pair.value.boolean() {
-                    Some(verify) => settings.tls_verify = Some(verify),
-                    None => {
-                        let reason = "is neither `true` nor `false`";
-                        found.problem(pair.value.line, &self.key(&pair.key), reason);
-                    }
-                },
-                "cert-dir" => match &pair.value.value {
-                    Value::Null => {}
-                    Value::Text(text) => settings.cert_dir = Some(text.clone()),
-                    other => {
-                        let reason = format!("is {} where a path is expected", other.noun());
-                        found.problem(pair.value.line, &self.key(&pair.key), reason);
-                    }
-                },
+                "tls-verify" => {
+                    settings.tls_verify = found.boolean(&pair.value, &self.key(&pair.key));
+                }
+                "cert-dir" => {
+                    let dir = found.string(&pair.value, &self.key(&pair.key));
+                    settings.cert_dir = dir.map(str::to_owned);
+                }
                 key => found.unknown_key(pair.line, key, self.written),
             }
         }
@@ -141,7 +133,7 @@ impl Place<'_> {
         };
         match name.parse::<Reference>() {
             Ok(reference) if reference.tag.is_some() || reference.digest.is_some() => {
-                let reason = "has a tag or digest; it belongs into the list after the repository";
+                let reason = "has a tag or digest; write it in the list after the repository";
                 found.problem(pair.line, &written, reason);
                 None
             }
@@ -221,7 +213,7 @@ impl Place<'_> {
             Value::Text(text) => text.as_str(),
             Value::Null => "",
             other => {
-                let reason = format!("has {} where one text is expected", other.noun());
+                let reason = format!("has {} where a string is expected", other.noun());
                 return found.problem(pair.value.line, &pair.key, reason);
             }
         };
@@ -251,14 +243,8 @@ impl Place<'_> {
                     continue;
                 }
             };
-            match &pair.value.value {
-                Value::Null => {}
-                Value::Text(text) => *slot = Some(text.clone()),
-                other => {
-                    let reason = format!("is {} where one text is expected", other.noun());
-                    found.problem(pair.value.line, &self.key(&pair.key), reason);
-                }
-            }
+            let text = found.string(&pair.value, &self.key(&pair.key));
+            *slot = text.map(str::to_owned);
         }
         login(username, password, token).unwrap_or_else(|reason| {
             found.problem(pair.line, &self.key(&pair.key), reason);
@@ -369,21 +355,21 @@ mod tests {
         let error = error.unwrap_err().to_string();
         let expect = "image list `s.yaml` has 20 invalid lines; nothing was done\n  \
             line 3: `a.io/Redis`: uppercase letter in repository name\n  \
-            line 4: `b`: has a text where a list of tags is expected: `[TAG, …]`\n  \
+            line 4: `b`: has a string where a list of tags is expected: `[TAG, …]`\n  \
             line 5: `a.io/c:-`: `-` is not a valid tag\n  \
             line 5: `c`: has a list where a tag or a digest is expected\n  \
-            line 6: `a.io/d:1`: has a tag or digest; it belongs into the list after the repository\n  \
+            line 6: `a.io/d:1`: has a tag or digest; write it in the list after the repository\n  \
             line 7: `a.io/e@sha256:12`: digest has 2 of 64 hex characters\n  \
             line 8: `f`: has a mapping where a list of tags is expected: `[TAG, …]`\n  \
             line 10: `a: (`: the regular expression cannot be used: unclosed group\n  \
-            line 11: `b`: has a list where one text is expected\n  \
+            line 11: `b`: has a list where a string is expected\n  \
             line 12: `c: `: the regular expression is empty\n  \
             line 14: `a: latest`: `latest` is not a version\n  \
-            line 15: `b`: has a list where one text is expected\n  \
-            line 16: `a.io: password`: is a list where one text is expected\n  \
+            line 15: `b`: has a list where a string is expected\n  \
+            line 16: `a.io: password`: is a list where a string is expected\n  \
             line 16: `a.io: credentials`: has a `username` without a `password`\n  \
             line 17: `a.io: tls-verify`: is neither `true` nor `false`\n  \
-            line 18: `a.io: cert-dir`: is a list where a path is expected\n  \
+            line 18: `a.io: cert-dir`: is a list where a string is expected\n  \
             line 19: `images`: is on line 2 already\n  \
             line 20: `-`: repository name `-` has `-`, which is not a valid path component\n  \
             line 21: `b.io`: has a list where `images` and other keys are expected\n  \

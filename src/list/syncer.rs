@@ -13,8 +13,8 @@ use hod_oci::{Digest, Reference, ReferenceError, Registry, RepositoryName, Tag};
 
 use hod_report::amount::format_count;
 
-use super::document::{Node, Pair, Value};
 use super::found::Found;
+use super::node::{Node, Pair, Value};
 use super::settings::{login, place};
 use super::variables::expand;
 use super::{RegistrySettings, SyncTarget, TagRegex, TagRule};
@@ -30,14 +30,14 @@ pub(super) fn is_one(root: &Node) -> bool {
     }
 }
 
-/// Whether these are texts with texts or lists of texts, of which one is an image with a path.
+/// Whether these are images and their destinations.
 fn are_pairs(pairs: Option<&[Pair]>) -> bool {
     let pairs = pairs.unwrap_or_default();
-    let is_text = |node: &Node| matches!(node.value, Value::Null | Value::Text(_));
-    let are_texts = pairs.iter().all(|pair| match &pair.value.value {
-        Value::Sequence(nodes) => nodes.iter().all(is_text),
-        _ => is_text(&pair.value),
-    });
+    let is_string = |node: &Node| matches!(node.value, Value::Null | Value::Text(_));
+    let are_strings = |pair: &Pair| match &pair.value.value {
+        Value::Sequence(nodes) => nodes.iter().all(is_string),
+        _ => is_string(&pair.value),
+    };
     let has_path = |pair: &Pair| pair.key.contains('/') && source(&pair.key).is_ok();
     // A word may be an image too, if it goes to a registry.
     let is_place = |node: &Node| match &node.value {
@@ -52,8 +52,9 @@ fn are_pairs(pairs: Option<&[Pair]>) -> bool {
         _ => is_place(&pair.value),
     };
     let is_image = |pair: &Pair| source(&pair.key).is_ok() && goes_to_place(pair);
-    let is_any = pairs.iter().any(has_path) || (!pairs.is_empty() && pairs.iter().all(is_image));
-    are_texts && is_any
+    let has_paths = pairs.iter().any(|pair| has_path(pair) && are_strings(pair))
+        && pairs.iter().all(|pair| has_path(pair) || are_strings(pair));
+    has_paths || (!pairs.is_empty() && pairs.iter().all(is_image))
 }
 
 /// The `auth` and the `images` of a file for `--config`.
@@ -124,13 +125,8 @@ pub(super) fn read_auth(root: &Node, variable: Option<Variable>, found: &mut Fou
                 "username" => &mut username,
                 "password" => &mut password,
                 "insecure" => {
-                    match key.value.boolean() {
-                        Some(insecure) => settings.tls_verify = insecure.then_some(false),
-                        None => {
-                            let reason = "is neither `true` nor `false`";
-                            found.problem(key.value.line, &written, reason);
-                        }
-                    }
+                    let insecure = found.boolean(&key.value, &written);
+                    settings.tls_verify = insecure.filter(|insecure| *insecure).map(|_| false);
                     continue;
                 }
                 other => {
@@ -138,23 +134,19 @@ pub(super) fn read_auth(root: &Node, variable: Option<Variable>, found: &mut Fou
                     continue;
                 }
             };
-            match (&key.value.value, variable) {
-                (Value::Null, _) => {}
-                (Value::Text(text), None) => *slot = Some(text.clone()),
-                (Value::Text(text), Some(variable)) => match expand(text, variable) {
-                    Ok(text) => *slot = Some(text),
-                    // A password with a `$` in it: a part of it would be the name.
-                    Err(_) => found.problem(
-                        key.value.line,
-                        &written,
-                        "has a variable of the environment in it that is not set",
-                    ),
-                },
-                (other, _) => {
-                    let reason = format!("is {} where one text is expected", other.noun());
-                    found.problem(key.value.line, &written, reason);
-                }
+            let Some(text) = found.string(&key.value, &written) else {
+                continue;
+            };
+            let expanded = match variable {
+                Some(variable) => expand(text, variable),
+                None => Ok(text.to_owned()),
+            };
+            if expanded.is_err() {
+                // Not its name: a password with a `$` in it would be shown.
+                let reason = "has a variable of the environment in it that is not set";
+                found.problem(key.value.line, &written, reason);
             }
+            *slot = expanded.ok();
         }
         match login(username, password, None) {
             Ok(login) => settings.login = login,

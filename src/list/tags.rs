@@ -1,5 +1,6 @@
 //! Patterns for tags: all, those that a regular expression matches, or a range of versions.
 
+mod error;
 mod range;
 mod regex;
 mod version;
@@ -8,14 +9,13 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 pub use self::regex::TagRegex;
+pub use error::PatternError;
 pub use range::{RangeError, VersionRange};
 pub use version::Version;
 
 use self::version::Age;
+use error::require_short;
 use hod_oci::{ReferrerTag, Tag};
-
-/// The longest pattern, in bytes.
-const PATTERN_LEN_MAX: usize = 1000;
 
 /// Selects tags of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,19 +41,6 @@ pub enum TagRule {
 pub struct TagVersions {
     text: String,
     range: VersionRange,
-}
-
-/// Why a text is not a pattern for tags.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
-    #[error("the regular expression is empty")]
-    EmptyRegex,
-    #[error("the pattern has {len} bytes; at most {PATTERN_LEN_MAX} are allowed")]
-    Length { len: usize },
-    #[error("the regular expression cannot be used: {reason}")]
-    Regex { reason: String },
-    #[error(transparent)]
-    Range(#[from] RangeError),
 }
 
 impl TagPattern {
@@ -109,13 +96,6 @@ impl TagVersions {
         let text = range.to_string();
         require_short(&text)?;
         Ok(Self { text, range })
-    }
-}
-
-fn require_short(text: &str) -> Result<(), PatternError> {
-    match text.len() {
-        0..=PATTERN_LEN_MAX => Ok(()),
-        len => Err(PatternError::Length { len }),
     }
 }
 

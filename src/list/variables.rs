@@ -12,31 +12,23 @@ pub(super) fn expand(
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         expanded.push_str(before);
-        let (name, end) = match after.strip_prefix('{') {
-            Some(braced) => {
-                let n = braced.find('}').ok_or_else(|| UnknownVariable {
-                    name: "{".to_owned(),
-                })?;
-                (&braced[..n], &braced[n + 1..])
-            }
-            None => {
-                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let n = after.find(|c: char| !is_name(c)).unwrap_or(after.len());
-                (&after[..n], &after[n..])
-            }
+        let unknown = |name: &str| UnknownVariable {
+            name: name.to_owned(),
+        };
+        let (name, end) = if let Some(braced) = after.strip_prefix('{') {
+            braced.split_once('}').ok_or_else(|| unknown("{"))?
+        } else {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let n = after.find(|c: char| !is_name(c)).unwrap_or(after.len());
+            after.split_at(n)
         };
         rest = end;
         if name.is_empty() && !after.starts_with('{') {
             expanded.push('$');
             continue;
         }
-        match variable(name) {
-            Some(value) => expanded.push_str(&value),
-            None => {
-                let name = name.to_owned();
-                return Err(UnknownVariable { name });
-            }
-        }
+        let value = variable(name).ok_or_else(|| unknown(name))?;
+        expanded.push_str(&value);
     }
     expanded.push_str(rest);
     Ok(expanded)

@@ -1,5 +1,7 @@
 //! Lines back as a list.
 
+use std::fmt::Write as _;
+
 use super::{ListLine, column};
 
 /// Writes lines as a list; parsing it gives the same lines.
@@ -38,8 +40,10 @@ fn written(line: &ListLine) -> String {
         // A name that has another usual reading.
         Some(text) => format!(" as={text}"),
     };
-    let targets = stem.targets.iter();
-    let targets: String = targets.map(|target| format!(" to={target}")).collect();
+    let mut targets = String::new();
+    for target in &stem.targets {
+        write!(targets, " to={target}").expect("a string takes everything");
+    }
     let limit = match line {
         ListLine::Image(_) => None,
         ListLine::Pattern(pattern) => pattern.tags.limit,

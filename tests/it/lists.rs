@@ -100,11 +100,11 @@ fn a_password_in_a_list_is_not_shown() {
 
 #[test]
 fn a_file_of_another_tool_is_named_in_one_error() {
-    let skopeo = b"quay.io:\n  images:\n    coreos/etcd:\n      - v3.5.15\n    a/b: []\n";
-    insta::assert_snapshot!(refused(skopeo), @"
-    error: `list.txt` is a YAML file for `skopeo sync`, which cannot be read as a list yet
+    let compose = b"services:\n  web:\n    image: nginx:1.27\n";
+    insta::assert_snapshot!(refused(compose), @"
+    error: `list.txt` is a Compose file, which cannot be read as a list yet
 
-    hint: Give a list with one image per line. A line is `[registry/]repository[:tag][@digest]`.
+    hint: Give a list with one image per line. `docker compose -f FILE config --images` prints one.
     ");
     let said = refused(b"apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: nginx\n");
     assert!(

@@ -67,6 +67,7 @@ mod signatures;
 mod space;
 mod terminal;
 mod tokens;
+mod tool_lists;
 mod trust;
 mod unpack;
 mod unverified;

@@ -17,7 +17,8 @@ pub(crate) struct ListArgs {
     /// One image per line, `[registry/]repository[:tag][@digest]`, with an optional second column for
     /// its new name, and `platform=linux/amd64,linux/arm64`. In place of a tag, `*`, `~REGEX` or a range
     /// of versions selects several tags, and `limit=N` only the newest N of them. `#` starts a comment,
-    /// a line `##name` starts a section. A lock of `hod pull --lock` is a list too.
+    /// a line `##name` starts a section. A lock of `hod pull --lock` is a list too, and so are the
+    /// YAML of `skopeo sync` and the YAML or JSON of image-syncer.
     #[arg(required = true, value_name = "LIST")]
     pub(crate) lists: Vec<PathBuf>,
 
@@ -39,7 +40,8 @@ pub(crate) struct ImagesArgs {
     ///
     /// A list has one image per line, with an optional second column for its new name, and
     /// `platform=linux/amd64,linux/arm64`. `#` starts a comment, a line `##name` starts a section. A
-    /// lock of `--lock` is a list too.
+    /// lock of `--lock` is a list too, and so are the YAML of `skopeo sync` and the YAML or JSON of
+    /// image-syncer.
     #[arg(required = true, value_name = "LIST|IMAGE|REGISTRY")]
     pub(crate) lists: Vec<PathBuf>,
 

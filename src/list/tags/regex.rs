@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{PatternError, require_short};
+use super::error::{PatternError, require_short};
 use hod_oci::Tag;
 
 /// The largest compiled regular expression, in bytes.
