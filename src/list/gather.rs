@@ -22,7 +22,7 @@ pub(super) struct Gatherer<'a> {
     options: ListOptions<'a>,
     files: Vec<String>,
     /// The files of other tools among them.
-    read_foreign: Vec<String>,
+    read_foreign: HashMap<String, ForeignFormat>,
     /// Files that are not lists.
     foreign: Vec<(String, ForeignFormat)>,
     /// All sections, in order of appearance.
@@ -39,7 +39,7 @@ impl<'a> Gatherer<'a> {
         Self {
             options: *options,
             files: Vec::new(),
-            read_foreign: Vec::new(),
+            read_foreign: HashMap::new(),
             foreign: Vec::new(),
             sections: Vec::new(),
             lines: Vec::new(),
@@ -99,7 +99,7 @@ impl<'a> Gatherer<'a> {
                 ForeignFormat::ImageSyncer
             }
         };
-        self.read_foreign.push(file.to_owned());
+        self.read_foreign.insert(file.to_owned(), format);
         self.warnings.append(&mut found.warnings);
         self.registries.append(&mut found.registries);
         self.problems.extend(found.bad_lines(format));
@@ -177,7 +177,7 @@ impl<'a> Gatherer<'a> {
         for entry in self.lines.iter().map(ListLine::stem) {
             if let Some(destination) = &entry.destination
                 && destination.is_bare()
-                && !self.read_foreign.contains(&entry.origin.file)
+                && !self.read_foreign.contains_key(&entry.origin.file)
             {
                 lines
                     .entry(&destination.repository)
@@ -207,6 +207,9 @@ impl<'a> Gatherer<'a> {
             .collect();
         for (origin, bad) in shared {
             self.add_problem(origin, bad);
+        }
+        for problem in &mut self.problems {
+            problem.format = self.read_foreign.get(&problem.file).copied();
         }
         let position = |file: &str| self.files.iter().position(|known| known == file);
         self.problems

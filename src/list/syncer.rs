@@ -519,6 +519,19 @@ mod tests {
     }
 
     #[test]
+    fn the_tags_of_patterns_cannot_have_one_target() {
+        let text = "a/x:/^1/: h.corp/p/x\nb/x:1.0: [h.corp/p/x, g.corp/x]\n";
+        let list = read(text, TargetUse::Keep).unwrap();
+        let tags = |_: &_| Ok::<_, ()>(vec!["1.0".parse().unwrap(), "1.1".parse().unwrap()]);
+        let error = list.expand(&Registry::docker_hub(), tags).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.ends_with("goes to `h.corp/p/x:1.0`, where `a/x:1.0` of i.yaml:1 goes"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn two_images_cannot_have_one_target() {
         let text = "a/x:1: h.corp/p/x\nb/x:1: g.corp/p/x\n";
         let error = read(text, TargetUse::Name).unwrap_err().to_string();

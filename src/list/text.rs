@@ -287,6 +287,17 @@ mod tests {
         check("image: Foo/bar:1", yaml, Some("foo/bar:1"));
         check("- image: \"foo/bar:1\"", yaml, Some("foo/bar:1"));
         check("- foo/bar:1,", yaml, Some("foo/bar:1"));
+        check(
+            "a:1 to=x/b",
+            "names no registry; write `HOST/REPOSITORY[:TAG]`",
+            None,
+        );
+        check("a:1 to=h.io/B", "uppercase letter in repository name", None);
+        check(
+            "a:* to=h.io/b:1",
+            "a pattern keeps its tags, so it goes to a repository",
+            None,
+        );
         check("a:1#b", "`1#b` is not a valid tag", None);
         check("a:1 b c", "unexpected third column", None);
         check(

@@ -213,8 +213,16 @@ fn a_login_of_a_file_is_for_its_registry() {
         let refused = run(&env, "pull sync.yaml --store s2", &own).exits(5);
         assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
 
-        // A login is for the registry of its file only.
-        env.write("other.yaml", text.replace(host, "127.0.0.1:1"));
+        // So does a file of logins.
+        env.write("auth.json", "{}");
+        let refused = run(&env, "pull sync.yaml --store s2 --authfile auth.json", &[]).exits(5);
+        assert!(
+            !refused.stderr.contains(" is from sync.yaml:"),
+            "{}",
+            refused.stderr
+        );
+
+        // A login is for the images of its file only.
         env.write("plain.txt", format!("{host}/app/web:latest\n"));
         let refused = env.run_line("pull plain.txt --store s3").exits(5);
         assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
@@ -222,7 +230,7 @@ fn a_login_of_a_file_is_for_its_registry() {
 }
 
 #[test]
-fn a_file_does_not_decide_whom_to_trust() {
+fn what_is_not_used_of_a_file_is_warned_of() {
     let (env, registry) = (TestEnv::in_memory(), source(Auth::Open));
     let host = registry.host();
     let file = format!(
@@ -231,15 +239,11 @@ fn a_file_does_not_decide_whom_to_trust() {
     env.write("sync.yaml", file);
     let pulled = env.run_line("pull sync.yaml --store s").success();
     for said in [
-        format!("sync.yaml:1: the certificate of `{host}` is verified all the same"),
         "`cert-dir` is not used".to_owned(),
         format!("sync.yaml:4: the key `image` of `{host}` is unknown, and ignored"),
     ] {
         assert!(pulled.stderr.contains(&said), "{}", pulled.stderr);
     }
-    let line = format!("pull sync.yaml --store s --plain-http {host}");
-    let pulled = env.run_line(&line).success();
-    assert!(!pulled.stderr.contains("all the same"), "{}", pulled.stderr);
 }
 
 /// What is said of a file that cannot be used, without anything being asked or made.

@@ -63,7 +63,10 @@ pub(super) async fn credentials(
         credentials.give(registry.clone(), login, by);
         given = Some(registry);
     }
-    list_registries::add_logins(&mut credentials, reach.settings, given, reporter)?;
+    // The file that the user names is the only one.
+    if args.authfile.is_none() {
+        list_registries::add_logins(&mut credentials, reach.settings, given, reporter)?;
+    }
     if let Some((by, path)) = auth_file(args.authfile.as_deref())? {
         let bytes = read_given(by, &path, CONFIG_LEN_MAX)?;
         add(&mut credentials, &path, &bytes)?;

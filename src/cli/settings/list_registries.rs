@@ -61,12 +61,15 @@ pub(super) fn warn_of_trust(
         let RegistrySettings {
             registry, origin, ..
         } = settings;
-        let is_trusted = args.insecure.contains(registry) || args.plain_http.contains(registry);
+        // On this machine, plain HTTP is used anyway.
+        let is_trusted = registry.is_loopback()
+            || args.insecure.contains(registry)
+            || args.plain_http.contains(registry);
         let mut texts = Vec::new();
         if settings.tls_verify == Some(false) && !is_trusted {
             texts.push(format!(
-                "{origin}: the certificate of `{registry}` is verified all the same; \
-                 `--insecure {registry}` or `--plain-http {registry}` does without"
+                "{origin}: the certificate of `{registry}` is verified nevertheless; to skip this, \
+                 pass `--insecure {registry}` or `--plain-http {registry}`"
             ));
         }
         if settings.cert_dir.is_some() && args.ca.is_empty() {
@@ -84,5 +87,39 @@ fn place(settings: &RegistrySettings) -> String {
     match &settings.namespace {
         Some(namespace) => format!("{}/{namespace}", settings.registry),
         None => settings.registry.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use hod_report::Recorder;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        registry: RegistryArgs,
+    }
+
+    #[test]
+    fn a_list_does_not_decide_whom_to_trust() {
+        let said = |flags: &[&str], text: &str| {
+            let flags = Flags::parse_from([&["hod"], flags].concat());
+            let source = hod_list::ListSource { name: "f", text };
+            let list = hod_list::parse(&[source], &[]).unwrap();
+            let recorder = Recorder::default();
+            warn_of_trust(&flags.registry, &list.registries, &recorder);
+            recorder.lines().join("\n")
+        };
+        let insecure = "h.io:\n  tls-verify: false\n  images: {a: [1]}\n";
+        assert!(said(&[], insecure).contains("f:1: the certificate of `h.io` is verified"));
+        assert_eq!(said(&["--insecure", "h.io"], insecure), "");
+        assert_eq!(said(&["--plain-http", "h.io"], insecure), "");
+        assert_eq!(said(&[], &insecure.replace("h.io", "localhost:5000")), "");
+        assert_eq!(said(&[], &insecure.replace("false", "true")), "");
+        let certificates = "h.io:\n  cert-dir: /certs\n  images: {a: [1]}\n";
+        assert!(said(&[], certificates).contains("`cert-dir` is not used"));
     }
 }
