@@ -36,6 +36,7 @@ const FLOORS: [&[&str]; 10] = [
         "hod-registry",
         "hod-store",
         "hod-template",
+        "hod-trust",
     ],
     &["hod-server"],
     &["hod-transfer"],

@@ -1,0 +1,13 @@
+-----BEGIN PGP MESSAGE-----
+
+owGbwMvMwCHG3xMquyLiyQ7GtYyySewFiZU5+YkpaVEpDdVKyUWZJZnJiTlKVtVK
+mSmpeSWZJZUgdkp+cnZqkW5RalpqUWpecqqSlVJqRWJuQU6qXnJ+rn5esX5iQYFV
+maFSrY5SZm5ieiqSptzEvMy01OIS3ZTMdCAF1FqckWhkamaVZmSQbGJsaGaYYm5s
+YWJhYmCRmmZkYp5mkJpsbmhomGRomZZqapGWlpqUbJCclJyYaJBilGyRlJJoYmlm
+bmRmAbKspLIA5JjEkvzczGSF5Py8ksTMvNQiheLM9LzEktKiVJCi/IKSzPw8iK+S
+i1KBiosQekyVgKZk5gJdBvSPkpWhuaG5kQEI1NZ2dLAwiHEwGIgpsqydz3Zin6vj
+rTUnk9Jh4cfKBAo0IZnEnMzkVAek8GDg4hSAKYoVZ/jFvKRfce9U+9OBRpWnvQMO
+zWoIP+gvy/i6eEUg3xJxRRcBhr+ibH/5tryYtrFiguy90skyF2XqXl3jcWdZoBuQ
+bXHrmh8bAA==
+=5p1u
+-----END PGP MESSAGE-----
