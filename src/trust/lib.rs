@@ -5,7 +5,9 @@ mod go_text;
 mod openpgp;
 mod passphrase;
 mod payload;
+mod policy;
 mod signature;
+mod sigstore;
 mod strict_json;
 
 pub use docker_name::{DockerName, DockerNameError};
@@ -15,4 +17,13 @@ pub use openpgp::{
 };
 pub use passphrase::{Passphrase, PassphraseError};
 pub use payload::{Payload, PayloadError, PayloadKind};
+pub use policy::{
+    Evaluation, ImageUnderTest, POLICY_LEN_MAX, Policy, PolicyError, PolicyPaths, PolicyScope,
+    Reason, Rejected, Requirements, StoredImage,
+};
 pub use signature::{SIGNATURE_LEN_MAX, Signature, SignatureFormatError, SigstoreSignature};
+pub use sigstore::{
+    AttachmentError, Attachments, BuiltAttachments, GeneratedKey, SIGSTORE_KEY_LEN_MAX,
+    SignPayloadError, SigstoreError, SigstoreKeyError, SigstorePublicKey, SigstoreSecretKey,
+    attachment_tag,
+};

@@ -1,0 +1,46 @@
+//! Policies: `policy.json`, which says what images must be signed by.
+
+mod evaluate;
+mod file;
+mod identity;
+mod image;
+mod key_source;
+mod parse;
+mod rejected;
+mod requirement;
+mod scope;
+mod signed_by;
+mod sigstore_signed;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+pub use evaluate::{Evaluation, Requirements};
+pub use file::{PolicyError, PolicyPaths};
+pub use image::ImageUnderTest;
+pub use rejected::{Reason, Rejected};
+pub use scope::{PolicyScope, StoredImage};
+pub(crate) use scope::{docker_identity, docker_namespaces};
+
+use requirement::Requirement;
+
+/// The longest policy that is read, in bytes.
+pub const POLICY_LEN_MAX: u64 = 4 * 1024 * 1024;
+
+/// What must be true of images, for each transport and scope.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    default: Vec<Requirement>,
+    transports: HashMap<String, HashMap<String, Vec<Requirement>>>,
+}
+
+impl Policy {
+    /// Returns the requirements of the most specific scope that an image is in: its own name, a
+    /// namespace of it, the transport, or else the default.
+    pub fn requirements(&self, scope: &PolicyScope) -> Requirements<'_> {
+        let scopes = self.transports.get(scope.transport());
+        let found = scopes.and_then(|scopes| scope.names().find_map(|name| scopes.get(name)));
+        Requirements::new(found.unwrap_or(&self.default))
+    }
+}
