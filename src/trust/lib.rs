@@ -2,6 +2,7 @@
 
 mod docker_name;
 mod go_text;
+mod lookaside;
 mod openpgp;
 mod passphrase;
 mod payload;
@@ -11,6 +12,10 @@ mod sigstore;
 mod strict_json;
 
 pub use docker_name::{DockerName, DockerNameError};
+pub use lookaside::{
+    Lookaside, LookasideError, RegistriesD, RegistriesDPaths, SignatureLocation, SignatureSettings,
+    SignatureUrl,
+};
 pub use openpgp::{
     Gpg, GpgError, KEYS_LEN_MAX, KeyRing, OpenPgpError, Signed, StandaloneError,
     StandaloneExpected, StandaloneVerified, verify_manifest,

@@ -21,7 +21,6 @@ pub use file::{PolicyError, PolicyPaths};
 pub use image::ImageUnderTest;
 pub use rejected::{Reason, Rejected};
 pub use scope::{PolicyScope, StoredImage};
-pub(crate) use scope::{docker_identity, docker_namespaces};
 
 use requirement::Requirement;
 

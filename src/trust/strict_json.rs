@@ -87,7 +87,7 @@ fn fields(json: &str) -> Result<Fields, JsonError> {
     let _: &RawValue = serde_json::from_str(json).map_err(|error| syntax(&error))?;
     if kind(json) != "object" {
         let found = match kind(json) {
-            "array" => "json.Delim{'['}".to_owned(),
+            "array" => "91".to_owned(),
             "null" => "<nil>".to_owned(),
             _ => json.to_owned(),
         };
@@ -137,7 +137,8 @@ pub(crate) fn exact_object<const N: usize>(
     Ok(values.map(Option::unwrap_or_default))
 }
 
-/// Returns the text that a field of an object has, or nothing; the last one if it repeats.
+/// Returns the text that a field of an object has, or nothing; the last one if it repeats. The case
+/// of its name does not matter here, as in Go.
 pub(crate) fn text_field(json: &str, key: &str) -> Result<String, JsonError> {
     if kind(json) == "null" {
         return Ok(String::new());
@@ -146,7 +147,10 @@ pub(crate) fn text_field(json: &str, key: &str) -> Result<String, JsonError> {
         return Err(wrong_kind(json, "signature.prCommon"));
     }
     let fields = fields(json)?;
-    let value = fields.0.iter().rfind(|(name, _)| name == key);
+    let value = fields
+        .0
+        .iter()
+        .rfind(|(name, _)| name.eq_ignore_ascii_case(key));
     value.map_or(Ok(String::new()), |(_, value)| string(value.get()))
 }
 
@@ -234,7 +238,7 @@ mod tests {
         check(r#"{"a":1}"#, Err(r#"Key "b" missing in a JSON object"#));
         check("null", Err("JSON object expected, got <nil>"));
         check("1", Err("JSON object expected, got 1"));
-        check("[]", Err("JSON object expected, got json.Delim{'['}"));
+        check("[]", Err("JSON object expected, got 91"));
         check("{", Err("unexpected end of JSON input"));
         check("", Err("unexpected end of JSON input"));
         assert!(exact_object(r#"{"a":1,"b":2} {}"#, ["a", "b"]).is_err());

@@ -85,7 +85,9 @@ impl SignedBy {
         if messages.is_empty() {
             return Err(Rejected::NoSignature);
         }
-        let ring = self.load(now).map_err(Rejected::Signature)?;
+        // As if each signature had loaded them.
+        let repeated = |reason| Rejected::of(vec![reason; messages.len()]);
+        let ring = self.load(now).map_err(repeated)?;
         let mut reasons = Vec::new();
         for message in messages {
             match self.check(image, message, &ring, now) {

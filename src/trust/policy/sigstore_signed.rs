@@ -128,7 +128,9 @@ impl SigstoreSigned {
         if own.is_empty() {
             return Err(Rejected::NoSignature);
         }
-        let keys = self.load(keys).map_err(Rejected::Signature)?;
+        // As if each signature had loaded them.
+        let repeated = |reason| Rejected::of(vec![reason; own.len()]);
+        let keys = self.load(keys).map_err(repeated)?;
         let mut reasons = Vec::new();
         for signature in own {
             let verified = sigstore::verify(signature, &keys).map_err(Reason::Sigstore);

@@ -56,17 +56,13 @@ struct ConfigJson {
     architecture: String,
     #[serde(default)]
     os: String,
-    #[serde(default)]
-    config: Empty,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    config: Option<Box<RawValue>>,
     #[serde(default)]
     rootfs: RootFs,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     history: Option<Box<RawValue>>,
 }
-
-/// The config of a container, which has no content here.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Empty {}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct RootFs {
@@ -82,6 +78,13 @@ impl Default for RootFs {
             diff_ids: Vec::new(),
         }
     }
+}
+
+/// Whether a config of a container says nothing.
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn is_empty(config: &Option<Box<RawValue>>) -> bool {
+    let json = config.as_ref().map(|config| config.get());
+    json.is_none_or(|json| json == "{}" || json == "null")
 }
 
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

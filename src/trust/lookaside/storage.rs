@@ -1,0 +1,203 @@
+//! Storage of signatures beside a registry.
+
+use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
+use hod_oci::Digest;
+
+use super::error::LookasideError;
+use crate::signature::{SIGNATURE_LEN_MAX, Signature};
+
+/// The most signatures of an image that are read.
+const N_SIGNATURES_MAX: usize = 128;
+
+/// The storage of the signatures of one repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookaside {
+    /// The URL up to its path, and what follows the path.
+    base: SignatureUrl,
+    suffix: String,
+    path: String,
+}
+
+/// A URL whose password is not displayed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignatureUrl(String);
+
+/// Where a signature is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureLocation {
+    File(PathBuf),
+    /// With `http:` or `https:`; 404 means that there are no more.
+    Http(SignatureUrl),
+}
+
+impl Lookaside {
+    /// The storage at `url` for the repository with this path.
+    pub(super) fn new(url: &str, repository: &str) -> Result<Self, LookasideError> {
+        let wrong = || LookasideError::Url {
+            url: SignatureUrl(url.to_owned()).to_string(),
+        };
+        if url.chars().any(|c| c.is_control()) {
+            return Err(wrong());
+        }
+        let end = url.find(['?', '#']).unwrap_or(url.len());
+        let (whole, suffix) = url.split_at(end);
+        let (base, path) = match whole.split_once(':') {
+            Some((scheme, rest)) if is_scheme(scheme) => match rest.strip_prefix("//") {
+                Some(rest) => {
+                    let start = rest.find('/').unwrap_or(rest.len());
+                    let start = whole.len() - rest.len() + start;
+                    whole.split_at(start)
+                }
+                // Without a path to which something could be appended.
+                None if !rest.starts_with('/') => return Err(wrong()),
+                None => whole.split_at(scheme.len() + 1),
+            },
+            Some((before, _)) if !before.contains('/') => return Err(wrong()),
+            _ => ("", whole),
+        };
+        unescaped(path).ok_or_else(wrong)?;
+        Ok(Self {
+            base: SignatureUrl(base.to_owned()),
+            suffix: suffix.to_owned(),
+            path: format!("{path}/{repository}"),
+        })
+    }
+
+    /// Returns the URL of the repository, which is the beginning of those of its signatures.
+    pub fn url(&self) -> SignatureUrl {
+        SignatureUrl(format!("{}{}{}", self.base.0, self.path, self.suffix))
+    }
+
+    /// Returns where the signature of a manifest with this number, from 1, is read.
+    pub fn location(
+        &self,
+        manifest: &Digest,
+        number: usize,
+    ) -> Result<SignatureLocation, LookasideError> {
+        let (path, url) = self.signature(manifest, number);
+        match url.scheme() {
+            "file" => Ok(SignatureLocation::File(path)),
+            "http" | "https" => Ok(SignatureLocation::Http(url)),
+            _ => Err(LookasideError::ReadScheme { url }),
+        }
+    }
+
+    fn signature(&self, manifest: &Digest, number: usize) -> (PathBuf, SignatureUrl) {
+        let (algorithm, hex) = (manifest.algorithm().as_str(), manifest.hex());
+        let path = format!("{}@{algorithm}={hex}/signature-{number}", self.path);
+        let url = SignatureUrl(format!("{}{path}{}", self.base.0, self.suffix));
+        let path = unescaped(&path).unwrap_or_default();
+        (PathBuf::from(std::ffi::OsString::from_vec(path)), url)
+    }
+
+    /// Reads all signatures of a manifest from files; `None` if the storage is not one of files.
+    /// Blocks.
+    pub fn read(&self, manifest: &Digest) -> Result<Option<Vec<Signature>>, LookasideError> {
+        let mut signatures = Vec::new();
+        for number in 1..=N_SIGNATURES_MAX {
+            let SignatureLocation::File(path) = self.location(manifest, number)? else {
+                return Ok(None);
+            };
+            let blob = hod_fsx::try_read(&path, SIGNATURE_LEN_MAX);
+            let Some(blob) = blob.map_err(LookasideError::File)? else {
+                return Ok(Some(signatures));
+            };
+            let signature = Signature::from_blob(&blob);
+            let wrong = |source| LookasideError::Format { path, source };
+            signatures.push(signature.map_err(wrong)?);
+        }
+        let count = N_SIGNATURES_MAX;
+        Err(LookasideError::TooMany { count })
+    }
+
+    /// Makes these the signatures of a manifest; does nothing if there are none. Blocks.
+    ///
+    /// Not atomic: a failure may leave some of them, and some of the former ones.
+    pub fn write(&self, manifest: &Digest, signatures: &[Signature]) -> Result<(), LookasideError> {
+        if signatures.is_empty() {
+            return Ok(());
+        }
+        for (number, signature) in (1..).zip(signatures) {
+            let path = self.writable(manifest, number)?;
+            hod_fsx::write_file(&path, &signature.to_blob()).map_err(LookasideError::File)?;
+        }
+        for number in signatures.len() + 1.. {
+            let path = self.writable(manifest, number)?;
+            if hod_fsx::try_stat(&path)
+                .map_err(LookasideError::File)?
+                .is_none()
+            {
+                break;
+            }
+            hod_fsx::remove_file(&path).map_err(LookasideError::File)?;
+        }
+        Ok(())
+    }
+
+    fn writable(&self, manifest: &Digest, number: usize) -> Result<PathBuf, LookasideError> {
+        let (path, url) = self.signature(manifest, number);
+        match url.scheme() {
+            "file" => Ok(path),
+            "http" | "https" => Err(LookasideError::WriteHttp { url }),
+            _ => Err(LookasideError::WriteScheme { url }),
+        }
+    }
+}
+
+impl SignatureUrl {
+    /// Returns all of it, for requests.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn scheme(&self) -> &str {
+        self.0.split_once(':').map_or("", |(scheme, _)| scheme)
+    }
+}
+
+impl fmt::Display for SignatureUrl {
+    /// Writes it as Go does, with `xxxxx` for the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = self.0.split_once("://").and_then(|(scheme, rest)| {
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (login, host) = rest[..end].rsplit_once('@')?;
+            let (user, _) = login.split_once(':')?;
+            Some(format!("{scheme}://{user}:xxxxx@{host}{}", &rest[end..]))
+        });
+        let shown = hidden.as_deref().unwrap_or(&self.0);
+        f.write_str(&crate::go_text::plain(shown))
+    }
+}
+
+impl fmt::Debug for SignatureUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    let is_first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    is_first
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+/// Replaces `%XX`; `None` if what follows a `%` is not a number.
+fn unescaped(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut parts = path.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let digits = part.get(..2)?;
+        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend(part[2..].bytes());
+    }
+    Some(bytes)
+}
