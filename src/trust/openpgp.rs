@@ -16,7 +16,7 @@ mod tests;
 
 pub use error::{GpgError, OpenPgpError};
 pub use gpg::Gpg;
-pub use key_ring::{KeyRing, Signed};
+pub use key_ring::{KeyRing, Signed, Unverified};
 pub use standalone::{StandaloneError, StandaloneExpected, StandaloneVerified, verify_manifest};
 
 /// The longest file of public keys that is read, in bytes.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
+use hod_report::ErrorClass::Usage;
+use hod_report::{Diagnose, Diagnosis};
+
 /// The longest passphrase file that is read, in bytes.
 const FILE_LEN_MAX: u64 = 64 * 1024;
 
@@ -19,6 +22,15 @@ pub enum PassphraseError {
     NotText { path: String },
     #[error(transparent)]
     File(hod_fsx::Error),
+}
+
+impl Diagnose for PassphraseError {
+    fn diagnose(&self) -> Diagnosis {
+        match self {
+            Self::LineBreak | Self::NotText { .. } => Diagnosis::refused(Usage),
+            Self::File(error) => error.diagnose(),
+        }
+    }
 }
 
 impl Passphrase {

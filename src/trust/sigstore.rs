@@ -17,9 +17,9 @@ mod tests;
 mod verify;
 
 pub use attachment::{Attachments, BuiltAttachments, attachment_tag};
-pub use error::{AttachmentError, SigstoreError, SigstoreKeyError};
+pub use error::{AttachmentError, SignPayloadError, SigstoreError, SigstoreKeyError};
 pub use public_key::SigstorePublicKey;
-pub use secret_key::{GeneratedKey, SignPayloadError, SigstoreSecretKey};
+pub use secret_key::{GeneratedKey, SigstoreSecretKey};
 pub(crate) use verify::{Keys, verify};
 
 /// The longest key file that is read, in bytes.

@@ -39,7 +39,7 @@ impl Lookaside {
         let wrong = || LookasideError::Url {
             url: SignatureUrl(url.to_owned()).to_string(),
         };
-        if url.chars().any(|c| c.is_control()) {
+        if url.chars().any(char::is_control) {
             return Err(wrong());
         }
         let end = url.find(['?', '#']).unwrap_or(url.len());

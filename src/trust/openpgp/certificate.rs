@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pgp::composed::{SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{KeyFlags, Signature, SignatureType, SignatureVersion, SubpacketData};
-use pgp::types::{KeyDetails, KeyVersion, Tag};
+use pgp::types::{Duration, KeyDetails, KeyVersion, Tag};
 
 /// Why a key may not have made a signature.
 pub(super) type Problem = &'static str;
@@ -43,7 +43,7 @@ pub(super) fn is_understood(signature: &Signature) -> bool {
 pub(super) fn is_expired(signature: &Signature, now: u64) -> bool {
     let period = signature
         .signature_expiration_time()
-        .map_or(0, |d| d.as_secs());
+        .map_or(0, Duration::as_secs);
     period != 0 && created(signature).is_none_or(|created| created + u64::from(period) <= now)
 }
 
@@ -202,7 +202,7 @@ fn check_period(key: &impl KeyDetails, signature: &Signature, times: Times) -> R
     if created > times.signed {
         return Err("the key is newer than the signature");
     }
-    let period = signature.key_expiration_time().map_or(0, |d| d.as_secs());
+    let period = signature.key_expiration_time().map_or(0, Duration::as_secs);
     if period != 0 && created + u64::from(period) <= times.now {
         return Err("the key is expired");
     }

@@ -18,6 +18,25 @@ pub struct KeyRing {
     certificates: Vec<SignedPublicKey>,
 }
 
+/// The content of a message of which nothing is verified: for looking at, never to decide by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    pub content: Vec<u8>,
+    /// The ID of the key that the message names, in 16 hex digits in upper case.
+    pub key_id: String,
+}
+
+impl Unverified {
+    /// Takes a message apart without verifying it.
+    pub fn read(message: &[u8]) -> Result<Self, OpenPgpError> {
+        let message = message::parse(message)?;
+        Ok(Self {
+            content: message.content.data().to_vec(),
+            key_id: issuer(&message.signature).to_uppercase(),
+        })
+    }
+}
+
 /// The content of a message whose signature is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {

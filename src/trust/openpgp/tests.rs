@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use super::{Gpg, GpgError, KeyRing, Signed, StandaloneExpected, verify_manifest};
+use super::{Gpg, GpgError, KeyRing, Signed, StandaloneExpected, Unverified, verify_manifest};
 use crate::passphrase::Passphrase;
 
 /// In December of 2026, after all of them were made.
 fn now() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_796_083_200)
+    UNIX_EPOCH + Duration::from_secs(1_796_083_201)
 }
 
 fn file(name: &str) -> Vec<u8> {
@@ -51,11 +51,20 @@ fn valid_messages_are_accepted() {
             signed.content.starts_with(b"{\"critical\":{"),
             "{signature}"
         );
-        assert_eq!(ring(&[key]).fingerprints(), [signed.primary.clone()]);
+        assert_eq!(
+            ring(&[key]).fingerprints(),
+            std::slice::from_ref(&signed.primary)
+        );
         // The subkey of Carol signed, and both names of the key are accepted.
         assert_eq!(signed.key == signed.primary, key != "carol.pub");
-        assert_eq!(signed.require_key(&[signed.key.clone()]), Ok(()));
-        assert_eq!(signed.require_key(&[signed.primary.clone()]), Ok(()));
+        assert_eq!(
+            signed.require_key(std::slice::from_ref(&signed.key)),
+            Ok(())
+        );
+        assert_eq!(
+            signed.require_key(std::slice::from_ref(&signed.primary)),
+            Ok(())
+        );
         let error = signed.require_key(&["0".repeat(40)]).unwrap_err();
         let (key, primary) = (&signed.key, &signed.primary);
         assert_eq!(
@@ -138,6 +147,15 @@ fn copies_of_a_key_say_together_what_is_true() {
     let mut ring = KeyRing::default();
     ring.add(&other, now());
     assert!(ring.verify(&file("skopeo-bob.sig"), now()).is_err());
+}
+
+#[test]
+fn what_is_not_verified_is_only_shown() {
+    let unverified = Unverified::read(&file("skopeo-alice.sig")).unwrap();
+    let signed = verify("skopeo-alice.sig", &["alice.pub"]).unwrap();
+    assert_eq!(unverified.content, signed.content);
+    assert!(signed.key.ends_with(&unverified.key_id) && unverified.key_id.len() == 16);
+    assert!(Unverified::read(&file("literal.sig")).is_err());
 }
 
 #[test]

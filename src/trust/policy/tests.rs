@@ -131,7 +131,7 @@ fn evaluate(image: &str, requirements: &str, signatures: &str) -> Result<(), Rej
 /// In December of 2026.
 fn evaluation() -> Evaluation {
     Evaluation {
-        now: UNIX_EPOCH + Duration::from_secs(1_796_083_200),
+        now: UNIX_EPOCH + Duration::from_secs(1_796_083_201),
         must_verify: false,
     }
 }

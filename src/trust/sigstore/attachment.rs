@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use hod_oci::{Digest, MediaType};
+use hod_oci::{Digest, MANIFEST_LEN_MAX, MediaType};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::AttachmentError;
 use crate::go_text::json;
 use crate::signature::SigstoreSignature;
+
+/// The most attachments of an image.
+const N_LAYERS_MAX: usize = 1000;
 
 /// The fields of a manifest in the order in which Go writes them. Others are dropped, as there.
 #[derive(Debug, Serialize, Deserialize)]
@@ -119,10 +122,17 @@ pub struct BuiltAttachments {
 impl Attachments {
     /// Parses the manifest that a registry has under [`attachment_tag`].
     pub fn parse(manifest: &[u8]) -> Result<Self, AttachmentError> {
+        let wrong = |problem: &str| AttachmentError::Manifest {
+            problem: crate::go_text::plain(problem),
+        };
+        if manifest.len() as u64 > MANIFEST_LEN_MAX {
+            return Err(wrong("it is too long"));
+        }
         let manifest: ManifestJson =
-            serde_json::from_slice(manifest).map_err(|error| AttachmentError::Manifest {
-                problem: crate::go_text::plain(&error.to_string()),
-            })?;
+            serde_json::from_slice(manifest).map_err(|error| wrong(&error.to_string()))?;
+        if manifest.layers.len() > N_LAYERS_MAX {
+            return Err(wrong("it has too many layers"));
+        }
         let found = &manifest.media_type;
         if !found.is_empty() && found != MediaType::OCI_MANIFEST {
             let found = found.clone();
@@ -183,9 +193,13 @@ impl Attachments {
         config: &[u8],
         signatures: &[SigstoreSignature],
     ) -> Result<BuiltAttachments, AttachmentError> {
-        let config = serde_json::from_slice(config).map_err(|error| AttachmentError::Config {
-            problem: crate::go_text::plain(&error.to_string()),
-        })?;
+        let wrong = |problem: &str| AttachmentError::Config {
+            problem: crate::go_text::plain(problem),
+        };
+        if config.len() as u64 > MANIFEST_LEN_MAX {
+            return Err(wrong("it is too long"));
+        }
+        let config = serde_json::from_slice(config).map_err(|error| wrong(&error.to_string()))?;
         Ok(build(self.manifest, config, signatures))
     }
 }

@@ -97,3 +97,21 @@ impl Diagnose for AttachmentError {
         Diagnosis::new(Verify)
     }
 }
+
+/// Why a payload was not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignPayloadError {
+    #[error(transparent)]
+    Payload(PayloadError),
+    #[error(transparent)]
+    Key(SigstoreKeyError),
+}
+
+impl Diagnose for SignPayloadError {
+    fn diagnose(&self) -> Diagnosis {
+        match self {
+            Self::Payload(_) => Diagnosis::new(Usage),
+            Self::Key(error) => error.diagnose(),
+        }
+    }
+}

@@ -11,11 +11,11 @@ use ring::signature::{
     RSA_PKCS1_SHA256,
 };
 
-use super::error::SigstoreKeyError;
+use super::error::{SignPayloadError, SigstoreKeyError};
 use super::public_key::SigstorePublicKey;
 use super::sealed;
 use crate::passphrase::Passphrase;
-use crate::payload::{Payload, PayloadError, PayloadKind};
+use crate::payload::{Payload, PayloadKind};
 use crate::signature::SigstoreSignature;
 
 /// What containers/image writes, and every version of cosign reads.
@@ -129,15 +129,6 @@ impl SigstoreSecretKey {
             }
         }
     }
-}
-
-/// Why a payload was not signed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SignPayloadError {
-    #[error(transparent)]
-    Payload(PayloadError),
-    #[error(transparent)]
-    Key(SigstoreKeyError),
 }
 
 impl fmt::Debug for SigstoreSecretKey {
