@@ -9,8 +9,10 @@ mod error;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod url;
 mod yaml;
 
 pub use config::{RegistriesD, RegistriesDPaths, SignatureSettings};
 pub use error::LookasideError;
-pub use storage::{Lookaside, SignatureLocation, SignatureUrl};
+pub use storage::{Lookaside, SignatureLocation};
+pub use url::SignatureUrl;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hod_report::ErrorClass::{Server, Usage, Verify};
 use hod_report::{Diagnose, Diagnosis};
 
-use super::storage::SignatureUrl;
+use super::url::SignatureUrl;
 use crate::go_text::{plain, quoted};
 use crate::signature::SignatureFormatError;
 

@@ -1,12 +1,12 @@
 //! Storage of signatures beside a registry.
 
-use std::fmt;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use hod_oci::Digest;
 
 use super::error::LookasideError;
+use super::url::SignatureUrl;
 use crate::signature::{SIGNATURE_LEN_MAX, Signature};
 
 /// The most signatures of an image that are read.
@@ -21,10 +21,6 @@ pub struct Lookaside {
     path: String,
 }
 
-/// A URL whose password is not displayed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SignatureUrl(String);
-
 /// Where a signature is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureLocation {
@@ -37,7 +33,7 @@ impl Lookaside {
     /// The storage at `url` for the repository with this path.
     pub(super) fn new(url: &str, repository: &str) -> Result<Self, LookasideError> {
         let wrong = || LookasideError::Url {
-            url: SignatureUrl(url.to_owned()).to_string(),
+            url: SignatureUrl::new(url).to_string(),
         };
         if url.chars().any(char::is_control) {
             return Err(wrong());
@@ -60,7 +56,7 @@ impl Lookaside {
         };
         unescaped(path).ok_or_else(wrong)?;
         Ok(Self {
-            base: SignatureUrl(base.to_owned()),
+            base: SignatureUrl::new(base),
             suffix: suffix.to_owned(),
             path: format!("{path}/{repository}"),
         })
@@ -68,7 +64,12 @@ impl Lookaside {
 
     /// Returns the URL of the repository, which is the beginning of those of its signatures.
     pub fn url(&self) -> SignatureUrl {
-        SignatureUrl(format!("{}{}{}", self.base.0, self.path, self.suffix))
+        SignatureUrl::new(format!(
+            "{}{}{}",
+            self.base.as_str(),
+            self.path,
+            self.suffix
+        ))
     }
 
     /// Returns where the signature of a manifest with this number, from 1, is read.
@@ -88,7 +89,7 @@ impl Lookaside {
     fn signature(&self, manifest: &Digest, number: usize) -> (PathBuf, SignatureUrl) {
         let (algorithm, hex) = (manifest.algorithm().as_str(), manifest.hex());
         let path = format!("{}@{algorithm}={hex}/signature-{number}", self.path);
-        let url = SignatureUrl(format!("{}{path}{}", self.base.0, self.suffix));
+        let url = SignatureUrl::new(format!("{}{path}{}", self.base.as_str(), self.suffix));
         let path = unescaped(&path).unwrap_or_default();
         (PathBuf::from(std::ffi::OsString::from_vec(path)), url)
     }
@@ -144,37 +145,6 @@ impl Lookaside {
             "http" | "https" => Err(LookasideError::WriteHttp { url }),
             _ => Err(LookasideError::WriteScheme { url }),
         }
-    }
-}
-
-impl SignatureUrl {
-    /// Returns all of it, for requests.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(super) fn scheme(&self) -> &str {
-        self.0.split_once(':').map_or("", |(scheme, _)| scheme)
-    }
-}
-
-impl fmt::Display for SignatureUrl {
-    /// Writes it as Go does, with `xxxxx` for the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hidden = self.0.split_once("://").and_then(|(scheme, rest)| {
-            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let (login, host) = rest[..end].rsplit_once('@')?;
-            let (user, _) = login.split_once(':')?;
-            Some(format!("{scheme}://{user}:xxxxx@{host}{}", &rest[end..]))
-        });
-        let shown = hidden.as_deref().unwrap_or(&self.0);
-        f.write_str(&crate::go_text::plain(shown))
-    }
-}
-
-impl fmt::Debug for SignatureUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -13,10 +13,10 @@ pub enum OpenPgpError {
     #[error("Unexpected GPG signature count {count}")]
     Count { count: usize },
     /// The signature is by none of the keys that were given.
-    #[error("Key not found for key ID {id} in signature")]
+    #[error("Invalid GPG signature: Key not found for key ID {id} in signature")]
     KeyNotFound { id: String },
     /// The signature is not by its key, or its key may not make it.
-    #[error("Invalid GPG signature by {fingerprint}: {problem}")]
+    #[error("Invalid GPG signature: key {fingerprint}: {problem}")]
     Invalid {
         fingerprint: String,
         problem: &'static str,

@@ -47,7 +47,12 @@ impl Gpg {
         self.run(&arguments, &input)
     }
 
-    /// Returns the public keys with these fingerprints; none that is not found.
+    /// Returns the public keys with these fingerprints or IDs; none that is not found.
+    ///
+    /// To verify with the user's keys, export that which [`Unverified::key_id`] names: a message by
+    /// another key than the expected ones is then told from one by an unknown key.
+    ///
+    /// [`Unverified::key_id`]: super::Unverified::key_id
     pub fn export(&self, keys: &[String]) -> Result<Vec<u8>, GpgError> {
         let mut arguments = vec!["--no-armor", "--export", "--"];
         arguments.extend(keys.iter().map(String::as_str));
