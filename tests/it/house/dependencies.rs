@@ -25,7 +25,7 @@ const LICENCES: [&str; 12] = [
 
 /// The crates, from the ground up: each may use only those on lower floors.
 const FLOORS: [&[&str]; 10] = [
-    &["hod-oci"],
+    &["hod-oci", "hod-gotemplate", "hod-pflag"],
     &["hod-report"],
     &["hod-list", "hod-program", "hod-retry"],
     &["hod-fsx"],
