@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 const DIGEST: &str = "digest.Digest";
 
 fn time(text: &str) -> Value {
-    Value::Time(Time::parse_rfc3339(text).unwrap())
+    Value::Time(Time::parse_rfc3339(text).expect("a time"))
 }
 
 fn texts(texts: &[&str]) -> Value {

@@ -13,7 +13,7 @@ fn refusal(format: &str) -> String {
     let data = Value::texts(Some(vec!["a".to_owned(); 10]));
     match Report::parse("t", format, SMALL) {
         Err(error) => error.to_string(),
-        Ok(report) => report.execute(data).unwrap_err().error.to_string(),
+        Ok(report) => report.execute(data).expect_err(format).error.to_string(),
     }
 }
 
