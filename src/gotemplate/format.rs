@@ -2,11 +2,12 @@
 
 mod directive;
 mod integer;
+mod padding;
 mod printer;
 
 use crate::value::Value;
 
-use printer::Printer;
+use padding::Printer;
 
 /// Prints as `fmt.Sprint`: with a space between two values neither of which is a string.
 pub(crate) fn sprint(values: &[Value]) -> Vec<u8> {

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::time::Time;
-use crate::value::{List, Map, Pointer, Struct, Text, Value};
-
 /// A type of Go; prints as Go names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Type {
@@ -44,44 +41,6 @@ impl Type {
 
     pub fn map(element: Type) -> Self {
         Self::Map(Arc::new(element))
-    }
-
-    /// Returns the value that a new variable of the type has. Of a struct, its fields are unknown.
-    pub(crate) fn zero(&self) -> Value {
-        match self {
-            Self::Any => Value::any(Value::Nil),
-            Self::Bool => Value::Bool(false),
-            Self::Int => Value::Int(0),
-            Self::Int64 => Value::Int64(0),
-            Self::Byte => Value::Byte(0),
-            Self::Float => Value::Float(0.0),
-            Self::Text(named) => Value::Text(Text {
-                named: *named,
-                bytes: Arc::new([]),
-            }),
-            Self::Time => Value::Time(Time::ZERO),
-            Self::Struct(name) => Value::Struct(Struct::new(name, Vec::new())),
-            Self::Pointer(to) => Value::Pointer(Pointer {
-                to: (**to).clone(),
-                value: None,
-            }),
-            Self::List(element) => Value::List(List {
-                element: (**element).clone(),
-                items: None,
-            }),
-            Self::Map(element) => Value::Map(Map {
-                element: (**element).clone(),
-                entries: None,
-            }),
-        }
-    }
-
-    /// Makes the value one that a variable of the type can have.
-    pub(crate) fn hold(&self, value: Value) -> Value {
-        match self {
-            Self::Any => Value::any(value),
-            _ => value,
-        }
     }
 
     /// Returns true if the elements of a comparison with `==` may be of this type.

@@ -24,6 +24,8 @@ mod parse;
 mod quote;
 mod report;
 mod tabwriter;
+#[cfg(test)]
+mod tests;
 mod time;
 mod value;
 

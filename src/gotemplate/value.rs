@@ -221,6 +221,51 @@ impl Value {
         }
     }
 
+    /// Returns the value that a new variable of the type has. Of a struct, its fields are unknown.
+    pub(crate) fn zero(of: &Type) -> Self {
+        match of {
+            Type::Any => Self::any(Self::Nil),
+            Type::Bool => Self::Bool(false),
+            Type::Int => Self::Int(0),
+            Type::Int64 => Self::Int64(0),
+            Type::Byte => Self::Byte(0),
+            Type::Float => Self::Float(0.0),
+            Type::Text(named) => Self::Text(Text {
+                named: *named,
+                bytes: Arc::new([]),
+            }),
+            Type::Time => Self::Time(Time::ZERO),
+            Type::Struct(name) => Self::of_struct(name, Vec::new()),
+            Type::Pointer(to) => Self::nil_pointer((**to).clone()),
+            Type::List(element) => Self::list((**element).clone(), None),
+            Type::Map(element) => Self::map((**element).clone(), None),
+        }
+    }
+
+    /// Makes the value what a variable of the type has: one of `interface {}` has the value in it.
+    fn held_by(self, of: &Type) -> Self {
+        match of {
+            Type::Any => Self::any(self),
+            _ => self,
+        }
+    }
+
+    /// The bytes of a text; none of anything else.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => &text.bytes,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none of anything else.
+    pub(crate) fn items(&self) -> &[Value] {
+        match self {
+            Self::List(list) => list.items(),
+            _ => &[],
+        }
+    }
+
     /// Returns what an `interface {}` holds, or the value itself.
     pub(crate) fn in_interface(&self) -> &Value {
         match self {
@@ -306,7 +351,7 @@ impl List {
     /// Returns the item as Go's index expression would: an element of `[]interface {}` is in one.
     pub(crate) fn item(&self, at: usize) -> Option<Value> {
         let item = self.items().get(at)?.clone();
-        Some(self.element.hold(item))
+        Some(item.held_by(&self.element))
     }
 }
 
@@ -317,12 +362,12 @@ impl Map {
 
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
         let value = self.entries.as_ref()?.get(key)?.clone();
-        Some(self.element.hold(value))
+        Some(value.held_by(&self.element))
     }
 
     /// Returns all entries, sorted by their keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Value)> {
         let entries = self.entries.iter().flat_map(|entries| entries.iter());
-        entries.map(|(key, value)| (key.as_str(), self.element.hold(value.clone())))
+        entries.map(|(key, value)| (key.as_str(), value.clone().held_by(&self.element)))
     }
 }

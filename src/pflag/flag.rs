@@ -1,26 +1,6 @@
 //! The declaration of a flag.
 
-use crate::value::Value;
-
-/// What a flag takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// True, or a boolean behind `=`. Whether it was given at all says [`crate::Values::is_set`].
-    Bool,
-    Text,
-    /// A text whose type has a name in `--help`.
-    Named(&'static str),
-    /// Any number of texts, each as it is given.
-    TextArray,
-    /// Texts that are separated by commas, as CSV.
-    TextSlice,
-    Int,
-    /// Integers that are separated by commas.
-    IntSlice,
-    Uint,
-    /// A duration of Go: `1h30m`, `500ms`.
-    Duration,
-}
+use crate::value::{Kind, Value};
 
 /// A flag.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,13 +20,15 @@ mod parse;
 mod program;
 mod quote;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod traverse;
 mod usage;
 mod value;
 
 pub use error::{FlagError, UsageError, ValueError};
-pub use flag::{Flag, Kind};
+pub use flag::Flag;
 pub use parse::Values;
 pub use program::{Command, Layout, Program};
 pub use traverse::{Invocation, Request};
-pub use value::Value;
+pub use value::{Kind, Value};

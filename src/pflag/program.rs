@@ -1,6 +1,7 @@
 //! The table of a program's commands and flags.
 
-use crate::flag::{Flag, Kind};
+use crate::flag::Flag;
+use crate::value::Kind;
 
 /// A program: flags, and commands with flags of their own.
 #[derive(Debug, Clone)]

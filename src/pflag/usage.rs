@@ -1,8 +1,9 @@
 //! The texts of `--help`.
 
-use crate::flag::{Flag, Kind};
+use crate::flag::Flag;
 use crate::program::{Command, Layout, Program, help_flag};
 use crate::quote::quote;
+use crate::value::Kind;
 
 /// Minimum width of the names of commands.
 const NAME_WIDTH_MIN: usize = 11;

@@ -3,7 +3,26 @@
 use crate::csv;
 use crate::duration;
 use crate::error::ValueError;
-use crate::flag::Kind;
+
+/// What a flag takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// True, or a boolean behind `=`. Whether it was given at all says [`Values::is_set`](crate::Values::is_set).
+    Bool,
+    Text,
+    /// A text whose type has a name in `--help`.
+    Named(&'static str),
+    /// Any number of texts, each as it is given.
+    TextArray,
+    /// Texts that are separated by commas, as CSV.
+    TextSlice,
+    Int,
+    /// Integers that are separated by commas.
+    IntSlice,
+    Uint,
+    /// A duration of Go: `1h30m`, `500ms`.
+    Duration,
+}
 
 /// The value of a flag.
 #[derive(Debug, Clone, PartialEq, Eq)]

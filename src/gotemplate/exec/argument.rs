@@ -19,7 +19,7 @@ impl<'t> State<'t> {
         match &node.kind {
             Kind::Nil => match parameter {
                 Parameter::Reflected | Parameter::Any => Ok(Value::Nil),
-                Parameter::Typed(kind @ Type::List(_)) => Ok(kind.zero()),
+                Parameter::Typed(kind @ Type::List(_)) => Ok(Value::zero(kind)),
                 Parameter::Typed(kind) => self.error(format!("cannot assign nil to {kind}")),
             },
             Kind::Dot
@@ -85,7 +85,7 @@ impl<'t> State<'t> {
         };
         if value == Value::Nil {
             if matches!(kind, Type::List(_)) {
-                return Ok(kind.zero());
+                return Ok(Value::zero(kind));
             }
             return self.error(format!("invalid value; expected {kind}"));
         }

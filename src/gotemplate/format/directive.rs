@@ -1,6 +1,6 @@
 //! The directives of a format: `%-8.3[2]v`.
 
-use super::printer::{Flags, Printer};
+use super::padding::{Flags, Printer};
 use crate::quote::chars;
 use crate::value::Value;
 

@@ -1,7 +1,7 @@
 //! Integers in all bases.
 
-use super::printer::{Flags, Printer};
-use crate::quote::{Charset, character, is_print, quote_char};
+use super::padding::{Flags, Printer};
+use crate::quote::{character, is_print, quote_char};
 
 /// The bases that verbs print.
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
@@ -113,16 +113,5 @@ impl Printer {
         let zero = std::mem::take(&mut self.flags.zero);
         print(self);
         self.flags.zero = zero;
-    }
-}
-
-impl Flags {
-    /// The characters that stand for themselves in quotes.
-    pub(super) fn charset(&self) -> Charset {
-        if self.plus {
-            Charset::Ascii
-        } else {
-            Charset::Unicode
-        }
     }
 }

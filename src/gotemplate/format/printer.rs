@@ -1,26 +1,10 @@
 //! One value by one verb.
 
 use super::integer::Integer;
+use super::padding::Printer;
 use crate::number;
-use crate::quote::{can_backquote, chars, count, quoted};
+use crate::quote::{can_backquote, chars, quoted};
 use crate::value::{List, Map, Pointer, Struct, Text, Value};
-
-/// What stands between the percent sign and the verb.
-#[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools)]
-pub(super) struct Flags {
-    pub width: Option<usize>,
-    pub precision: Option<usize>,
-    pub minus: bool,
-    pub plus: bool,
-    pub sharp: bool,
-    pub space: bool,
-    pub zero: bool,
-    /// `%#v`.
-    pub is_go_syntax: bool,
-    /// `%+v`: structs are printed with the names of their fields.
-    pub has_names: bool,
-}
 
 /// Whether a value is an argument or in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +13,7 @@ enum Place {
     Inner,
 }
 
-/// Prints values one after another.
-#[derive(Debug, Default)]
-pub(super) struct Printer {
-    pub out: Vec<u8>,
-    pub flags: Flags,
-}
-
 impl Printer {
-    pub(super) fn text(&mut self, text: &str) {
-        self.out.extend(text.as_bytes());
-    }
-
     /// Prints an argument.
     pub(super) fn argument(&mut self, value: &Value, verb: char) {
         match (verb, value) {
@@ -49,24 +22,6 @@ impl Printer {
             (_, Value::Nil) => self.text(&format!("%!{verb}(<nil>)")),
             (verb, value) => self.value(value, verb, Place::Outer),
         }
-    }
-
-    /// Writes a text with blanks or zeros up to the width.
-    pub(super) fn pad(&mut self, text: &[u8]) {
-        let missing = self.flags.width.unwrap_or(0).saturating_sub(count(text));
-        if self.flags.minus {
-            self.out.extend(text);
-            self.padding(missing);
-        } else {
-            self.padding(missing);
-            self.out.extend(text);
-        }
-    }
-
-    fn padding(&mut self, len: usize) {
-        let zero = self.flags.zero && !self.flags.minus;
-        let byte = if zero { b'0' } else { b' ' };
-        self.out.resize(self.out.len() + len, byte);
     }
 
     fn value(&mut self, value: &Value, verb: char, place: Place) {

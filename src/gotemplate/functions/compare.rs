@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use super::Called;
+use super::signature::Called;
 use crate::format::sprintf;
 use crate::value::{Pointer, Struct, Value};
 

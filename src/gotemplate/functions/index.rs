@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Called;
+use super::signature::Called;
 use crate::kind::Type;
 use crate::value::{List, Map, Text, Value};
 
@@ -41,7 +41,7 @@ fn entry(map: &Map, key: &Value) -> Called {
         Value::Nil => Err(format!("value is nil; should be of type {expected}")),
         Value::Text(Text { named: None, bytes }) => {
             let value = std::str::from_utf8(bytes).ok().and_then(|key| map.get(key));
-            Ok(value.unwrap_or_else(|| map.element.zero()))
+            Ok(value.unwrap_or_else(|| Value::zero(&map.element)))
         }
         key => {
             let kind = key.type_of();

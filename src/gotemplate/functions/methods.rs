@@ -3,7 +3,7 @@
 //! Of times, those that return times, numbers or texts. `Month` and `Weekday` are left out, whose
 //! types have methods too.
 
-use super::{Called, Parameter, bytes};
+use super::signature::{Called, Parameter};
 use crate::kind::Type;
 use crate::time::Time;
 use crate::value::{Pointer, Value};
@@ -52,7 +52,7 @@ fn of_time(name: &str) -> Option<Method> {
             return Some(Method {
                 parameters: vec![Parameter::Typed(Type::TEXT)],
                 call: |receiver, _, given| {
-                    let layout = String::from_utf8_lossy(bytes(&given[0]));
+                    let layout = String::from_utf8_lossy(given[0].bytes());
                     Ok(Value::text(time(receiver).format(&layout)))
                 },
             });
@@ -89,7 +89,7 @@ fn since_1970(receiver: &Value, parts: i64) -> Value {
 
 fn of_digest(name: &str) -> Option<Method> {
     let call: fn(&Value, &str, &[Value]) -> Called = match name {
-        "String" => |receiver, _, _| Ok(Value::text(bytes(receiver))),
+        "String" => |receiver, _, _| Ok(Value::text(receiver.bytes())),
         "Encoded" | "Hex" => |receiver, _, _| {
             let (_, encoded) = halves(receiver)?;
             Ok(Value::text(encoded))
@@ -106,7 +106,7 @@ fn of_digest(name: &str) -> Option<Method> {
 
 /// Splits a digest at its colon.
 fn halves(receiver: &Value) -> Result<(&[u8], &[u8]), String> {
-    let digest = bytes(receiver);
+    let digest = receiver.bytes();
     match digest.iter().position(|byte| *byte == b':') {
         Some(at) => Ok((&digest[..at], &digest[at + 1..])),
         None => Err(format!(

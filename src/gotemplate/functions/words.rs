@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Called, bytes, items};
+use super::signature::Called;
 use crate::quote::chars;
 use crate::value::{Text, Value};
 
 pub(super) fn join(given: &[Value]) -> Value {
-    let texts: Vec<&[u8]> = items(&given[0]).iter().map(bytes).collect();
-    Value::text(texts.join(bytes(&given[1])))
+    let texts: Vec<&[u8]> = given[0].items().iter().map(Value::bytes).collect();
+    Value::text(texts.join(given[1].bytes()))
 }
 
 pub(super) fn split(given: &[Value]) -> Value {
-    let (text, separator) = (bytes(&given[0]), bytes(&given[1]));
+    let (text, separator) = (given[0].bytes(), given[1].bytes());
     let mut parts: Vec<Vec<u8>> = Vec::new();
     if separator.is_empty() {
         let one = |c: Result<char, u8>| match c {
@@ -57,7 +57,7 @@ pub(super) fn title(text: &Value) -> Value {
 }
 
 fn mapped(text: &Value, mut map: impl FnMut(char) -> char) -> Value {
-    let characters = chars(bytes(text)).map(|c| map(c.unwrap_or('\u{fffd}')));
+    let characters = chars(text.bytes()).map(|c| map(c.unwrap_or('\u{fffd}')));
     Value::text(characters.collect::<String>())
 }
 
@@ -76,7 +76,7 @@ fn lower_char(c: char) -> char {
 
 /// Puts blanks before and behind a text that is not empty.
 pub(super) fn pad(given: &[Value]) -> Called {
-    let text = bytes(&given[0]);
+    let text = given[0].bytes();
     if text.is_empty() {
         return Ok(given[0].clone());
     }
@@ -99,7 +99,7 @@ fn blanks(n: &Value) -> Result<Vec<u8>, String> {
 
 /// Cuts a text to a number of bytes.
 pub(super) fn truncate(given: &[Value]) -> Called {
-    let text = bytes(&given[0]);
+    let text = given[0].bytes();
     let len = given[1].integer().unwrap_or(0);
     let Ok(end) = usize::try_from(len) else {
         return Err(format!("runtime error: slice bounds out of range [:{len}]"));

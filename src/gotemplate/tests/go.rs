@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use hod_gotemplate::{Field, Limits, Report, Struct, Time, Type, Value, json_indented};
+use crate::{Field, Limits, Report, Struct, Time, Type, Value, json_indented};
 use serde_json::Value as Json;
 
 const DIGEST: &str = "digest.Digest";

@@ -1,6 +1,6 @@
 //! What a template may take, and how it is refused.
 
-use hod_gotemplate::{Limits, Report, Type, Value, is_json, quote};
+use crate::{Limits, Report, Type, Value, is_json, quote};
 
 const SMALL: Limits = Limits {
     source_len: 4_096,

@@ -1,6 +1,6 @@
 //! Go's layouts of times.
 
-use super::Time;
+use super::instant::Time;
 
 /// What stands in a layout for a part of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! RFC 3339, as strict as Go's JSON is.
 
-use super::{DAY, Time, days_since_1970};
+use super::instant::{DAY, Time, days_since_1970};
 
 pub(super) fn rfc3339(text: &str) -> Option<Time> {
     let bytes = text.as_bytes();

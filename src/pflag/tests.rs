@@ -4,7 +4,7 @@
 //! `go.json` was written by such a program, whose commands and flags are those of `program` below.
 //! Flags of the program itself begin with `global.` in it.
 
-use hod_pflag::{Command, Flag, Kind, Layout, Program, Request, Value, Values};
+use crate::{Command, Flag, Kind, Layout, Program, Request, Value, Values};
 use serde_json::{Map, Value as Json, json};
 
 fn program() -> Program {
@@ -184,7 +184,7 @@ fn run(program: &Program, arguments: &[String]) -> Json {
 #[test]
 fn command_lines_mean_and_fail_as_in_go() {
     let program = program();
-    let cases: Vec<Json> = serde_json::from_str(include_str!("go.json")).unwrap();
+    let cases: Vec<Json> = serde_json::from_str(include_str!("tests/go.json")).unwrap();
     assert!(cases.len() >= 100, "{}", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
