@@ -26,6 +26,11 @@ pub enum TemplateError {
         context: String,
         message: String,
     },
+    #[error(
+        "template: {name}: table has more than {} columns or is longer than {max} bytes",
+        crate::limits::COLUMNS_MAX
+    )]
+    TableTooLarge { name: String, max: usize },
     #[error("template: {name}: longer than {max} bytes")]
     TooLong { name: String, max: usize },
 }

@@ -8,7 +8,7 @@ mod repeat;
 
 use crate::error::TemplateError;
 use crate::format::sprint;
-use crate::limits::{DEPTH_MAX, Limits};
+use crate::limits::{DEPTH_MAX, Limits, MADE_FACTOR};
 use crate::node::{Branch, Kind, Node, Pipe, Word};
 use crate::parse::Definitions;
 use crate::value::Value;
@@ -48,6 +48,7 @@ pub(crate) fn execute(program: Program<'_>, data: &Value) -> Result<Vec<u8>, Box
         out: Vec::new(),
         depth: 0,
         steps: 0,
+        made: 0,
     };
     match state.walk(data, root) {
         Ok(_) => Ok(state.out),
@@ -87,6 +88,8 @@ struct State<'t> {
     out: Vec<u8>,
     depth: usize,
     steps: u64,
+    /// Bytes of all texts that functions made.
+    made: usize,
 }
 
 impl<'t> State<'t> {
@@ -134,6 +137,17 @@ impl<'t> State<'t> {
         let max = self.program.limits.output_len;
         if len > max {
             return self.error(format!("output is longer than {max} bytes"));
+        }
+        Ok(())
+    }
+
+    /// Counts a text that a function has made.
+    fn count_made(&mut self, len: usize) -> Evaluated<()> {
+        self.check_len(len)?;
+        self.made = self.made.saturating_add(len);
+        let max = self.program.limits.output_len.saturating_mul(MADE_FACTOR);
+        if self.made > max {
+            return self.error(format!("functions make more than {max} bytes"));
         }
         Ok(())
     }

@@ -47,10 +47,8 @@ pub(crate) fn find(name: &str) -> Option<Function> {
             let text = json::json(&given[0], json::HtmlEscapes::No);
             Ok(Value::text(text))
         }),
-        "join" => Function::plain([Typed(Type::list(Type::TEXT)), text()], |given| {
-            Ok(words::join(given))
-        }),
-        "split" => Function::plain([text(), text()], |given| Ok(words::split(given))),
+        "join" => Function::plain([Typed(Type::list(Type::TEXT)), text()], words::join),
+        "split" => Function::plain([text(), text()], words::split),
         "lower" => Function::plain([text()], |given| Ok(words::lower(&given[0]))),
         "upper" => Function::plain([text()], |given| Ok(words::upper(&given[0]))),
         "title" => Function::plain([text()], |given| Ok(words::title(&given[0]))),

@@ -22,6 +22,14 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of one text that a function makes, whatever the limits of the template.
+pub(crate) const TEXT_LEN_MAX: usize = 64 << 20;
+/// Texts that one text is split into.
+pub(crate) const PARTS_MAX: usize = 1 << 20;
+/// How many times the output all texts that functions make may be.
+pub(crate) const MADE_FACTOR: usize = 4;
+/// Columns of a table.
+pub(crate) const COLUMNS_MAX: usize = 200;
 /// Blocks and parentheses in each other, in the source.
 pub(crate) const NESTING_MAX: usize = 100;
 /// The same during execution, where templates call each other.

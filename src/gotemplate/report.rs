@@ -92,18 +92,31 @@ impl Report {
         };
         // Formats are for lists of things; here it is one thing.
         let data = Value::list(Type::Any, Some(vec![data]));
-        let aligned = |text: Vec<u8>| {
-            if self.is_table {
-                align(&text, COLUMNS)
-            } else {
-                text
-            }
+        let result = exec::execute(program, &data);
+        if !self.is_table {
+            return result.map_err(|failed| {
+                Box::new(ReportError {
+                    error: failed.error,
+                    printed: failed.printed,
+                })
+            });
+        }
+        let (text, error) = match result {
+            Ok(text) => (text, None),
+            Err(failed) => (failed.printed, Some(failed.error)),
         };
-        match exec::execute(program, &data) {
-            Ok(text) => Ok(aligned(text)),
-            Err(failed) => Err(Box::new(ReportError {
-                error: failed.error,
-                printed: aligned(failed.printed),
+        let max = self.limits.output_len;
+        let aligned = align(&text, COLUMNS, max);
+        let too_large = || TemplateError::TableTooLarge {
+            name: self.name.clone(),
+            max,
+        };
+        match (aligned, error) {
+            (Some(text), None) => Ok(text),
+            (Some(printed), Some(error)) => Err(Box::new(ReportError { error, printed })),
+            (None, error) => Err(Box::new(ReportError {
+                error: error.unwrap_or_else(too_large),
+                printed: Vec::new(),
             })),
         }
     }

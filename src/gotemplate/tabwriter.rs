@@ -1,6 +1,8 @@
 //! Columns as Go's `text/tabwriter` aligns them: cells end with a tab, and a column is as wide as its
 //! widest cell in the lines that follow each other and have it.
 
+use crate::limits::COLUMNS_MAX;
+
 /// How wide columns are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns {
@@ -15,9 +17,11 @@ struct Cell {
     width: usize,
 }
 
-/// Aligns all cells of a text. Texts between bytes 0xff, which are dropped, are not split.
-pub(crate) fn align(text: &[u8], columns: Columns) -> Vec<u8> {
+/// Aligns all cells of a text; `None` if the result is longer than `max`, or has too many columns.
+/// Texts between bytes 0xff, which are dropped, are not split.
+pub(crate) fn align(text: &[u8], columns: Columns, max: usize) -> Option<Vec<u8>> {
     let mut writer = Writer {
+        max,
         columns,
         out: Vec::new(),
         widths: Vec::new(),
@@ -29,6 +33,9 @@ pub(crate) fn align(text: &[u8], columns: Columns) -> Vec<u8> {
             0xff => is_escaped = !is_escaped,
             b'\t' | b'\x0b' | b'\n' | b'\x0c' if !is_escaped => {
                 finish(&mut cell, &mut lines);
+                if lines.last().is_some_and(|line| line.len() > COLUMNS_MAX) {
+                    return None;
+                }
                 if matches!(byte, b'\n' | b'\x0c') {
                     let n_cells = lines.last().map_or(0, Vec::len);
                     lines.push(Vec::new());
@@ -45,7 +52,7 @@ pub(crate) fn align(text: &[u8], columns: Columns) -> Vec<u8> {
         finish(&mut cell, &mut lines);
     }
     writer.flush(&mut lines);
-    writer.out
+    (writer.out.len() <= max).then_some(writer.out)
 }
 
 fn finish(cell: &mut Cell, lines: &mut [Vec<Cell>]) {
@@ -56,6 +63,8 @@ fn finish(cell: &mut Cell, lines: &mut [Vec<Cell>]) {
 }
 
 struct Writer {
+    /// Nothing is written when the output is longer.
+    max: usize,
     columns: Columns,
     out: Vec<u8>,
     /// The widths of the columns so far.
@@ -97,6 +106,9 @@ impl Writer {
     fn lines(&mut self, lines: &[Vec<Cell>], start: usize, end: usize) {
         for at in start..end {
             for (column, cell) in lines[at].iter().enumerate() {
+                if self.out.len() > self.max {
+                    return;
+                }
                 self.out.extend(&cell.text);
                 if let Some(width) = self.widths.get(column) {
                     let missing = width.saturating_sub(cell.width);

@@ -125,7 +125,7 @@ impl<'t> State<'t> {
         match result {
             Ok(value) => {
                 if let Value::Text(text) = &value {
-                    self.check_len(text.bytes.len())?;
+                    self.count_made(text.bytes.len())?;
                 }
                 Ok(value)
             }

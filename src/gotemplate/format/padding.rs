@@ -1,5 +1,6 @@
 //! Texts in their width.
 
+use crate::limits::TEXT_LEN_MAX;
 use crate::quote::{Charset, count};
 
 /// What stands between the percent sign and the verb.
@@ -57,6 +58,8 @@ impl Printer {
     pub(super) fn padding(&mut self, len: usize) {
         let zero = self.flags.zero && !self.flags.minus;
         let byte = if zero { b'0' } else { b' ' };
+        // One more than allowed, so that it is refused.
+        let len = len.min((TEXT_LEN_MAX + 1).saturating_sub(self.out.len()));
         self.out.resize(self.out.len() + len, byte);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::integer::Integer;
 use super::padding::Printer;
+use crate::limits::TEXT_LEN_MAX;
 use crate::number;
 use crate::quote::{can_backquote, chars, quoted};
 use crate::value::{List, Map, Pointer, Struct, Text, Value};
@@ -14,8 +15,11 @@ enum Place {
 }
 
 impl Printer {
-    /// Prints an argument.
+    /// Prints an argument, unless the text is too long already.
     pub(super) fn argument(&mut self, value: &Value, verb: char) {
+        if self.out.len() > TEXT_LEN_MAX {
+            return;
+        }
         match (verb, value) {
             ('T' | 'v', Value::Nil) => self.pad(b"<nil>"),
             ('T', value) => self.string(value.type_of().to_string().as_bytes(), 's', value),

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use super::signature::Called;
+use crate::limits::{PARTS_MAX, TEXT_LEN_MAX};
 use crate::quote::chars;
 use crate::value::{Text, Value};
 
-pub(super) fn join(given: &[Value]) -> Value {
+pub(super) fn join(given: &[Value]) -> Called {
     let texts: Vec<&[u8]> = given[0].items().iter().map(Value::bytes).collect();
-    Value::text(texts.join(given[1].bytes()))
+    let separators = given[1].bytes().len().saturating_mul(texts.len());
+    let len = texts.iter().map(|text| text.len()).sum::<usize>();
+    if len.saturating_add(separators) > TEXT_LEN_MAX {
+        return Err("strings: Join output length overflow".to_owned());
+    }
+    Ok(Value::text(texts.join(given[1].bytes())))
 }
 
-pub(super) fn split(given: &[Value]) -> Value {
+pub(super) fn split(given: &[Value]) -> Called {
     let (text, separator) = (given[0].bytes(), given[1].bytes());
     let mut parts: Vec<Vec<u8>> = Vec::new();
     if separator.is_empty() {
@@ -19,20 +25,24 @@ pub(super) fn split(given: &[Value]) -> Value {
             Ok(c) => c.to_string().into_bytes(),
             Err(byte) => vec![byte],
         };
-        parts.extend(chars(text).map(one));
+        parts.extend(chars(text).map(one).take(PARTS_MAX + 1));
     } else {
         let mut rest = text;
-        while let Some(at) = rest
-            .windows(separator.len())
-            .position(|part| part == separator)
+        while parts.len() <= PARTS_MAX
+            && let Some(at) = rest
+                .windows(separator.len())
+                .position(|part| part == separator)
         {
             parts.push(rest[..at].to_vec());
             rest = &rest[at + separator.len()..];
         }
         parts.push(rest.to_vec());
     }
+    if parts.len() > PARTS_MAX {
+        return Err(format!("more than {PARTS_MAX} parts"));
+    }
     let parts = parts.into_iter().map(Value::text).collect();
-    Value::list(crate::kind::Type::TEXT, Some(parts))
+    Ok(Value::list(crate::kind::Type::TEXT, Some(parts)))
 }
 
 pub(super) fn lower(text: &Value) -> Value {
@@ -85,13 +95,10 @@ pub(super) fn pad(given: &[Value]) -> Called {
     Ok(Value::text([&before, text, &after].concat()))
 }
 
-/// Blanks above this are refused: no output may be that long.
-const BLANKS_MAX: usize = 1 << 28;
-
 fn blanks(n: &Value) -> Result<Vec<u8>, String> {
     let n = n.integer().unwrap_or(0);
     let n = usize::try_from(n).map_err(|_| "strings: negative Repeat count".to_owned())?;
-    if n > BLANKS_MAX {
+    if n > TEXT_LEN_MAX {
         return Err("strings: Repeat output length overflow".to_owned());
     }
     Ok(vec![b' '; n])
