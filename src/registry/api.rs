@@ -3,6 +3,7 @@
 pub(crate) mod blob;
 pub(crate) mod catalog;
 pub(crate) mod content_check;
+pub(crate) mod delete;
 pub(crate) mod foreign;
 pub(crate) mod manifest;
 pub(crate) mod pages;

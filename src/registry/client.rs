@@ -123,6 +123,13 @@ impl Client {
         Self::of(mirrors, Arc::clone(self.uploads.state()))
     }
 
+    /// Returns the same client for repositories that will be deleted from.
+    #[must_use]
+    pub fn for_delete(&self) -> Self {
+        let mirrors = self.blobs.mirrors().within(self.session.for_delete());
+        Self::of(mirrors, Arc::clone(self.uploads.state()))
+    }
+
     /// Returns the same client with other options for uploads.
     #[must_use]
     pub fn with_uploads(&self, options: UploadOptions) -> Self {

@@ -14,6 +14,7 @@ mod creator;
 mod dialect;
 mod repositories;
 mod rights;
+mod tags;
 
 use crate::Repo;
 use crate::login::session::Session;

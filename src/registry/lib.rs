@@ -32,6 +32,7 @@ use std::fmt;
 
 pub use api::blob::Blobs;
 pub use api::content_check::ContentCheck;
+pub use api::delete::Deleted;
 pub use api::foreign::ForeignLayers;
 pub use api::manifest::{HeadManifest, Manifests, SubjectSupport};
 pub use api::probe::Probe;

@@ -1,5 +1,6 @@
 //! What each error of a registry means.
 
+mod deleting;
 mod harbor;
 mod refusal;
 mod tls;

@@ -138,6 +138,7 @@ pub enum Refuser {
 pub enum Purpose {
     Pull,
     Push,
+    Delete,
     /// To inspect a registry.
     #[default]
     Look,

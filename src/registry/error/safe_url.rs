@@ -139,6 +139,12 @@ impl RequestLine {
         self.method == Method::PUT
     }
 
+    /// The tag or digest that the request deletes, if it deletes a manifest.
+    pub(crate) fn deletes(&self) -> Option<&str> {
+        let (_, reference) = self.first().path.rsplit_once("/manifests/")?;
+        (self.method == Method::DELETE).then_some(reference)
+    }
+
     /// Whether the request asks only, and changes nothing.
     pub(crate) fn is_read(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD

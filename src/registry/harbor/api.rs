@@ -20,7 +20,7 @@ use crate::login::target::Target;
 use crate::login::token::basic;
 use crate::wire::endpoint::same_origin;
 use crate::wire::transport::{Answer, Call};
-use hod_oci::Tag;
+use hod_oci::{RepositoryName, Tag};
 
 /// Maximum length of an answer in bytes.
 const ANSWER_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -161,6 +161,14 @@ pub(super) fn head_project(context: &Context, project: &Project) -> Result<Call,
     url.query_pairs_mut()
         .append_pair("project_name", &project.name);
     Ok(Call::new(Method::HEAD, url))
+}
+
+/// The path of a repository of a project.
+pub(super) fn repository_path(project: &Project, repository: &RepositoryName) -> String {
+    let rest = repository.as_str().split_once('/');
+    // Escaped twice, as Harbor wants it.
+    let rest = rest.map_or("", |(_, rest)| rest).replace('/', "%252F");
+    format!("projects/{}/repositories/{rest}", project.name)
 }
 
 /// The URL of something below `/api/v2.0/`; what is in `path` must be escaped already.
@@ -345,20 +353,13 @@ impl Harbor {
     /// when this login may not see it.
     pub fn is_immutable<'a>(
         &'a self,
-        (project, repository): (&'a Project, &'a hod_oci::RepositoryName),
+        (project, repository): (&'a Project, &'a RepositoryName),
         tag: &'a Tag,
     ) -> BoxFuture<'a, Result<Option<bool>, RegistryError>> {
         Box::pin(async move {
-            let rest = repository
-                .as_str()
-                .split_once('/')
-                .map_or("", |(_, rest)| rest);
-            // Escaped twice, as Harbor wants it.
-            let rest = rest.replace('/', "%252F");
             let path = format!(
-                "projects/{}/repositories/{rest}/artifacts/{tag}/tags?with_immutable_status=true\
-             &page_size=100",
-                project.name
+                "{}/artifacts/{tag}/tags?with_immutable_status=true&page_size=100",
+                repository_path(project, repository)
             );
             let tags: Option<Vec<WireTag>> = self.read(project, &path).await?;
             Ok(tags.and_then(|tags| {

@@ -50,6 +50,11 @@ impl Scopes {
         Self::parse(&format!("repository:{repository}:pull,push"))
     }
 
+    /// To read a repository and delete from it.
+    pub(crate) fn delete(repository: &RepositoryName) -> Self {
+        Self::parse(&format!("repository:{repository}:pull,delete"))
+    }
+
     /// Parses scopes separated by blanks; a resource may itself have colons (a port).
     pub(crate) fn parse(text: &str) -> Self {
         let mut scopes = Self::default();
@@ -94,9 +99,10 @@ impl Scopes {
         self.0.len() <= bound.n_scopes && len <= bound.len
     }
 
-    /// Returns the scopes for writing.
+    /// Returns the scopes for writing and deleting.
     pub(crate) fn writing(&self) -> Self {
-        let writes = |actions: &BTreeSet<String>| actions.contains("push");
+        let writes =
+            |actions: &BTreeSet<String>| actions.contains("push") || actions.contains("delete");
         let own = self.0.iter().filter(|(_, actions)| writes(actions));
         Self(
             own.map(|(resource, actions)| (resource.clone(), actions.clone()))

@@ -51,6 +51,8 @@ enum Reading {
     Pull,
     /// Those for writing as well, since the repository is written to next.
     Push,
+    /// Those for deleting as well.
+    Delete,
 }
 
 /// How the root of a registry's API answers a request without a login.
@@ -78,6 +80,15 @@ impl Session {
     pub(crate) fn for_push(&self) -> Self {
         Self {
             reading: Reading::Push,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same session for repositories that are deleted from: reads request the token
+    /// that deleting needs.
+    pub(crate) fn for_delete(&self) -> Self {
+        Self {
+            reading: Reading::Delete,
             ..self.clone()
         }
     }
@@ -127,6 +138,7 @@ impl Session {
         match self.reading {
             Reading::Pull => Target::pull(repo),
             Reading::Push => Target::push(repo),
+            Reading::Delete => Target::delete(repo),
         }
     }
 

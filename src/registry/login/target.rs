@@ -31,6 +31,14 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// To read a repository and delete from it.
+    pub(crate) fn delete(repo: &'a Repo) -> Self {
+        Self {
+            scopes: Scopes::delete(&repo.name),
+            ..Self::push(repo)
+        }
+    }
+
     /// To read and write a repository.
     pub(crate) fn push(repo: &'a Repo) -> Self {
         Self {

@@ -3,7 +3,7 @@
 
 use crate::error::harbor::{Access, Cause, HarborRefusal};
 use crate::error::meaning::Meaning;
-use crate::error::refusal::{LoginState, Refusal};
+use crate::error::refusal::{LoginState, Purpose, Refusal};
 use hod_report::{Diagnosis, ErrorClass};
 
 impl Refusal {
@@ -73,6 +73,18 @@ impl Refusal {
                  project."
                     .to_owned()
             }
+            (Meaning::Policy, "PRECONDITION")
+                if self.purpose == Purpose::Delete && self.body.says("immutable") =>
+            {
+                format!(
+                    "An immutability rule of project `{project}` protects it. To delete it, change \
+                     the rule (Policy, Tag Immutability, in the project)."
+                )
+            }
+            (Meaning::Policy, _) if self.body.says("referenced by other") => {
+                "An index in the same repository lists this manifest. Delete the index first."
+                    .to_owned()
+            }
             (Meaning::Policy, "PRECONDITION") if self.body.says("immutable") => format!(
                 "An immutability rule of project `{project}` protects this tag. Push under another tag, \
                  or change the rule (Policy, Tag Immutability, in the project)."
@@ -135,9 +147,13 @@ impl Refusal {
         };
         match harbor.cause {
             Cause::Unknown | Cause::DatabaseDown => None,
-            Cause::ProjectMissing if harbor.access == Access::Read => Some(format!(
-                "Project `{project}` does not exist on `{host}`. Check the name."
-            )),
+            Cause::ProjectMissing
+                if harbor.access == Access::Read || self.purpose == Purpose::Delete =>
+            {
+                Some(format!(
+                    "Project `{project}` does not exist on `{host}`. Check the name."
+                ))
+            }
             Cause::ProjectMissing => Some(format!(
                 "Project `{project}` does not exist on `{host}`. Create it with `--create-projects`, or \
                  push into another one with `--project`."
@@ -145,6 +161,10 @@ impl Refusal {
             Cause::RightMissing if harbor.access == Access::Read => Some(format!(
                 "Project `{project}` exists, but `{user}` may not pull from it. Give `{user}` the role \
                  Guest or, if it is a robot, the permission to pull repositories."
+            )),
+            Cause::RightMissing if self.purpose == Purpose::Delete => Some(format!(
+                "Project `{project}` exists, but `{user}` may not delete in it. Give `{user}` the role \
+                 Maintainer or, if it is a robot, the permission to delete artifacts and tags."
             )),
             Cause::RightMissing => Some(format!(
                 "Project `{project}` exists, but `{user}` may not do this in it. Give `{user}` the role \

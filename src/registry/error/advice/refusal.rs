@@ -7,7 +7,11 @@ use hod_report::{Diagnosis, ErrorClass};
 impl Refusal {
     /// Returns the class of the refusal, and what to do about it.
     pub(super) fn diagnose(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new(self.class());
+        let diagnosis = if self.is_delete_off() {
+            Diagnosis::refused(ErrorClass::Policy)
+        } else {
+            Diagnosis::new(self.class())
+        };
         if self.meaning() == Meaning::ProxyLogin {
             return diagnosis.hint(
                 "The proxy requires a login. Put it into the URL of the proxy: \
@@ -112,6 +116,9 @@ impl Refusal {
             None => "what is requested".to_owned(),
         };
         let is_write = !self.request.is_read();
+        if let Some(hint) = self.about_deleting() {
+            return Some(hint);
+        }
         Some(match (self.meaning(), self.subject) {
             (Meaning::Unauthorized, Subject::Root | Subject::Other) => self.unknown_login(),
             (Meaning::Unauthorized, _) => self.unauthorized(&place),
@@ -201,6 +208,7 @@ impl Refusal {
         let verb = match self.purpose {
             Purpose::Pull => "pull",
             Purpose::Push => "push",
+            Purpose::Delete => "delete",
             Purpose::Look => "read",
         };
         match &self.login {
@@ -227,6 +235,10 @@ impl Refusal {
             (LoginState::As(user), Purpose::Push) => format!(
                 "`{host}` accepts the login of `{user}`, but refuses this. Check the role of \
                  `{user}` in {place}, its quota, and whether the registry is read-only."
+            ),
+            (LoginState::As(user), Purpose::Delete) => format!(
+                "`{host}` accepts the login of `{user}`, but refuses this. Check that `{user}` may \
+                 delete in {place}, and whether the registry is read-only."
             ),
             (LoginState::As(user), _) => format!(
                 "`{host}` accepts the login of `{user}`, but refuses this. Check that `{user}` may \
