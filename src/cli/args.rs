@@ -3,7 +3,9 @@
 mod bundle;
 mod carry;
 mod copy;
+mod delete;
 mod harbor;
+mod images;
 mod login;
 mod looking;
 mod merge;
@@ -27,7 +29,9 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 pub(crate) use bundle::{BundleArgs, KeygenArgs, OutputArgs, SignArgs};
 pub(crate) use carry::CarryArgs;
 pub(crate) use copy::CopyArgs;
+pub(crate) use delete::DeleteArgs;
 pub(crate) use harbor::PreflightArgs;
+pub(crate) use images::{DigestArgs, InspectArgs, TagsArgs};
 pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LookArgs, LsArgs, ReceiptArgs, VerifyArgs, WhyArgs};
 pub(crate) use merge::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
@@ -127,6 +131,10 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     Why(WhyArgs),
     Receipt(ReceiptArgs),
+    Inspect(InspectArgs),
+    Tags(TagsArgs),
+    Digest(DigestArgs),
+    Delete(DeleteArgs),
     Bundle(BundleVerbArgs),
     Serve(ServeArgs),
     Keygen(KeygenArgs),
@@ -165,6 +173,9 @@ impl Cli {
                 | Command::Login(_)
                 | Command::Logout(_)
                 | Command::Doctor(_)
+                | Command::Tags(_)
+                | Command::Digest(_)
+                | Command::Delete(_)
                 | Command::Completions(_)
         );
         if is_idle && self.global.jobs.is_some() {

@@ -4,11 +4,14 @@ mod aliases;
 mod bundle;
 mod completions;
 mod copy;
+mod delete;
 mod diff;
+mod digest;
 mod doctor;
 mod export;
 mod filling;
 mod input;
+mod inspect;
 mod keygen;
 mod locked;
 mod login;
@@ -23,6 +26,7 @@ mod receipt;
 mod select;
 mod serve;
 mod session;
+mod tags;
 mod target;
 mod unpack;
 mod verify;
@@ -34,8 +38,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::args::{
-    BundleVerb, BundleVerbArgs, Cli, Command, CopyArgs, DiffArgs, ExportArgs, LsArgs, MergeArgs,
-    PackArgs, PushArgs, ReceiptArgs, SelectArgs, ServeArgs, UnpackArgs, VerifyArgs, WhyArgs,
+    BundleVerb, BundleVerbArgs, Cli, Command, CopyArgs, DiffArgs, ExportArgs, InspectArgs, LsArgs,
+    MergeArgs, PackArgs, PushArgs, ReceiptArgs, SelectArgs, ServeArgs, TagsArgs, UnpackArgs,
+    VerifyArgs, WhyArgs,
 };
 use super::error::CommandError;
 use super::interrupt::Interrupt;
@@ -122,7 +127,11 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Diff(DiffArgs { look, .. })
         | Command::Why(WhyArgs { look, .. }) => settings::reading(&look.reading),
         Command::Receipt(ReceiptArgs { look, .. }) => settings::reading(&look.reading),
+        Command::Inspect(InspectArgs { look, .. }) => settings::reading(&look.reading),
+        Command::Tags(TagsArgs { reading, .. }) => settings::reading(reading),
         Command::Pull(_)
+        | Command::Digest(_)
+        | Command::Delete(_)
         | Command::Keygen(_)
         | Command::Login(_)
         | Command::Logout(_)
@@ -147,6 +156,10 @@ fn verb(command: &Command) -> &'static str {
         Command::Diff(_) => "diff",
         Command::Why(_) => "why",
         Command::Receipt(_) => "receipt",
+        Command::Inspect(_) => "inspect",
+        Command::Tags(_) => "tags",
+        Command::Digest(_) => "digest",
+        Command::Delete(_) => "delete",
         Command::Bundle(_) => "bundle merge",
         Command::Keygen(_) => "keygen",
         Command::Login(_) => "login",
@@ -194,6 +207,7 @@ fn is_stdout_taken(command: &Command) -> bool {
     match command {
         Command::Pack(args) => hod_fsx::is_stdout(&args.output),
         Command::Receipt(args) => hod_fsx::is_stdout(&args.output),
+        Command::Inspect(args) => args.raw || args.config,
         _ => false,
     }
 }
@@ -214,6 +228,10 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Diff(args) => session.interruptible(diff::run(session, args)).await,
         Command::Why(args) => session.interruptible(why::run(session, args)).await,
         Command::Receipt(args) => session.interruptible(receipt::run(session, args)).await,
+        Command::Inspect(args) => session.interruptible(inspect::run(session, args)).await,
+        Command::Tags(args) => session.interruptible(tags::run(session, args)).await,
+        Command::Digest(args) => session.interruptible(digest::run(session, args)).await,
+        Command::Delete(args) => Box::pin(delete::run(session, args)).await,
         Command::Bundle(args) => session.interruptible(merge::run(session, args)).await,
         Command::Serve(args) => serve::run(session, args).await,
         Command::Keygen(args) => session.interruptible(keygen::run(session, args)).await,

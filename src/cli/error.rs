@@ -233,6 +233,32 @@ pub(crate) enum CommandError {
     /// In front of a name it would be read as a part of the name.
     #[error("a list cannot name `{registry}` as a registry, so no lock can be written")]
     LockSource { registry: Registry },
+    /// An image is named, where all tags of its repository are listed.
+    #[error("a tag or digest is given, but the tags of a repository are listed")]
+    TagOfTags { repository: String },
+    #[error("`{word}` is a registry, not a repository")]
+    NotARepository { word: String },
+    #[error("`{text}` has a pattern already, and another one is given")]
+    TwoPatterns { text: String },
+    #[error("`--repository` names a repository of a file or directory")]
+    RepositoryTwice,
+    /// An image of a source that names one already.
+    #[error("`{}` names an image already, and `{image}` is given", word.display())]
+    ImageTwice { word: PathBuf, image: String },
+    /// A whole registry.
+    #[error(
+        "`{registry}` is a registry or a part of one, and hod deletes only images that are named"
+    )]
+    DeleteAll { registry: String },
+    #[error("`{}` is a file or directory, and hod deletes only from registries", path.display())]
+    DeleteLocal { path: PathBuf },
+    #[error("`{image}` states no registry, so it is not clear where to delete it")]
+    DeleteWhere { image: String },
+    /// Nobody said yes.
+    #[error("deleting {what} was not confirmed; nothing was deleted")]
+    NotConfirmed { what: String },
+    #[error("failed to read the answer")]
+    AnswerRead(#[source] io::Error),
     /// A key of a bundle, by its path or, if it is public, by itself.
     #[error("key `{name}` cannot be used")]
     Key { name: String, source: KeyError },

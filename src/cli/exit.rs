@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use hod_ops::{BatchOutcome, UnreadImage};
+use hod_ops::{BatchOutcome, DeleteOutcome, UnreadImage};
 use hod_report::{Diagnose as _, Diagnosis, ErrorClass};
 
 /// The exit code of `hod`. The numbers are part of the interface and do not change.
@@ -60,6 +60,15 @@ impl Exit {
             n if n < outcome.images.len() || n == 0 => Self::SomeFailed,
             _ if exits.iter().all(|exit| *exit == Self::Refused) => Self::Refused,
             _ => Self::Failed,
+        }
+    }
+
+    /// The code of images that were to be deleted: [`Exit::of_batch`], but one that does not exist has
+    /// failed, since it was looked for.
+    pub(super) fn of_deletion(outcome: &DeleteOutcome) -> Self {
+        match Self::of_batch(&outcome.batch()) {
+            Self::Refused if outcome.is_any_not_found() => Self::Failed,
+            exit => exit,
         }
     }
 

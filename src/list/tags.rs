@@ -7,6 +7,7 @@ mod version;
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 
 pub use self::regex::TagRegex;
 pub use error::PatternError;
@@ -55,7 +56,16 @@ impl TagPattern {
     /// Versions are newer than all other tags and compared as versions; the others are in the
     /// natural order, in which `nightly-10` comes after `nightly-9`.
     pub fn choose(&self, tags: impl IntoIterator<Item = Tag>) -> Vec<Tag> {
-        let mut chosen: Vec<Tag> = tags.into_iter().filter(|tag| self.matches(tag)).collect();
+        self.newest(tags.into_iter().filter(|tag| self.matches(tag)))
+    }
+
+    /// As [`Self::choose`], with the tags of referrers.
+    pub fn choose_any(&self, tags: impl IntoIterator<Item = Tag>) -> Vec<Tag> {
+        self.newest(tags.into_iter().filter(|tag| self.rule.matches(tag)))
+    }
+
+    fn newest(&self, matching: impl Iterator<Item = Tag>) -> Vec<Tag> {
+        let mut chosen: Vec<Tag> = matching.collect();
         chosen.sort_by_cached_key(Age::of);
         chosen.dedup();
         let n_left = match self.limit {
@@ -63,6 +73,20 @@ impl TagPattern {
             None => 0,
         };
         chosen.split_off(n_left)
+    }
+}
+
+impl FromStr for TagRule {
+    type Err = PatternError;
+
+    /// Parses `*`, `~REGEX` or a range of versions.
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        match text.strip_prefix('~') {
+            _ if text == "*" => Ok(Self::Any),
+            // `~1.2` is a range of versions elsewhere, but here as in lists an expression.
+            Some(regex) => Ok(Self::Regex(TagRegex::whole(regex)?)),
+            None => Ok(Self::Versions(TagVersions::parse(text)?)),
+        }
     }
 }
 

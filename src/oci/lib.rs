@@ -11,6 +11,7 @@ mod media_type;
 mod platform;
 mod reference;
 mod referrers;
+mod schema1;
 mod verifier;
 
 pub use config::{ImageConfig, diff_ids};
@@ -26,4 +27,5 @@ pub use reference::{Reference, ReferenceError, Registry, RepositoryName, Tag};
 pub use referrers::{
     ReferrerEntry, ReferrerMode, ReferrerTag, ReferrerTagKind, referrers_index, with_referrers,
 };
+pub use schema1::{SchemaOneError, signed_payload};
 pub use verifier::{ContentMismatch, Verifier};

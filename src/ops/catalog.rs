@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::{FileKind, OpsError};
 use hod_bundle::{Bundle, ReadOptions};
-use hod_transfer::{AtPath, ChosenImage, OpenError, Opened, Source, SourceKind, Stated, Transport};
+use hod_transfer::{
+    AtPath, ChosenImage, Destination, OpenError, Opened, Source, SourceKind, Stated, Transport,
+};
 
 pub(super) use wanted::{landed, require_apart};
 
@@ -148,6 +150,14 @@ impl From<OpenError> for OpsError {
             OpenError::Bundle(error) => error.into(),
             OpenError::Layout(error) => error.into(),
         }
+    }
+}
+
+impl Catalog {
+    /// The places of all images: their repositories and tags.
+    pub(super) async fn destinations(&self) -> Result<Vec<Destination>, OpsError> {
+        let listed = self.source().list().await?;
+        Ok(listed.into_iter().map(|image| image.destination).collect())
     }
 }
 

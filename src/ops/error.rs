@@ -14,7 +14,7 @@ use super::{
 use hod_bundle::{BundleError, KeyError, ReceiptError};
 use hod_layout::LayoutError;
 use hod_list::{ListError, RenameError};
-use hod_oci::Registry;
+use hod_oci::{Registry, SchemaOneError};
 use hod_registry::{KeepError, RegistryError};
 use hod_report::amount::format_count;
 use hod_report::{Diagnose as _, ErrorClass};
@@ -52,6 +52,53 @@ pub enum OpsError {
     Receipt { path: PathBuf, source: ReceiptError },
     #[error("`{}` and `{}` are both receipts, and there are no images to compare", old.display(), new.display())]
     TwoReceipts { old: PathBuf, new: PathBuf },
+    #[error("`{}` has no digest", path.display())]
+    SchemaOne {
+        path: PathBuf,
+        source: SchemaOneError,
+    },
+    /// A failure of a verb that changes nothing, so that it is not a refusal.
+    #[error(transparent)]
+    Looking(Box<OpsError>),
+    /// An image that cannot be shown.
+    #[error("failed to read `{image}`")]
+    Unshown {
+        image: String,
+        source: Arc<TransferError>,
+    },
+    /// A digest, where only tags are to be deleted.
+    #[error("`{image}` is a digest, and `--tag-only` deletes tags")]
+    NotATag { image: String },
+    /// Several images where one is to be shown.
+    #[error("`{}` is {}, and one is shown at a time", word.display(), format_count(*n_images, "image"))]
+    OneImage {
+        word: PathBuf,
+        n_images: usize,
+        /// Some of them.
+        images: Vec<String>,
+    },
+    /// An index, where the config of one platform is wanted.
+    #[error("`{image}` is an index of several platforms, and each has its own config")]
+    OnePlatform {
+        image: String,
+        platforms: Vec<String>,
+    },
+    /// A manifest without a config that can be shown.
+    #[error("`{image}` has no config")]
+    NoConfig { image: String },
+    /// Several repositories, where the tags of one are wanted.
+    #[error("`{}` has {} repositories, and the tags of one are listed at a time", path.display(), repositories.len())]
+    OneRepository {
+        path: PathBuf,
+        repositories: Vec<String>,
+    },
+    #[error("`{}` has no repository `{repository}`", path.display())]
+    NoSuchRepository {
+        path: PathBuf,
+        repository: String,
+        /// Those that it has.
+        present: Vec<String>,
+    },
     #[error("`{text}` is not a digest or digest prefix")]
     BadDigest { text: String },
     /// Several digests start so.
@@ -298,6 +345,16 @@ fn indent(lines: &[String]) -> String {
 }
 
 impl OpsError {
+    /// The error of a verb that changes nothing: what is not found is a failure, not a refusal.
+    pub(crate) fn looking(self) -> Self {
+        let found = self.diagnose();
+        if found.class == ErrorClass::NotFound && found.is_refusal() {
+            Self::Looking(Box::new(self))
+        } else {
+            self
+        }
+    }
+
     /// The image that an all-or-nothing verb failed at.
     pub fn failed_image(&self) -> Option<&str> {
         match self {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub use listing::registry_list;
 pub(super) use listing::{no_catalog, tags};
 pub use origin::{Registries, RegistriesOrigin};
+pub(super) use patterns::tags as repository_tags;
 pub(super) use survey::{Survey, ambiguous_name};
 
 use super::batch::Batch;

@@ -11,12 +11,15 @@ mod carry;
 mod catalog;
 mod context;
 mod copy;
+mod delete;
 mod diff;
+mod digest;
 mod doctor;
 mod error;
 mod images;
 mod indirect;
 mod input;
+mod inspect;
 mod inventory;
 mod keygen;
 mod login;
@@ -27,6 +30,7 @@ mod preflight;
 mod receipt;
 mod serve;
 mod signature;
+mod tags;
 mod unread;
 mod verify;
 mod why;
@@ -45,14 +49,23 @@ pub use copy::{
     PackFacts, PackForecast, PackOutcome, ProjectNeed, Reading, Recheck, RegistryTarget,
     StoreTarget, TargetNeeds, VolumeForecast, copy,
 };
+pub use delete::{
+    DeleteOptions, DeleteOutcome, DeletePlan, DeleteWhat, DeletedImage, MissingImages, delete,
+    plan_delete,
+};
 pub use diff::{
     BlobCount, Change, Compared, DiffOptions, DiffOutcome, DiffSide, ImageChange, diff, is_receipt,
 };
+pub use digest::{DigestOutcome, digest};
 pub use doctor::{DoctorOptions, DoctorOutcome, Observation, ObservationStatus, doctor};
 pub use error::{FileKind, OpsError, Verb};
 pub use hod_transfer::SourceKind;
 pub use images::{ImageFacts, ImageOrder, ImagesOutcome, VolumeFacts, images};
 pub use input::{Input, Look, Registries, RegistriesOrigin, registry_list};
+pub use inspect::{
+    ConfigFacts, InspectOptions, InspectOutcome, LayerFacts, ManifestFacts, ReferrerFacts, inspect,
+    inspect_config, inspect_raw,
+};
 pub use keygen::{KeygenOptions, KeygenOutcome, keygen};
 pub use login::{
     LoginOptions, LoginOutcome, LogoutOptions, LogoutOutcome, LogoutScope, login, logout,
@@ -67,6 +80,7 @@ pub use preflight::{
 pub use receipt::{Holder, ReceiptOptions, ReceiptOutcome, RegistryHolder, receipt};
 pub use serve::{Exposure, ServeOptions, serve};
 pub use signature::SignatureFacts;
+pub use tags::{ReferrerTags, TagsOf, TagsOptions, TagsOutcome, tags};
 pub use unread::UnreadImage;
 pub use verify::{Depth, Extent, FoundVolumes, VerifyOptions, VerifyOutcome, verify};
 pub use why::{Step, Use, WhyOptions, WhyOutcome, why};

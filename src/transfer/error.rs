@@ -42,6 +42,9 @@ pub enum TransferError {
         /// Tags of its repository that resemble the requested one.
         similar: Vec<Tag>,
     },
+    /// Deleting it would break another image.
+    #[error("the manifest belongs to {}, which stays", in_words(indexes))]
+    ListedBy { indexes: Vec<Tag> },
     #[error(transparent)]
     Unmatched(#[from] Unmatched),
     #[error(transparent)]
@@ -205,6 +208,16 @@ fn found(len: Option<u64>) -> String {
     match len {
         Some(len) => format!("{len} bytes"),
         None => "other content".to_owned(),
+    }
+}
+
+/// "index `1.0`", or several.
+fn in_words(indexes: &[Tag]) -> String {
+    match indexes {
+        [] => "an index".to_owned(),
+        [one] => format!("index `{one}`"),
+        [first, second] => format!("indexes `{first}` and `{second}`"),
+        [first, rest @ ..] => format!("index `{first}` and {} others", rest.len()),
     }
 }
 

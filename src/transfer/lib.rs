@@ -61,7 +61,7 @@ pub use outcome::{ImageOutcome, OnFailure};
 pub use pieces::Pieces;
 pub use plan::{Plan, PlannedBlob, Presence};
 pub use referrer::Referrer;
-pub use referrers::{LocalReferrers, join as join_referrers, layout_name};
+pub use referrers::{LocalReferrers, find as find_referrers, join as join_referrers, layout_name};
 pub use registry_source::{Looked, RegistrySource};
 pub use resolve::{Resolution, resolve, resolve_all};
 pub use resolved::Resolved;

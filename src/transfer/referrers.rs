@@ -79,6 +79,15 @@ pub fn join(images: &mut [Resolved]) -> Vec<String> {
     notes
 }
 
+/// Finds the referrers of an image that was resolved without them.
+pub async fn find(
+    source: &dyn Source,
+    image: &Resolved,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Vec<Referrer>, TransferError> {
+    Finder::new(source, reporter).find(image).await
+}
+
 /// Finds referrers in a source, and caches the results for a run.
 pub(super) struct Finder<'a> {
     source: &'a dyn Source,

@@ -45,6 +45,8 @@ pub(super) enum LoginFor {
     Source,
     /// That of the registries which are written.
     Target,
+    /// That of the registries which are deleted from, and no mirrors are.
+    Deleting,
 }
 
 impl<'a> Reading<'a> {
@@ -211,15 +213,7 @@ impl<'a> Reading<'a> {
 
     /// The registry of names that have none, if the user named it.
     pub(super) fn named_source(&self) -> Result<Option<RegistryPath>, CommandError> {
-        let Some(text) = &self.names.registry else {
-            return Ok(None);
-        };
-        let place = place(text).map_err(|source| CommandError::Target {
-            what: "`--source`",
-            text: text.clone(),
-            source,
-        });
-        place.map(Some)
+        named_source(self.names)
     }
 
     /// Refuses `--source` if no argument has names without a registry.
@@ -315,22 +309,39 @@ impl<'a> Reading<'a> {
             reached.add(self.reached_by(session, beside).await?);
         }
         let mut own = self.registry.clone();
-        own.creds_stdin &= self.login == LoginFor::Source;
+        own.creds_stdin &= self.login != LoginFor::Target;
         let purpose = ClientFor {
             reach: Reach {
                 side: match self.login {
                     LoginFor::Source => Side::Source,
                     LoginFor::Target => Side::SourceBesideTarget,
+                    LoginFor::Deleting => Side::Target,
                 },
                 registries: reached.registries,
                 lists: &lists,
                 settings: &reached.settings,
             },
             registries_conf: conf,
-            purpose: Purpose::Pull,
+            purpose: match self.login {
+                LoginFor::Source | LoginFor::Target => Purpose::Pull,
+                LoginFor::Deleting => Purpose::Delete,
+            },
         };
         settings::client(&own, session.jobs, &session.reporter(), purpose).await
     }
+}
+
+/// The registry of names that have none, if the user named it.
+pub(super) fn named_source(names: &NameSourceArgs) -> Result<Option<RegistryPath>, CommandError> {
+    let Some(text) = &names.registry else {
+        return Ok(None);
+    };
+    let place = place(text).map_err(|source| CommandError::Target {
+        what: "`--source`",
+        text: text.clone(),
+        source,
+    });
+    place.map(Some)
 }
 
 /// Whether an argument is a list or an image, whose names may have no registry.
@@ -524,7 +535,11 @@ fn put_below(
     Ok(())
 }
 
-fn below(name: &RepositoryName, prefix: &RepositoryName) -> Result<RepositoryName, CommandError> {
+/// A name below a prefix.
+pub(super) fn below(
+    name: &RepositoryName,
+    prefix: &RepositoryName,
+) -> Result<RepositoryName, CommandError> {
     let below = name.clone().prefixed(prefix.as_str());
     below.map_err(|source| CommandError::RegistryName {
         text: format!("{prefix}/{name}"),

@@ -2,7 +2,7 @@
 
 mod failures;
 
-pub(super) use failures::warn_of_unread;
+pub(super) use failures::{hints, warn_of_unread};
 
 use std::fmt;
 use std::path::Path;

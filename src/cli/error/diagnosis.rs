@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CommandError, STORE, is_absent, missing};
 use hod_ops::{OpsError, SourceKind};
-use hod_report::ErrorClass::{File, Internal, NotFound, Usage, Verify};
+use hod_report::ErrorClass::{File, Internal, NotFound, Policy, Usage, Verify};
 use hod_report::{Diagnose, Diagnosis, ErrorClass};
 use hod_transfer::BlobHolder;
 
@@ -151,6 +151,31 @@ impl Diagnose for CommandError {
             | Self::StdinTwice { .. }
             | Self::NoHome
             | Self::RenamedReceipt { .. } => Diagnosis::new(Usage),
+
+            // Looking at registries and deleting from them.
+            Self::TagOfTags { repository } => usage(&format!("Write `hod tags {repository}`.")),
+            Self::NotARepository { word } => usage(&format!(
+                "Add the name of a repository: `{word}/REPOSITORY`. `hod ls {word}` lists all images."
+            )),
+            Self::TwoPatterns { .. } => usage("Give only one of them."),
+            Self::RepositoryTwice => usage("Leave it out: the first argument is the repository."),
+            Self::ImageTwice { .. } => usage("Give only one of them."),
+            Self::DeleteAll { registry } => usage(&format!(
+                "Name the images: `{registry}/REPOSITORY:TAG`, `'REPOSITORY:*'` for all tags of a \
+                 repository, or `--only LIST` for the images of a list."
+            )),
+            Self::DeleteLocal { .. } => usage(
+                "`hod select LIST --store STORE --output TREE` makes a tree without the other images, \
+                 and with `--replace` removes them from an existing tree.",
+            ),
+            Self::DeleteWhere { image } => usage(&format!(
+                "Write `HOST/{image}`, pass `--source REGISTRY`, or name the registry and the list: \
+                 `hod delete HOST[/PREFIX] --only LIST`."
+            )),
+            Self::NotConfirmed { .. } => Diagnosis::refused(Policy).hint(
+                "Pass `--yes` to delete without being asked; `--dry-run` shows what would be deleted.",
+            ),
+            Self::AnswerRead(_) => Diagnosis::refused(Internal),
 
             // Results.
             Self::Results { source, .. } => source.diagnose(),

@@ -179,6 +179,26 @@ impl BatchOutcome {
         joined
     }
 
+    /// The outcome of a batch that moves no blobs.
+    pub(crate) fn of_reports(images: Vec<ImageReport>) -> Self {
+        Self {
+            images,
+            n_blobs: 0,
+            bytes: 0,
+            shared_bytes: 0,
+            would_move: None,
+            next_volumes: Vec::new(),
+            present_volumes: None,
+            source_damage: None,
+            removed: Vec::new(),
+            left_files: Vec::new(),
+            is_closed: false,
+            projects: Vec::new(),
+            bundles: Vec::new(),
+            forecasts: Vec::new(),
+        }
+    }
+
     fn name(&mut self, target: &TargetName) {
         for image in &mut self.images {
             image.at = Some(target.clone());
@@ -227,9 +247,17 @@ impl ImageReport {
     /// An image of which only the requested name is known.
     pub(super) fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
         Self {
-            image: wanted.name.clone(),
-            at: None,
             destination: wanted.destination.to_string(),
+            ..Self::named(wanted.name.clone(), status)
+        }
+    }
+
+    /// An image with nothing but its name, which is its destination too.
+    pub(crate) fn named(image: String, status: ImageStatus) -> Self {
+        Self {
+            at: None,
+            destination: image.clone(),
+            image,
             digest: None,
             original_digest: None,
             target: None,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{FileKind, OpsError};
 use crate::SourceKind;
 use hod_registry::RegistryError;
-use hod_report::ErrorClass::{Auth, File, Network, NotFound, Policy, Usage};
+use hod_report::ErrorClass::{Auth, File, Network, NotFound, Policy, Usage, Verify};
 use hod_report::{Changes, Diagnose, Diagnosis};
 use hod_transfer::BlobHolder;
 
@@ -74,7 +74,33 @@ impl Diagnose for OpsError {
                 ..source.diagnose()
             },
 
+            Self::Looking(error) => Diagnosis {
+                changes: Changes::Possible,
+                ..error.diagnose()
+            },
+            Self::Unshown { source, .. } => source.diagnose(),
+            Self::NotATag { .. } => usage(
+                "Name the image by its tag, or leave out `--tag-only` to delete the manifest.",
+            ),
+            Self::OneImage { images, .. } => {
+                usage(&format!("Name one of them: {}.", several(images)))
+            }
+            Self::OnePlatform { platforms, .. } => usage(&format!(
+                "Choose one with `--platform`: {}.",
+                several(platforms)
+            )),
+            Self::NoConfig { .. } => Diagnosis::new(NotFound)
+                .hint("`--raw` shows the manifest as it is."),
+            Self::OneRepository { repositories, .. } => usage(&format!(
+                "Name one of them with `--repository`: {}.",
+                several(repositories)
+            )),
+            Self::NoSuchRepository { present, .. } => {
+                Diagnosis::refused(NotFound).hint(format!("It has {}.", several(present)))
+            }
+
             // Digests and receipts.
+            Self::SchemaOne { .. } => Diagnosis::new(Verify),
             Self::TwoReceipts { .. } => usage("Compare a receipt with a store, tree or bundle."),
             Self::BadDigest { .. } => {
                 usage("Write `sha256:` and 64 hex characters, or the first 12 or more.")
@@ -137,10 +163,7 @@ impl Diagnose for OpsError {
                 usage("Pull the images into a store first: `hod pull LIST --store DIR`.")
             }
             Self::NoSuchImage { present, .. } => {
-                let n = present.len().min(SHOWN_MAX);
-                let more = if n < present.len() { ", …" } else { "" };
-                Diagnosis::refused(NotFound)
-                    .hint(format!("It has `{}`{more}.", present[..n].join("`, `")))
+                Diagnosis::refused(NotFound).hint(format!("It has {}.", several(present)))
             }
             Self::AmbiguousImage { .. } => {
                 usage("Write the whole name after the path, `PATH:REPOSITORY:TAG`.")
@@ -214,6 +237,13 @@ impl Diagnose for OpsError {
                 .hint("`hod doctor` shows which login is used and where it comes from."),
         }
     }
+}
+
+/// The first of several names.
+fn several(names: &[String]) -> String {
+    let n = names.len().min(SHOWN_MAX);
+    let more = if n < names.len() { ", …" } else { "" };
+    format!("`{}`{more}", names[..n].join("`, `"))
 }
 
 /// The hint where a store is expected.

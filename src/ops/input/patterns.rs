@@ -43,7 +43,8 @@ pub(super) async fn expand(cx: &Context, from: &Registries) -> Result<Images, Op
         });
     }
     let tags = futures_util::stream::iter(asked).map(|repos| async {
-        let tags = tags(&from.client, &repos).await.map_err(Arc::new);
+        let tags = tags(&from.client, &repos).await;
+        let tags = tags.map(|(_, tags)| tags).map_err(Arc::new);
         (repos, tags)
     });
     let tags: HashMap<_, _> = tags.buffer_unordered(ASK_AT_ONCE).collect().await;
@@ -70,12 +71,15 @@ fn repos(line: &PatternLine, source: &Registry) -> Vec<Repo> {
     names.map(repo).collect()
 }
 
-/// The tags of the first repository that exists.
-async fn tags(client: &Client, repos: &[Repo]) -> Result<Vec<Tag>, TransferError> {
+/// The first repository that exists, and its tags.
+pub(crate) async fn tags<'r>(
+    client: &Client,
+    repos: &'r [Repo],
+) -> Result<(&'r Repo, Vec<Tag>), TransferError> {
     let mut refused = None;
     for repo in repos {
         match client.tags.list_readable(repo).await {
-            Ok(Some(tags)) => return Ok(tags),
+            Ok(Some(tags)) => return Ok((repo, tags)),
             Ok(None) => {}
             Err(error) if error.may_mean_absent() => {
                 refused.get_or_insert(error);

@@ -54,6 +54,12 @@ impl Registries {
         Ok(wanted)
     }
 
+    /// The images of the list, with resolved patterns; a pattern without matches is unreadable.
+    pub(crate) async fn listed(&self, cx: &Context) -> Result<Vec<Wanted>, OpsError> {
+        let images = patterns::expand(cx, self).await?;
+        self.wanted(&images, None, ReferrerMode::Leave)
+    }
+
     /// The images under the names that a push gives them; those of a registry without its prefix.
     pub(super) fn surveyed(
         &self,

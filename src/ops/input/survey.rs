@@ -5,8 +5,8 @@ use crate::batch::{Batch, resolve_images};
 use crate::carry::Carry;
 use crate::unread::Unread;
 use crate::{Context, OpsError};
-use hod_list::Collision;
-use hod_transfer::{OnFailure, ReferrerMode, Resolution, TransferError};
+use hod_list::{Collision, ListLine};
+use hod_transfer::{OnFailure, ReferrerMode, Resolution, TransferError, Wanted};
 
 /// The images of an input, resolved.
 pub(crate) struct Survey {
@@ -21,6 +21,32 @@ pub(crate) struct Survey {
 }
 
 impl OpenInput<'_> {
+    /// The images by the names of the source, before anything of them is read, and the lines of a
+    /// list that the source lacks.
+    pub(crate) async fn named(
+        &self,
+        referrers: ReferrerMode,
+    ) -> Result<(Vec<Wanted>, Vec<String>), OpsError> {
+        match (self.input, &self.catalog) {
+            (Input::Registries(registries), _) => {
+                let wanted = registries.surveyed(&self.images, referrers)?;
+                Ok((wanted, Vec::new()))
+            }
+            (
+                Input::Local {
+                    list, platforms, ..
+                },
+                Some(catalog),
+            ) => {
+                let carry = Carry::local(platforms, referrers);
+                let surveyed = catalog.survey(list.as_ref(), &carry).await?;
+                let missing = surveyed.missing.iter().map(ListLine::name);
+                Ok((surveyed.wanted, missing.collect()))
+            }
+            (Input::Local { .. }, None) => unreachable!("a local input is opened as a catalog"),
+        }
+    }
+
     /// Resolves every image. Unreadable and missing images are part of the result.
     pub(crate) async fn survey(
         &self,

@@ -37,6 +37,10 @@ impl Diagnose for TransferError {
                 },
                 ..Diagnosis::new(NotFound).hint(where_absent(registry.as_ref(), similar))
             },
+            Self::ListedBy { .. } => Diagnosis::refused(Policy).hint(
+                "Without the manifest, that index could not be pulled. Delete the index too, or only \
+                 the tag, with `--tag-only`.",
+            ),
             Self::DamagedSource { holder, .. } => {
                 Diagnosis::new(Verify).hint(where_damaged(*holder))
             }

@@ -27,14 +27,25 @@ pub(super) const VERBS: &[Tip] = &[
          into a store",
     ),
     tip(
-        &[
-            "inspect", "list", "images", "show", "info", "manifest", "digest",
-        ],
-        "`hod ls SRC` lists the images of a registry, store or bundle, and `hod why DIGEST SRC` shows \
-         what uses a blob",
+        &["list", "images"],
+        "`hod ls SRC` lists the images of a registry, store or bundle, and `hod inspect IMAGE` shows \
+         one of them",
     ),
     tip(
-        &["list-tags", "tags", "search", "catalog", "repositories"],
+        &["show", "info", "manifest", "config"],
+        "`hod inspect IMAGE` shows an image; `--raw` writes its manifest, `--config` its config",
+    ),
+    tip(
+        &["manifest-digest"],
+        "`hod digest FILE` prints the digest of a manifest",
+    ),
+    tip(
+        &["list-tags", "search"],
+        "`hod tags REPOSITORY` lists the tags of a repository, and `hod ls REGISTRY[/PREFIX]` the \
+         images of a registry",
+    ),
+    tip(
+        &["catalog", "repositories"],
         "`hod ls REGISTRY[/PREFIX]` lists the images of a registry, each with its tag",
     ),
     tip(
@@ -43,8 +54,8 @@ pub(super) const VERBS: &[Tip] = &[
          second column in a list",
     ),
     tip(
-        &["delete", "rm", "rmi", "remove", "prune", "gc"],
-        "hod does not remove images from a store; `hod select LIST --store STORE --output TREE` makes \
+        &["rm", "rmi", "remove", "prune", "gc"],
+        "`hod delete` deletes images from registries, not from a store; `hod select LIST --store STORE --output TREE` makes \
          a tree without them, and `--replace` removes them from an existing tree",
     ),
     tip(

@@ -91,7 +91,7 @@ fn name(image: &ImageReport) -> String {
 }
 
 /// Advice about the failures, without duplicates.
-pub(super) fn hints(outcome: &BatchOutcome) -> Vec<String> {
+pub(in crate::cli::commands) fn hints(outcome: &BatchOutcome) -> Vec<String> {
     let mut found: Vec<(&str, String, usize)> = Vec::new();
     let mut places = HashMap::new();
     for image in &outcome.images {
