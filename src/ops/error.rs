@@ -70,7 +70,7 @@ pub enum OpsError {
     #[error("`{image}` is a digest, and `--tag-only` deletes tags")]
     NotATag { image: String },
     /// Several images where one is to be shown.
-    #[error("`{}` is {}, and one is shown at a time", word.display(), format_count(*n_images, "image"))]
+    #[error("`{}` has {}, and one is shown at a time", word.display(), format_count(*n_images, "image"))]
     OneImage {
         word: PathBuf,
         n_images: usize,

@@ -89,6 +89,10 @@ fn an_input_that_is_missing_is_a_wrong_command_line() {
         "bundle merge none.tar whole.tar --output new.tar",
         "bundle merge whole.tar none.tar --output new.tar",
         "serve none.tar --listen 127.0.0.1:0",
+        "inspect none.tar",
+        "tags none.tar",
+        "digest none.json",
+        "delete none.txt --yes",
         &push,
         &only,
         &receipt,
@@ -292,11 +296,7 @@ fn a_wrong_command_line_has_a_document_too() {
             Some("push"),
             "invalid value 'x'",
         ),
-        (
-            "inspect a --json",
-            None,
-            "unrecognized subcommand 'inspect'",
-        ),
+        ("show a --json", None, "unrecognized subcommand 'show'"),
         ("--json", None, "requires a subcommand"),
     ] {
         let output = env.run_line(line).exits(2);
@@ -309,7 +309,7 @@ fn a_wrong_command_line_has_a_document_too() {
         assert!(!message.contains("Usage:"), "{line}: {message}");
         assert!(!message.starts_with("error"), "{line}: {message}");
     }
-    let output = env.run_line("inspect a --json").exits(2);
+    let output = env.run_line("list a --json").exits(2);
     let document: Value = serde_json::from_str(&output.stdout).unwrap();
     let hint = document["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("hod ls"), "{hint}");

@@ -13,7 +13,11 @@ use crate::fixtures;
 use hod_testkit::env::{TestEnv, finish};
 use hod_testkit::programs;
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 23] = [
+    "inspect",
+    "tags",
+    "delete",
+    "digest",
     "bundle",
     "copy",
     "diff",

@@ -83,7 +83,7 @@ const NAMES: [&str; 6] = [
 ];
 
 /// Where people may put a secret by mistake; `{}` is where it goes.
-const LINES: [&[&str]; 33] = [
+const LINES: [&[&str]; 38] = [
     &["pack", "store", "--output", "s.tar", "--sign", "{}"],
     &["pack", "store", "--output", "s.tar", "--sign", "helper:{}"],
     &["pack", "store", "--output", "s.tar", "--sign={}"],
@@ -96,6 +96,11 @@ const LINES: [&[&str]; 33] = [
     &["verify", "{}", "--json"],
     &["ls", "{}"],
     &["why", "abc", "{}"],
+    &["inspect", "{}"],
+    &["inspect", "store", "{}"],
+    &["tags", "{}"],
+    &["delete", "{}", "--yes"],
+    &["digest", "{}"],
     &["unpack", "{}", "--output", "u"],
     &["export", "b.tar", "--output", "e", "--format", "{}"],
     &["select", "{}", "--store", "store", "--output", "o"],

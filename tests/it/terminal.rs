@@ -34,6 +34,8 @@ fn names_of_strangers_are_escaped() {
         format!("why {manifest} store"),
         "verify store".to_owned(),
         "ls store".to_owned(),
+        "inspect store".to_owned(),
+        "tags store".to_owned(),
         "pack store --output b.tar --no-tool".to_owned(),
         "push store 127.0.0.1:1 --retries 0".to_owned(),
         "export store --output out".to_owned(),
@@ -54,7 +56,8 @@ fn paths_are_escaped() {
     let mut mkdir = env.command("mkdir");
     let _ = finish(mkdir.arg("-p").arg(dir.join(EVIL))).success();
     for verb in [
-        "ls", "verify", "push", "unpack", "receipt", "serve", "pull", "export",
+        "ls", "inspect", "tags", "digest", "verify", "push", "unpack", "receipt", "serve", "pull",
+        "export",
     ] {
         for path in [dir.clone(), dir.join(EVIL), dir.join("gone")] {
             let mut command = env.hod();
@@ -63,7 +66,7 @@ fn paths_are_escaped() {
                 "push" => command.arg("127.0.0.1:1"),
                 "pull" => command.arg("--store").arg(&path),
                 "serve" => command.args(["--listen", "192.0.2.1:1"]),
-                "ls" | "verify" => &mut command,
+                "ls" | "inspect" | "tags" | "digest" | "verify" => &mut command,
                 _ => command.arg("--output").arg(env.path(EVIL).join("out.tar")),
             };
             check(verb, &finish(&mut command));

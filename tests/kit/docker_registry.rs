@@ -86,6 +86,13 @@ impl DockerRegistry {
         Self::start(env, dir, &config)
     }
 
+    /// Serves the tree at `root` and lets everyone delete from it.
+    pub fn serve_deleting(env: &TestEnv, root: impl AsRef<Path>) -> Self {
+        let mut config = config(&env.path(root));
+        config["storage"]["delete"] = json!({"enabled": true});
+        Self::start(env, tempfile::tempdir().unwrap(), &config)
+    }
+
     /// Serves the tree at `root` in TLS, to all or to those whose certificate the CA has signed.
     pub fn serve_tls(env: &TestEnv, root: impl AsRef<Path>, tls: &Tls<'_>) -> Self {
         let dir = tempfile::tempdir().unwrap();

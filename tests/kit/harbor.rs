@@ -8,6 +8,7 @@
 
 mod api;
 mod core;
+mod deleting;
 mod outage;
 mod policy;
 
@@ -47,7 +48,7 @@ pub enum Kind {
 pub enum Role {
     Guest,
     Developer,
-    /// As a developer, and besides may read project, quota and rules.
+    /// As a developer, and besides may delete, and read project, quota and rules.
     Maintainer,
 }
 
@@ -79,6 +80,10 @@ pub struct ProjectState {
     /// What Harbor's database has: digests and tags by repository.
     artifacts: BTreeSet<(String, String)>,
     tags: BTreeMap<(String, String), String>,
+    /// What each index lists, by repository and digest.
+    children: BTreeMap<(String, String), Vec<String>>,
+    /// Tags that were deleted by the API; the backend still has them.
+    deleted_tags: BTreeSet<(String, String)>,
 }
 
 impl ProjectState {
@@ -229,7 +234,8 @@ fn actions(user: Option<&Account>, project: &ProjectState) -> Vec<String> {
     let is_admin = user.is_some_and(|user| user.kind == Kind::Admin);
     let actions: &[&str] = match role {
         _ if is_admin => &["delete", "pull", "push", "scanner-pull"],
-        Some(Role::Developer | Role::Maintainer) => &["pull", "push"],
+        Some(Role::Maintainer) => &["delete", "pull", "push"],
+        Some(Role::Developer) => &["pull", "push"],
         Some(Role::Guest) => &["pull"],
         None if project.public => &["pull"],
         None => &[],

@@ -45,6 +45,8 @@ pub struct RegistryOptions {
     pub faults: Vec<Fault>,
     /// What it serves; otherwise an empty store of its own.
     pub store: Option<Store>,
+    /// Whether it refuses to delete, as most registries do unless they are told otherwise.
+    pub keeps_all: bool,
 }
 
 /// A running registry; it ends when it is dropped.
@@ -110,7 +112,11 @@ impl TestRegistry {
             tokens: Mutex::default(),
         });
         let serve_options = ServeOptions {
-            access: Access::PushAndDelete,
+            access: if options.keeps_all {
+                Access::Push
+            } else {
+                Access::PushAndDelete
+            },
             durability: Durability::Deferred,
             reporter: Arc::new(Silent),
         };
@@ -459,6 +465,7 @@ fn needed_scopes(seen: &Seen) -> Vec<String> {
     };
     let actions = match seen.method.as_str() {
         "GET" | "HEAD" if !faults::upload_path(path) => "pull",
+        "DELETE" if faults::manifest_path(&seen.path) => "delete",
         _ => "pull,push",
     };
     let mut scopes = vec![format!("repository:{}:{actions}", &path[..end])];

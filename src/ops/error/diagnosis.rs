@@ -7,7 +7,7 @@ use crate::SourceKind;
 use hod_registry::RegistryError;
 use hod_report::ErrorClass::{Auth, File, Network, NotFound, Policy, Usage, Verify};
 use hod_report::{Changes, Diagnose, Diagnosis};
-use hod_transfer::BlobHolder;
+use hod_transfer::{BlobHolder, TransferError};
 
 /// How many images are named where one is not found.
 const SHOWN_MAX: usize = 10;
@@ -78,7 +78,12 @@ impl Diagnose for OpsError {
                 changes: Changes::Possible,
                 ..error.diagnose()
             },
-            Self::Unshown { source, .. } => source.diagnose(),
+            Self::Unshown { source, .. } => match source.as_ref() {
+                TransferError::NoPlatform { .. } | TransferError::OtherPlatform { .. } => {
+                    Diagnosis::new(NotFound).hint("Choose one of these with `--platform`.")
+                }
+                source => source.diagnose(),
+            },
             Self::NotATag { .. } => usage(
                 "Name the image by its tag, or leave out `--tag-only` to delete the manifest.",
             ),

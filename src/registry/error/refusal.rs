@@ -67,13 +67,18 @@ impl Refusal {
         let is_passing = match self.meaning() {
             Meaning::RateLimit => return Failure::Limited { wait: retry_after },
             // The data was damaged on the way.
-            Meaning::BadRequest if self.code() == Some("DIGEST_INVALID") => {
+            Meaning::BadRequest
+                if self.code() == Some("DIGEST_INVALID") && self.request.deletes().is_none() =>
+            {
                 return Failure::Garbled;
             }
             // A new session is begun with the next attempt. Replicas of Harbor may not have heard
             // of each other's work.
             Meaning::NotFound => {
-                self.is_session_lost() || self.body.harbor().is_some() && !self.request.is_read()
+                self.is_session_lost()
+                    || self.body.harbor().is_some()
+                        && !self.request.is_read()
+                        && self.request.deletes().is_none()
             }
             meaning => meaning.is_transient() || self.is_database_down(),
         };

@@ -34,6 +34,9 @@ fn of_the_way() {
             registry: Some("harbor.corp".parse().unwrap()),
             similar: vec!["1.0".parse().unwrap(), "1.1".parse().unwrap()],
         } => NotFound 5,
+        ListedBy {
+            indexes: vec!["1.0".parse().unwrap()],
+        } => Policy 5,
         Unmatched(Unmatched::NoRepository {
             registry: "docker.io".parse().unwrap(),
         }) => NotFound 5,

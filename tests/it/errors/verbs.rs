@@ -229,6 +229,43 @@ fn of_the_verbs() {
             path: "-".into(),
             kind: FileKind::Pipe,
         } => Usage 2,
+        SchemaOne {
+            path: "manifest.json".into(),
+            source: hod_oci::signed_payload(br#"{"schemaVersion":1,"signatures":[{"protected":""}]}"#)
+                .unwrap_err(),
+        } => Verify 4,
+        Looking(Box::new(OpsError::NoImages { path: path() })) => NotFound 1,
+        Unshown {
+            image: "a/b:1".to_owned(),
+            source: Arc::new(TransferError::NoPlatform {
+                wanted: "linux/s390x".to_owned(),
+                offered: "linux/amd64, linux/arm64".to_owned(),
+            }),
+        } => NotFound 1,
+        NotATag {
+            image: format!("harbor.corp/a/b@{}", digest()),
+        } => Usage 2,
+        OneImage {
+            word: path(),
+            n_images: 2,
+            images: vec!["a/b:1".to_owned(), "a/c:2".to_owned()],
+        } => Usage 2,
+        OnePlatform {
+            image: "a/b:1".to_owned(),
+            platforms: vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()],
+        } => Usage 2,
+        NoConfig {
+            image: "a/b:1".to_owned(),
+        } => NotFound 1,
+        OneRepository {
+            path: path(),
+            repositories: vec!["a/b".to_owned(), "a/c".to_owned()],
+        } => Usage 2,
+        NoSuchRepository {
+            path: path(),
+            repository: "a/d".to_owned(),
+            present: vec!["a/b".to_owned(), "a/c".to_owned()],
+        } => NotFound 5,
     } more {
         OpsError::UnknownSource {
             path: path(),

@@ -61,6 +61,29 @@ pub(super) fn answer(state: &mut HarborState, seen: &Seen, body: &[u8]) -> Respo
         ("GET", ["projects", name, "repositories"]) => {
             repositories(state, seen, (user.as_ref(), Some(name)))
         }
+        (
+            "DELETE",
+            [
+                "projects",
+                name,
+                "repositories",
+                repository,
+                "artifacts",
+                _,
+                "tags",
+                tag,
+            ],
+        ) => {
+            let Some(project) = state.projects.get_mut(*name) else {
+                return error(404, "NOT_FOUND", "project not found");
+            };
+            let may_delete = super::actions(user.as_ref(), project);
+            if !may_delete.iter().any(|action| action == "delete") {
+                return error(403, "FORBIDDEN", "forbidden");
+            }
+            let repository = format!("{name}/{}", repository.replace("%252F", "/"));
+            super::deleting::delete_tag(project, &repository, tag)
+        }
         ("GET", ["projects", name, rest @ ..]) => read(state, seen, (user.as_ref(), name, rest)),
         _ => error(404, "NOT_FOUND", "not found"),
     }
@@ -378,6 +401,12 @@ fn read(
                 return error(404, "NOT_FOUND", "artifact not found");
             }
             json_answer(200, &json!({"digest": digest, "type": "IMAGE"}))
+        }
+        ["repositories", repository, "artifacts", digest, "tags"] if digest.contains(':') => {
+            let repository = format!("{name}/{}", repository.replace("%252F", "/"));
+            let tags = super::deleting::tags_of(project, &repository, digest);
+            let tags: Vec<Value> = tags.map(|tag| json!({"id": 1, "name": tag})).collect();
+            json_answer(200, &json!(tags))
         }
         ["repositories", repository, "artifacts", tag, "tags"] => {
             let repository = format!("{name}/{}", repository.replace("%252F", "/"));

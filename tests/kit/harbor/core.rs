@@ -83,9 +83,9 @@ pub(super) async fn answer(shared: &Shared, seen: &Seen, request: Request, next:
     response
 }
 
-type Checked<T> = Result<T, Box<Response>>;
+pub(super) type Checked<T> = Result<T, Box<Response>>;
 
-fn refuse<T>(status: u16, code: &str, message: &str) -> Checked<T> {
+pub(super) fn refuse<T>(status: u16, code: &str, message: &str) -> Checked<T> {
     Err(Box::new(error(status, code, message)))
 }
 
@@ -134,7 +134,12 @@ fn before(
         };
     };
     let is_safe = matches!(seen.method.as_str(), "GET" | "HEAD");
-    let action = if is_safe { "pull" } else { "push" };
+    let is_delete = seen.method == "DELETE" && manifest_path(&seen.path);
+    let action = match is_safe {
+        true => "pull",
+        false if is_delete => "delete",
+        false => "push",
+    };
     let scope = format!(",scope=\"repository:{}:{action}\"", about.repository);
     if is_safe && given.is_none() {
         return unauthorized(
@@ -170,6 +175,17 @@ fn before(
     let name = (about.repository.as_str(), about.last.as_str());
     if let Some(response) = super::policy::answer(project, seen, name) {
         return Err(Box::new(response));
+    }
+    if is_safe && manifest_path(&seen.path) {
+        let key = (about.repository.clone(), about.last.clone());
+        if project.deleted_tags.contains(&key) {
+            let (repository, tag) = name;
+            let message = format!("artifact {repository}:{tag} not found");
+            return refuse(404, "NOT_FOUND", &message);
+        }
+    }
+    if is_delete {
+        super::deleting::check(project, &about.repository, &about.last)?;
     }
     check_push(state, seen, (&about, manifest))?;
     Ok(Some(about))
@@ -364,14 +380,24 @@ fn after(state: &mut HarborState, seen: &Seen, (about, manifest, status): (&Abou
         Some((digest.clone(), *len))
     });
     let project = state.projects.get_mut(&about.project).unwrap();
-    if seen.method == "PUT" && manifest_path(&seen.path) {
+    if seen.method == "DELETE" {
+        if manifest_path(&seen.path) {
+            super::deleting::forget(project, &about.repository, &about.last);
+        }
+    } else if seen.method == "PUT" && manifest_path(&seen.path) {
         let digest = Digest::of(manifest).to_string();
         project.blobs.insert(digest.clone(), manifest.len() as u64);
         let repository = about.repository.clone();
         if about.last != digest {
             let key = (repository.clone(), about.last.clone());
+            project.deleted_tags.remove(&key);
             project.tags.insert(key, digest.clone());
         }
+        let parsed: Value = serde_json::from_slice(manifest).unwrap_or_default();
+        let children = parsed["manifests"].as_array().into_iter().flatten();
+        let children = children.filter_map(|child| child["digest"].as_str().map(str::to_owned));
+        let key = (repository.clone(), digest.clone());
+        project.children.insert(key, children.collect());
         project.artifacts.insert((repository, digest));
     } else if seen.method == "PUT" {
         let digest = ended_digest(seen);

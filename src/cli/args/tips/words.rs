@@ -32,7 +32,7 @@ pub(super) const VERBS: &[Tip] = &[
          one of them",
     ),
     tip(
-        &["show", "info", "manifest", "config"],
+        &["show", "info", "manifest"],
         "`hod inspect IMAGE` shows an image; `--raw` writes its manifest, `--config` its config",
     ),
     tip(

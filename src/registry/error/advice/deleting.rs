@@ -6,8 +6,10 @@ use crate::error::meaning::Meaning;
 impl Refusal {
     /// Whether the registry does not delete manifests, or not tags alone; nothing was changed then.
     pub(super) fn is_delete_off(&self) -> bool {
+        // A registry that takes a tag for a digest answers 400 DIGEST_INVALID.
+        let codes = [Some("UNSUPPORTED"), Some("DIGEST_INVALID")];
         self.request.deletes().is_some()
-            && (self.meaning().is_not_offered() || self.code() == Some("UNSUPPORTED"))
+            && (self.meaning().is_not_offered() || codes.contains(&self.code()))
     }
 
     /// A registry that does not delete, at least not this.
@@ -20,7 +22,6 @@ impl Refusal {
                  manifest refers to it."
                     .to_owned(),
             ),
-            Meaning::BadRequest if is_tag => Some(without_tags(host)),
             _ if self.is_delete_off() && is_tag => Some(without_tags(host)),
             _ if self.is_delete_off() => Some(format!(
                 "`{host}` does not allow deleting. A distribution registry allows it with \

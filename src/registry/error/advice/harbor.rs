@@ -76,10 +76,9 @@ impl Refusal {
             (Meaning::Policy, "PRECONDITION")
                 if self.purpose == Purpose::Delete && self.body.says("immutable") =>
             {
-                format!(
-                    "An immutability rule of project `{project}` protects it. To delete it, change \
-                     the rule (Policy, Tag Immutability, in the project)."
-                )
+                "An immutability rule of the project protects it. To delete it, change the rule \
+                 (Policy, Tag Immutability, in the project)."
+                    .to_owned()
             }
             (Meaning::Policy, _) if self.body.says("referenced by other") => {
                 "An index in the same repository lists this manifest. Delete the index first."
