@@ -119,6 +119,7 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Copy(CopyArgs { reading, .. })
         | Command::Select(SelectArgs { reading, .. })
         | Command::Serve(ServeArgs { reading, .. })
+        | Command::Tags(TagsArgs { reading, .. })
         | Command::Bundle(BundleVerbArgs {
             verb: BundleVerb::Merge(MergeArgs { reading, .. }),
         }) => settings::reading(reading),
@@ -128,7 +129,6 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Why(WhyArgs { look, .. }) => settings::reading(&look.reading),
         Command::Receipt(ReceiptArgs { look, .. }) => settings::reading(&look.reading),
         Command::Inspect(InspectArgs { look, .. }) => settings::reading(&look.reading),
-        Command::Tags(TagsArgs { reading, .. }) => settings::reading(reading),
         Command::Pull(_)
         | Command::Digest(_)
         | Command::Delete(_)

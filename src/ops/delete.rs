@@ -17,9 +17,8 @@ use hod_registry::{Client, HeadManifest, ManifestRef, Repo};
 use hod_report::ErrorClass;
 use hod_report::amount::format_count;
 use hod_transfer::{Locate, TransferError, Unmatched, Wanted};
+use sharing::LOOKUPS_AT_ONCE;
 
-/// Number of images that are looked up at once.
-const LOOKUPS_AT_ONCE: usize = 16;
 /// Number of repositories that are deleted from at once; each is deleted from in order.
 const REPOSITORIES_AT_ONCE: usize = 4;
 

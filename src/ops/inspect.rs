@@ -49,12 +49,11 @@ pub fn inspect<'a>(cx: &'a Context, options: &'a InspectOptions) -> Verb<'a, Ins
 pub fn inspect_raw<'a>(cx: &'a Context, options: &'a InspectOptions) -> Verb<'a, Vec<u8>> {
     Box::pin(async {
         let subject = Subject::find(cx, options).await?;
-        let found = match &options.platform {
-            Some(platform) => subject.of_platform(platform).await?.top().clone(),
-            None => {
-                let top = subject.source.top(&subject.wanted).await;
-                top.map_err(|error| subject.failed(error))?.0
-            }
+        let found = if let Some(platform) = &options.platform {
+            subject.of_platform(platform).await?.top().clone()
+        } else {
+            let top = subject.source.top(&subject.wanted).await;
+            top.map_err(|error| subject.failed(error))?.0
         };
         Ok(found.bytes().to_vec())
     })
@@ -80,11 +79,12 @@ impl Subject {
         let open = OpenInput::look(cx, &look.input).await?;
         let (mut wanted, missing) = open.named(ReferrerMode::Leave).await?;
         let Some(mut image) = wanted.pop() else {
-            return Err(match missing.is_empty() {
-                true => OpsError::NoImages {
+            return Err(if missing.is_empty() {
+                OpsError::NoImages {
                     path: look.input.word().to_owned(),
-                },
-                false => OpsError::NoneFound { missing },
+                }
+            } else {
+                OpsError::NoneFound { missing }
             });
         };
         if !wanted.is_empty() {
@@ -117,12 +117,11 @@ impl Subject {
         cx: &Context,
         options: &InspectOptions,
     ) -> Result<InspectOutcome, OpsError> {
-        let resolved = match &options.platform {
-            Some(platform) => self.of_platform(platform).await?,
-            None => {
-                let whole = resolve(self.source.as_ref(), &self.wanted).await;
-                whole.map_err(|error| self.failed(error))?
-            }
+        let resolved = if let Some(platform) = &options.platform {
+            self.of_platform(platform).await?
+        } else {
+            let whole = resolve(self.source.as_ref(), &self.wanted).await;
+            whole.map_err(|error| self.failed(error))?
         };
         let mut referrers = Vec::new();
         if options.look.referrers == ReferrerMode::Carry {
@@ -136,10 +135,12 @@ impl Subject {
         }
         let parts = parts::below(&resolved);
         let mut manifests = Vec::with_capacity(parts.len());
-        for read in config::read_all(cx, self, &resolved, &parts).await {
-            manifests.push(read.map_err(|error| self.failed(error))?);
+        let configs = config::read_all(cx, self.source.as_ref(), &resolved, &parts).await;
+        for (part, read) in parts.iter().zip(configs) {
+            let read = read.map_err(|error| self.failed(error))?;
+            manifests.push(ManifestFacts::of(part, read));
         }
-        Ok(facts::outcome(self, &resolved, manifests, &referrers))
+        Ok(facts::outcome(self.kind, &resolved, manifests, &referrers))
     }
 
     /// The manifest of one platform.

@@ -33,13 +33,8 @@ pub(crate) struct DeleteArgs {
     #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
     pub(crate) registry: Option<String>,
 
-    /// Delete without asking
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-
-    /// Show what would be deleted, and delete nothing
-    #[arg(long, conflicts_with = "yes")]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArgs,
 
     /// Delete only the tags, and keep the manifests and their other tags
     ///
@@ -64,6 +59,18 @@ pub(crate) struct DeleteArgs {
 
     #[command(flatten)]
     pub(crate) reach: RegistryArgs,
+}
+
+/// Whether hod asks before it deletes.
+#[derive(Debug, Args)]
+pub(crate) struct ConfirmArgs {
+    /// Delete without asking
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+
+    /// Show what would be deleted, and delete nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -37,7 +37,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DeleteArgs) -> Result<Exit
         verb: "delete",
         done: "deleted",
         bytes: "",
-        mode: RunMode::of(args.dry_run),
+        mode: RunMode::of(args.confirm.dry_run),
     };
     let ca = args.reach.ca.iter().map(PathBuf::as_path);
     let lists = [&args.images[..], &args.only.only].concat();
@@ -78,10 +78,10 @@ async fn work(
     let plan = session
         .interruptible(hod_ops::plan_delete(cx, &options))
         .await?;
-    if args.dry_run || plan.is_empty() {
+    if args.confirm.dry_run || plan.is_empty() {
         return Ok(plan.outcome);
     }
-    if !args.yes {
+    if !args.confirm.yes {
         session
             .interruptible(confirm(session, &plan, options.what))
             .await?;
@@ -209,15 +209,12 @@ async fn finish(
     };
     let exit = found.as_ref().map_or(Exit::Done, Exit::of_deletion);
     let written = outcome::write(session, batch.as_ref().map_err(|error| *error), asked).await;
-    let (found, batch) = match (&found, batch) {
-        (Ok(found), Ok(batch)) => (found, batch),
-        (_, Err(_)) | (Err(_), _) => {
-            if let Err(other) = written {
-                let hint = other.diagnose().hint;
-                session.printer.error(&other, hint.as_deref());
-            }
-            return found.map(|_| Exit::Done);
+    let (Ok(found), Ok(batch)) = (&found, batch) else {
+        if let Err(other) = written {
+            let hint = other.diagnose().hint;
+            session.printer.error(&other, hint.as_deref());
         }
+        return found.map(|_| Exit::Done);
     };
     let hints = outcome::hints(&batch).join("\n");
     let hint = Some(hints.as_str()).filter(|hint| !hint.is_empty());

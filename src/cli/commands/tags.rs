@@ -165,13 +165,13 @@ async fn registry(
     };
     let client =
         settings::client(&args.registry, session.jobs, &session.reporter(), purpose).await?;
-    let names = reference.remote_names(&registry).into_iter();
+    let remote = reference.remote_names(&registry).into_iter();
     let repo = |name| Repo {
         registry: registry.clone(),
         name,
     };
     Ok(TagsOf::Registry {
         client: Box::new(client),
-        repos: names.map(repo).collect(),
+        repos: remote.map(repo).collect(),
     })
 }

@@ -157,9 +157,8 @@ impl Diagnose for CommandError {
             Self::NotARepository { word } => usage(&format!(
                 "Add the name of a repository: `{word}/REPOSITORY`. `hod ls {word}` lists all images."
             )),
-            Self::TwoPatterns { .. } => usage("Give only one of them."),
+            Self::TwoPatterns { .. } | Self::ImageTwice { .. } => usage("Give only one of them."),
             Self::RepositoryTwice => usage("Leave it out: the first argument is the repository."),
-            Self::ImageTwice { .. } => usage("Give only one of them."),
             Self::DeleteAll { registry } => usage(&format!(
                 "Name the images: `{registry}/REPOSITORY:TAG`, `'REPOSITORY:*'` for all tags of a \
                  repository, or `--only LIST` for the images of a list."

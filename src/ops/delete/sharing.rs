@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::LOOKUPS_AT_ONCE;
 use crate::Context;
 use hod_oci::{Digest, Manifest, MediaTypeKind, Tag};
 use hod_registry::{Client, ManifestRef, RegistryError, Repo};
 use hod_report::amount::format_count;
 use hod_report::chain;
+
+/// Number of manifests that are looked up at once.
+pub(super) const LOOKUPS_AT_ONCE: usize = 16;
 
 /// What is about manifests besides the tags that were given.
 #[derive(Default)]

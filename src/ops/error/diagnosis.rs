@@ -100,9 +100,6 @@ impl Diagnose for OpsError {
                 "Name one of them with `--repository`: {}.",
                 several(repositories)
             )),
-            Self::NoSuchRepository { present, .. } => {
-                Diagnosis::refused(NotFound).hint(format!("It has {}.", several(present)))
-            }
 
             // Digests and receipts.
             Self::SchemaOne { .. } => Diagnosis::new(Verify),
@@ -167,7 +164,7 @@ impl Diagnose for OpsError {
             Self::RemoteSource { .. } => {
                 usage("Pull the images into a store first: `hod pull LIST --store DIR`.")
             }
-            Self::NoSuchImage { present, .. } => {
+            Self::NoSuchImage { present, .. } | Self::NoSuchRepository { present, .. } => {
                 Diagnosis::refused(NotFound).hint(format!("It has {}.", several(present)))
             }
             Self::AmbiguousImage { .. } => {

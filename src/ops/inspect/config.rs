@@ -6,12 +6,10 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Subject;
-use super::facts::ManifestFacts;
 use super::parts::Part;
 use crate::Context;
 use hod_oci::{Digest, ImageConfig, ManifestBody};
-use hod_transfer::{Resolved, TransferError, config_of};
+use hod_transfer::{Resolved, Source, TransferError, config_of};
 
 /// Number of configurations that are read at once.
 const CONFIGS_AT_ONCE: usize = 8;
@@ -87,29 +85,34 @@ pub(super) fn texts(value: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// What the config of a manifest says.
+#[derive(Debug, Default)]
+pub(super) struct ReadConfig {
+    /// `None` for an artifact, and if the source does not have it.
+    pub(super) config: Option<ConfigFacts>,
+    pub(super) platform: Option<String>,
+}
+
 /// Reads the configs of all manifests, several at once, in order. Those of artifacts are not read.
 pub(super) async fn read_all(
     cx: &Context,
-    subject: &Subject,
+    source: &dyn Source,
     resolved: &Resolved,
     parts: &[Part],
-) -> Vec<Result<ManifestFacts, TransferError>> {
-    cx.stage(&format!("reading {}", subject.wanted.name));
+) -> Vec<Result<ReadConfig, TransferError>> {
+    cx.stage(&format!("reading {}", resolved.wanted.name));
     let read = futures_util::stream::iter(parts)
         .map(|part| async move {
-            let mut facts = ManifestFacts::of(part);
-            let Some(manifest) = part.manifest.as_ref().filter(|_| !part.is_about_another) else {
-                return Ok(facts);
+            let manifest = part.manifest.as_ref().filter(|_| !part.is_about_another);
+            let Some(manifest) = manifest else {
+                return Ok(ReadConfig::default());
             };
-            let source = subject.source.as_ref();
-            if let Some(bytes) = config_of(source, &resolved.location, manifest).await? {
-                facts.config = ConfigFacts::of(&bytes);
-                if facts.platform.is_none() {
-                    let platform = ImageConfig::parse(&bytes).map(|config| config.platform);
-                    facts.platform = platform.map(|platform| platform.to_string());
-                }
-            }
-            Ok(facts)
+            let bytes = config_of(source, &resolved.location, manifest).await?;
+            let platform = bytes.as_deref().and_then(ImageConfig::parse);
+            Ok(ReadConfig {
+                config: bytes.as_deref().and_then(ConfigFacts::of),
+                platform: platform.map(|config| config.platform.to_string()),
+            })
         })
         .buffered(CONFIGS_AT_ONCE);
     read.collect().await

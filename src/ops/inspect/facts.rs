@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Subject;
-use super::config::{ConfigFacts, config_digest, texts};
+use super::config::{ConfigFacts, ReadConfig, config_digest, texts};
 use super::parts::Part;
+use crate::SourceKind;
 use hod_oci::{Descriptor, Digest, Manifest, ReferrerEntry, sum_len};
 use hod_transfer::{Referrer, Resolved};
 
@@ -89,8 +89,7 @@ pub struct ReferrerFacts {
 }
 
 impl ManifestFacts {
-    /// Everything but the config.
-    pub(super) fn of(part: &Part) -> Self {
+    pub(super) fn of(part: &Part, read: ReadConfig) -> Self {
         let mut annotations = part.descriptor.annotations.clone();
         let media_type = match &part.manifest {
             Some(manifest) => manifest.media_type(),
@@ -107,7 +106,11 @@ impl ManifestFacts {
             annotations.extend(annotations_of(manifest));
         }
         Self {
-            platform: part.platform.as_ref().map(ToString::to_string),
+            platform: part
+                .platform
+                .as_ref()
+                .map(ToString::to_string)
+                .or(read.platform),
             digest: part.descriptor.digest.clone(),
             media_type: media_type.to_string(),
             bytes: part.descriptor.size,
@@ -116,7 +119,7 @@ impl ManifestFacts {
             is_attestation: part.is_about_another,
             annotations,
             config_digest: config_digest(part),
-            config: None,
+            config: read.config,
             layers: layers.map(layer).collect(),
         }
     }
@@ -124,15 +127,15 @@ impl ManifestFacts {
 
 /// Puts everything together.
 pub(super) fn outcome(
-    subject: &Subject,
+    kind: SourceKind,
     resolved: &Resolved,
     manifests: Vec<ManifestFacts>,
     referrers: &[Referrer],
 ) -> InspectOutcome {
     let top = resolved.top();
     InspectOutcome {
-        image: subject.wanted.name.clone(),
-        kind: subject.kind.as_str(),
+        image: resolved.wanted.name.clone(),
+        kind: kind.as_str(),
         digest: top.digest().clone(),
         media_type: top.media_type().to_string(),
         bytes: top.bytes().len() as u64,

@@ -13,6 +13,7 @@ use hod_store::StoreError;
 const WITHOUT_REFERRERS: &str = "`--no-referrers` transfers the image without its referrers.";
 
 impl Diagnose for TransferError {
+    #[expect(clippy::too_many_lines, reason = "an arm for each variant")]
     fn diagnose(&self) -> Diagnosis {
         match self {
             Self::Registry(error) => error.diagnose(),
