@@ -303,9 +303,13 @@ async fn run(
 ) -> Result<DeleteOutcome, OpsError> {
     let DeletePlan { mut outcome, steps } = plan;
     let client = &options.registries.client;
+    let noun = match options.what {
+        DeleteWhat::Manifests => "manifest",
+        DeleteWhat::Tags => "tag",
+    };
     cx.stage(&format!(
         "deleting {}",
-        format_count(outcome.n_deleted, "manifest")
+        format_count(outcome.n_deleted, noun)
     ));
     let done = futures_util::stream::iter(steps).map(|(repo, steps)| async move {
         let mut done = Vec::with_capacity(steps.len());

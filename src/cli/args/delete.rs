@@ -27,11 +27,9 @@ pub(crate) struct DeleteArgs {
     #[arg(required = true, value_name = "IMAGE|LIST|REGISTRY")]
     pub(crate) images: Vec<PathBuf>,
 
-    /// The registry, and a prefix, for image names without a registry; by default docker.io
-    ///
-    /// Without this option, hod deletes only images whose names state their registry.
+    /// The registry, and a prefix, for image names without a registry, which are refused otherwise
     #[arg(long = "source", value_name = "REGISTRY[/PREFIX]")]
-    pub(crate) registry: Option<String>,
+    pub(crate) place: Option<String>,
 
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
@@ -95,7 +93,7 @@ impl DeleteArgs {
     /// Where names without a registry come from; mirrors are never deleted from.
     pub(crate) fn names(&self) -> NameSourceArgs {
         NameSourceArgs {
-            registry: self.registry.clone(),
+            registry: self.place.clone(),
             no_registries_conf: true,
         }
     }

@@ -83,8 +83,8 @@ pub(crate) struct TagsArgs {
     pub(crate) limit: Option<NonZeroUsize>,
 
     /// List tags of referrers too
-    #[arg(long)]
-    pub(crate) all: bool,
+    #[arg(long = "all")]
+    pub(crate) all_tags: bool,
 
     /// The repository of SRC; not required if SRC has only one
     #[arg(long = "repository", value_name = "NAME")]

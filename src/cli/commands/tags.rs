@@ -62,7 +62,7 @@ pub(super) async fn run(session: &Session<'_>, args: &TagsArgs) -> Result<Exit, 
     let options = TagsOptions {
         of,
         pattern,
-        referrers: if args.all {
+        referrers: if args.all_tags {
             ReferrerTags::List
         } else {
             ReferrerTags::Leave
