@@ -159,6 +159,7 @@ async fn registry(
             side: Side::Source,
             registries: vec![registry.clone()],
             lists: &[],
+            settings: &[],
         },
         registries_conf: settings::registries_conf(UseConf::unless(args.names.no_registries_conf))?,
         purpose: Purpose::Look,
