@@ -32,6 +32,9 @@ pub struct Collection {
     kind: CollectionKind,
     images: Vec<NamedImage>,
     unreadable: Vec<UnreadableImage>,
+    entries: Vec<CollectionEntry>,
+    /// The directory of a layout that has `sha256` and its blobs: usually its own `blobs`.
+    blobs_dir: PathBuf,
     /// The media type that each image's manifest was declared with.
     declared: HashMap<Digest, MediaType>,
     /// Manifests in memory: those that were made here, or all.
@@ -50,6 +53,15 @@ pub struct UnreadableImage {
     pub repository: RepositoryName,
     pub tag: Option<Tag>,
     pub error: Arc<CollectionError>,
+}
+
+/// An image as the file itself lists it: names are not interpreted, and nothing is joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionEntry {
+    /// The annotation `org.opencontainers.image.ref.name`, or the tags in `manifest.json`.
+    pub names: Vec<String>,
+    /// The digest of its manifest; `None` if it cannot be read.
+    pub digest: Option<Digest>,
 }
 
 /// The tool that wrote it, as far as it matters.
@@ -127,6 +139,11 @@ impl Collection {
     /// All images, in the order in which they are listed there.
     pub fn images(&self) -> &[NamedImage] {
         &self.images
+    }
+
+    /// What `index.json` of a layout or `manifest.json` of `docker save` lists, in its order.
+    pub fn entries(&self) -> &[CollectionEntry] {
+        &self.entries
     }
 
     /// Those that cannot be read, and why.
@@ -264,6 +281,6 @@ impl Collection {
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         let algorithm = digest.algorithm().as_str();
-        self.path.join("blobs").join(algorithm).join(digest.hex())
+        self.blobs_dir.join(algorithm).join(digest.hex())
     }
 }

@@ -143,6 +143,21 @@ impl Client {
         self.session.expect(repos);
     }
 
+    /// Finds out, with one request, whether a registry of [`TrustOptions::may_lack_tls`] has TLS:
+    /// from then on it is spoken to as it answered. Nothing is asked of other registries.
+    pub fn find_scheme<'a>(
+        &'a self,
+        registry: &'a Registry,
+    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            let transport = self.session.transport();
+            if transport.may_lack_tls(registry) {
+                transport.find_scheme(registry).await?;
+            }
+            Ok(())
+        })
+    }
+
     /// Notes how many manifests of a registry will be fetched; reports a warning as soon as the
     /// registry says that it allows fewer ([`Event::Warning`]).
     ///

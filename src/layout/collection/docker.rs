@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::gather::{FileEntry, Gathered};
 use super::name::{NamedImage, nameless};
 use super::packed::{Allowance, Packed, UnpackFault};
-use super::{CollectionError, MemberRange, TopManifest, UnreadableImage};
+use super::{CollectionEntry, CollectionError, MemberRange, TopManifest, UnreadableImage};
 use hod_oci::{
     Algorithm, Digest, MANIFEST_LEN_MAX, Manifest, MediaType, Reference, ReferenceError,
 };
@@ -59,6 +59,7 @@ struct MadeDescriptor {
 pub(super) struct Images {
     pub(super) tops: Vec<TopManifest>,
     pub(super) unreadable: Vec<UnreadableImage>,
+    pub(super) entries: Vec<CollectionEntry>,
     pub(super) manifests: BTreeMap<Digest, Manifest>,
     pub(super) blobs: HashMap<Digest, MemberRange>,
 }
@@ -85,6 +86,7 @@ pub(super) fn read(
         images: Images {
             tops: Vec::new(),
             unreadable: Vec::new(),
+            entries: Vec::new(),
             manifests: BTreeMap::new(),
             blobs: HashMap::new(),
         },
@@ -92,9 +94,17 @@ pub(super) fn read(
         allowance: Allowance::default(),
     };
     for entry in entries {
-        if let Err(error) = builder.add(&entry) {
-            builder.give_up(&entry, error);
-        }
+        let digest = match builder.add(&entry) {
+            Ok(digest) => Some(digest),
+            Err(error) => {
+                builder.give_up(&entry, error);
+                None
+            }
+        };
+        builder.images.entries.push(CollectionEntry {
+            names: entry.repo_tags.unwrap_or_default(),
+            digest,
+        });
     }
     Ok(builder.images)
 }
@@ -111,7 +121,8 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn add(&mut self, entry: &Entry) -> Result<(), CollectionError> {
+    /// Adds an image; returns the digest of the manifest that is made for it.
+    fn add(&mut self, entry: &Entry) -> Result<Digest, CollectionError> {
         let config_file = self.file(&entry.config)?;
         let config_bytes = self.config_bytes(config_file)?;
         let config_digest = Digest::of(&config_bytes);
@@ -153,10 +164,9 @@ impl<'a> Builder<'a> {
             .entry(config_digest)
             .or_insert(config_place);
         self.name(entry, &manifest);
-        self.images
-            .manifests
-            .insert(manifest.digest().clone(), manifest);
-        Ok(())
+        let digest = manifest.digest().clone();
+        self.images.manifests.insert(digest.clone(), manifest);
+        Ok(digest)
     }
 
     fn name(&mut self, entry: &Entry, manifest: &Manifest) {

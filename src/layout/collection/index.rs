@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::name::{NamedImage, nameless};
-use super::{CollectionError, TopManifest, UnreadableImage};
+use super::{CollectionEntry, CollectionError, TopManifest, UnreadableImage};
 use hod_oci::{Descriptor, Digest, RepositoryName, Tag};
 
 /// The longest index that is read, in bytes; one of thousands of images has a few MiB.
@@ -28,13 +28,20 @@ struct Wire {
     manifests: Vec<Descriptor>,
 }
 
+/// What an index lists.
+pub(super) struct Index {
+    pub(super) tops: Vec<TopManifest>,
+    pub(super) unreadable: Vec<UnreadableImage>,
+    pub(super) entries: Vec<CollectionEntry>,
+}
+
 /// Reads the index of the layout at `path`, which is the member `member`; an entry whose name
 /// cannot be parsed becomes an unreadable image.
 pub(super) fn read(
     bytes: &[u8],
     path: &Path,
     member: &str,
-) -> Result<(Vec<TopManifest>, Vec<UnreadableImage>), CollectionError> {
+) -> Result<Index, CollectionError> {
     let wire: Wire = serde_json::from_slice(bytes).map_err(|source| CollectionError::Json {
         path: path.to_owned(),
         member: member.to_owned(),
@@ -88,7 +95,15 @@ pub(super) fn read(
             Err(image) => unreadable.push(image),
         }
     }
-    Ok((tops, unreadable))
+    let entries = wire.manifests.iter().map(|entry| CollectionEntry {
+        names: entry.annotations.get(REF_NAME).cloned().into_iter().collect(),
+        digest: Some(entry.digest.clone()),
+    });
+    Ok(Index {
+        tops,
+        unreadable,
+        entries: entries.collect(),
+    })
 }
 
 /// The role of an entry that is a referrer.

@@ -26,7 +26,7 @@ impl Collection {
             Ok::<_, CollectionError>(stat.is_some_and(|stat| stat.is_file))
         };
         if is_file("oci-layout")? && is_file(INDEX)? {
-            return Self::open_layout(path).map(Some);
+            return Self::open_layout(path, None).map(Some);
         }
         let names = hod_fsx::read_dir_names(path)?;
         let mut volumes = names.iter().filter_map(|name| name.to_str());
@@ -51,9 +51,10 @@ impl Collection {
             Some((format!("{dir}{INDEX}"), index))
         });
         if let Some((member, index)) = layout {
-            let (tops, unreadable) = index::read(&index, path, &member)?;
+            let listed = index::read(&index, path, &member)?;
             let mut collection = Self::of(&paths, CollectionKind::OciArchive, gathered)?;
-            collection.take(tops, unreadable);
+            collection.entries = listed.entries;
+            collection.take(listed.tops, listed.unreadable);
             return Ok(Some(collection));
         }
         let saved = gathered.heads.iter().find_map(|(dir, heads)| {
@@ -67,25 +68,31 @@ impl Collection {
         gathered.blobs = images.blobs;
         gathered.manifests = images.manifests;
         let mut collection = Self::of(&paths, CollectionKind::DockerArchive, gathered)?;
+        collection.entries = images.entries;
         collection.take(images.tops, images.unreadable);
         Ok(Some(collection))
     }
 
-    fn open_layout(path: &Path) -> Result<Self, CollectionError> {
+    /// Opens the OCI layout in the directory `path`, whose blobs are in `shared_blobs` if that is
+    /// given, below the name of their algorithm.
+    pub fn open_layout(path: &Path, shared_blobs: Option<&Path>) -> Result<Self, CollectionError> {
         let index = hod_fsx::read(&path.join(INDEX), INDEX_LEN_MAX)?;
-        let (tops, unreadable) = index::read(&index, path, INDEX)?;
+        let listed = index::read(&index, path, INDEX)?;
+        let own_blobs = path.join("blobs");
         let mut collection = Self {
             path: path.to_owned(),
             kind: CollectionKind::OciLayout,
             images: Vec::new(),
             unreadable: Vec::new(),
+            entries: listed.entries,
+            blobs_dir: shared_blobs.map_or(own_blobs, Path::to_owned),
             declared: HashMap::new(),
             held: BTreeMap::new(),
             corrupt: BTreeSet::new(),
             blobs: Blobs::Directory,
             notes: Vec::new(),
         };
-        collection.take(tops, unreadable);
+        collection.take(listed.tops, listed.unreadable);
         Ok(collection)
     }
 
@@ -141,6 +148,8 @@ impl Collection {
             kind,
             images: Vec::new(),
             unreadable: Vec::new(),
+            entries: Vec::new(),
+            blobs_dir: PathBuf::new(),
             declared: HashMap::new(),
             held: std::mem::take(&mut gathered.manifests),
             corrupt: std::mem::take(&mut gathered.corrupt),

@@ -37,8 +37,29 @@ impl Refusal {
         Meaning::of(self.status)
     }
 
-    pub(crate) fn code(&self) -> Option<&str> {
+    /// The code of the first error that it states, such as `MANIFEST_UNKNOWN`.
+    pub fn code(&self) -> Option<&str> {
         self.body.code.as_deref()
+    }
+
+    /// The message of the first error that it states.
+    pub fn message(&self) -> Option<&str> {
+        self.body.message.as_deref()
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The refused request.
+    pub fn request(&self) -> &RequestLine {
+        &self.request
+    }
+
+    /// The kind of content that was requested.
+    pub fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// Whether it is the refusal of a Harbor whose database is down.

@@ -379,7 +379,7 @@ impl Mirrors {
 
 impl RegistriesConf {
     /// The registries that need no certificate.
-    pub(crate) fn insecure(&self) -> Vec<Registry> {
+    pub fn insecure(&self) -> Vec<Registry> {
         let locations = self.rules.iter().flat_map(|rule| {
             let mirrors = rule.mirrors.iter();
             let mirrors = mirrors.filter(|mirror| mirror.insecure);

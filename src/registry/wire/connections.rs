@@ -40,6 +40,11 @@ pub struct TrustOptions {
     pub ca_files: Vec<CaFile>,
     /// Registries whose certificates are not looked at.
     pub insecure: Vec<Registry>,
+    /// Registries whose certificates are not looked at, and that may as well have none: see
+    /// [`crate::Client::find_scheme`].
+    pub may_lack_tls: Vec<Registry>,
+    /// Whether registries on this machine are spoken to in TLS like all others.
+    pub is_loopback_tls: bool,
     /// By `host[:port]`, the directory with the host's own certificates (`*.crt`, `*.cert`,
     /// `*.key`): of several `certs.d`, the first that has the host.
     pub certs_d: BTreeMap<String, PathBuf>,
@@ -50,7 +55,8 @@ impl TrustOptions {
     /// Whether the user has said something that only TLS can mean, so that even a registry on this
     /// machine is spoken to in TLS.
     pub(crate) fn implies_tls(&self, registry: &Registry) -> bool {
-        self.insecure.contains(registry)
+        self.is_loopback_tls
+            || self.insecure.contains(registry)
             || self.certs_d.contains_key(registry.as_str())
             || !self.ca_files.is_empty()
     }

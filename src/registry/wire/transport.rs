@@ -251,8 +251,10 @@ impl Transport {
         limiter: Limiter,
     ) -> Self {
         let may_lack_tls = insecure.iter().filter(|at| !trust.implies_tls(at));
-        let may_lack_tls = may_lack_tls.cloned().collect();
+        let mut may_lack_tls: Vec<Registry> = may_lack_tls.cloned().collect();
         trust.insecure.extend(insecure);
+        may_lack_tls.extend(trust.may_lack_tls.iter().cloned());
+        trust.insecure.extend(std::mem::take(&mut trust.may_lack_tls));
         Self {
             plain_http,
             may_lack_tls,
@@ -287,6 +289,11 @@ impl Transport {
     pub(crate) fn is_plain(&self, url: &Url) -> bool {
         let registry = registry_of(url);
         registry.is_some_and(|registry| self.plain_http.contains(&registry))
+    }
+
+    /// Whether a registry may have no TLS, and that is no reason not to speak to it.
+    pub(crate) fn may_lack_tls(&self, registry: &Registry) -> bool {
+        self.may_lack_tls.contains(registry)
     }
 
     /// Finds out whether a registry that may lack TLS has it, once.
