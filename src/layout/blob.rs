@@ -1,6 +1,6 @@
 //! A blob on its way into a layout, a directory or an archive.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::LayoutError;
@@ -39,6 +39,17 @@ impl BlobWriter {
     pub fn in_archive(archive: &Arc<OciArchiveWriter>, blob: &Descriptor) -> Self {
         let member = ArchiveMember::new(archive, &blob.digest);
         Self::new(BlobOutput::Member(member), blob)
+    }
+
+    /// Begins a blob that becomes the file `path`, whose directory is created.
+    pub fn at(path: &Path, expected: impl Into<Verifier>) -> Result<Self, LayoutError> {
+        let dir = hod_fsx::dir_of(path);
+        hod_fsx::create_dir_all(dir)?;
+        let temp = hod_fsx::TempFile::create_in(dir, "blob-")?;
+        Ok(Self::new(
+            BlobOutput::File(temp, path.to_owned()),
+            expected,
+        ))
     }
 
     /// Appends `bytes`.

@@ -91,8 +91,19 @@ impl DockerImage {
         manifest: &Manifest,
         config_bytes: Vec<u8>,
     ) -> Result<Self, NoDockerImage> {
-        let config = Self::config_of(manifest)?.digest.clone();
+        Self::config_of(manifest)?;
         let tag = tag.ok_or(NoDockerImage::NoTag)?;
+        let name = format!("{}:{tag}", full_name(repository));
+        Self::tagged(vec![name], manifest, config_bytes)
+    }
+
+    /// The image under these full names; without any, it is found by its place in the archive.
+    pub fn tagged(
+        tags: Vec<String>,
+        manifest: &Manifest,
+        config_bytes: Vec<u8>,
+    ) -> Result<Self, NoDockerImage> {
+        let config = Self::config_of(manifest)?.digest.clone();
         let diff_ids = hod_oci::diff_ids(&config_bytes).map_err(|_| NoDockerImage::Config)?;
         let layers: Vec<&Descriptor> = manifest.blobs().skip(1).collect();
         if diff_ids.len() != layers.len() {
@@ -106,7 +117,7 @@ impl DockerImage {
         Ok(Self {
             config,
             config_bytes,
-            tags: vec![format!("{}:{tag}", full_name(repository))],
+            tags,
             layers: layers.collect(),
         })
     }

@@ -12,6 +12,10 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The first bytes of a zstd frame without data, as `pzstd` begins a file: all but the lowest four bits
 /// of the first byte.
 const SKIPPABLE_MAGIC: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+/// The first bytes of an xz stream.
+const XZ_MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
+/// The first bytes of a bzip2 stream.
+const BZIP2_MAGIC: [u8; 3] = *b"BZh";
 /// The logarithm of the largest window of a layer, 128 MiB: the default maximum of `zstd`.
 const WINDOW_LOG_MAX: u32 = 27;
 
@@ -24,11 +28,13 @@ pub enum Compression {
     None,
     Gzip,
     Zstd,
+    Xz,
+    Bzip2,
 }
 
 impl Compression {
     /// How many bytes [`Compression::of`] looks at.
-    pub const MAGIC_LEN: usize = ZSTD_MAGIC.len();
+    pub const MAGIC_LEN: usize = XZ_MAGIC.len();
 
     /// Looks at the first bytes of a stream.
     pub fn of(start: &[u8]) -> Self {
@@ -36,9 +42,18 @@ impl Compression {
             Self::Gzip
         } else if start.starts_with(&ZSTD_MAGIC) || is_skippable(start) {
             Self::Zstd
+        } else if start.starts_with(&XZ_MAGIC) {
+            Self::Xz
+        } else if start.starts_with(&BZIP2_MAGIC) {
+            Self::Bzip2
         } else {
             Self::None
         }
+    }
+
+    /// Whether layers may be compressed so: they have media types for gzip and zstd only.
+    pub fn is_of_layers(self) -> bool {
+        matches!(self, Self::Gzip | Self::Zstd)
     }
 }
 
@@ -71,6 +86,8 @@ pub(super) fn decoder_of<'a>(
         Compression::Gzip => Box::new(Members {
             decoder: Some(flate2::bufread::GzDecoder::new(input)),
         }),
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new(input, true)),
+        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
         Compression::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(input)?;
             decoder.window_log_max(window_log_max)?;

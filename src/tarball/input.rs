@@ -41,7 +41,9 @@ impl Mode {
     /// The compression by the first bytes; one that is not accepted counts as none.
     fn compression_of(self, start: &[u8]) -> Compression {
         match (self, Compression::of(start)) {
-            (Self::Strict, Compression::Gzip) => Compression::None,
+            (Self::Strict, Compression::Gzip | Compression::Xz | Compression::Bzip2) => {
+                Compression::None
+            }
             (_, compression) => compression,
         }
     }

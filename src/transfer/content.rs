@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::{BlobContent, BlobTask, Location, Origins, Pieces, Presence, TransferError, again};
+use super::{
+    BlobContent, BlobTask, Location, Origins, Pieces, PlannedBlob, Presence, TransferError, again,
+};
 use hod_registry::UploadBody;
 use hod_report::Event;
 use hod_store::PartialBlob;
@@ -53,6 +55,11 @@ impl<'a> Content<'a> {
             kept: 0,
             progress: 0,
         }
+    }
+
+    /// The blob.
+    pub fn blob(&self) -> &'a PlannedBlob {
+        self.task.blob
     }
 
     /// Whether it comes over a network and can be opened in the middle.
@@ -145,7 +152,7 @@ impl<'a> Content<'a> {
 
     /// Opens the content as [`Content::open`] does, and passes it to `work` piece by piece. On
     /// failure, the moved bytes are lost.
-    pub(crate) async fn pour<T: Send + 'static>(
+    pub async fn pour<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Pieces) -> Result<T, TransferError> + Send + 'static,
     ) -> Result<T, TransferError> {

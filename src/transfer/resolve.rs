@@ -4,7 +4,6 @@ mod no_platform;
 mod one;
 mod some;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -127,35 +126,12 @@ pub async fn resolve(source: &dyn Source, wanted: &Wanted) -> Result<Resolved, T
         _ => cx.all(found).await?,
     };
     let mut resolved = Resolved {
-        wanted: wanted.clone(),
-        location,
-        blobs: Vec::new(),
-        foreign: Vec::new(),
         absent: collected.absent,
         platform: collected.platform,
-        original: None,
-        original_manifest: None,
-        referrers: Vec::new(),
-        leaves_referrers: false,
-        is_in_place: false,
         n_left_referrers: collected.n_left_referrers,
         warnings: collected.warnings,
-        manifests: collected.manifests,
+        ..Resolved::of_manifests(wanted.clone(), location, collected.manifests)
     };
-    let mut seen = BTreeSet::new();
-    for blob in resolved.manifests.iter().flat_map(Manifest::blobs) {
-        if seen.insert((blob.is_foreign(), &blob.digest)) {
-            let list = if blob.is_foreign() {
-                &mut resolved.foreign
-            } else {
-                &mut resolved.blobs
-            };
-            list.push(blob.clone());
-        }
-    }
-    // A layer that one manifest leaves at its URLs may be an ordinary layer of another.
-    let is_stored = |blob: &Descriptor| seen.contains(&(false, &blob.digest));
-    resolved.foreign.retain(|blob| !is_stored(blob));
     carry_foreign(source, &mut resolved).await?;
     let top = resolved.top().digest();
     if let Some(expected) = wanted

@@ -39,6 +39,42 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// An image of these manifests, children before parents, at one place; its foreign layers stay
+    /// where they are.
+    pub fn of_manifests(wanted: Wanted, location: Location, manifests: Vec<Manifest>) -> Self {
+        let mut seen = BTreeSet::new();
+        let (mut blobs, mut foreign) = (Vec::new(), Vec::new());
+        for blob in manifests.iter().flat_map(Manifest::blobs) {
+            if seen.insert((blob.is_foreign(), &blob.digest)) {
+                let list = if blob.is_foreign() {
+                    &mut foreign
+                } else {
+                    &mut blobs
+                };
+                list.push(blob.clone());
+            }
+        }
+        // A layer that one manifest leaves at its URLs may be an ordinary layer of another.
+        let is_stored = |blob: &Descriptor| seen.contains(&(false, &blob.digest));
+        foreign.retain(|blob| !is_stored(blob));
+        Self {
+            wanted,
+            location,
+            blobs,
+            foreign,
+            absent: Vec::new(),
+            platform: None,
+            original: None,
+            original_manifest: None,
+            referrers: Vec::new(),
+            leaves_referrers: false,
+            is_in_place: false,
+            n_left_referrers: 0,
+            warnings: Vec::new(),
+            manifests,
+        }
+    }
+
     /// The manifest that the destination names.
     pub fn top(&self) -> &Manifest {
         self.manifests

@@ -305,7 +305,7 @@ impl<'a> Builder<'a> {
         let mut start = [0; Compression::MAGIC_LEN];
         let n = hod_fsx::read_at(&archive, &self.path, &mut start, place.offset)?;
         let n = n.min(usize::try_from(place.len).unwrap_or(n));
-        if Compression::of(&start[..n]) == Compression::None {
+        if !Compression::of(&start[..n]).is_of_layers() {
             return Ok(None);
         }
         let (mut at, end) = (place.offset, place.offset + place.len);

@@ -274,7 +274,7 @@ impl Gather {
         };
         if at.is_compressed {
             let start = reader.peek(Compression::MAGIC_LEN)?;
-            if Compression::of(&start) != Compression::None {
+            if Compression::of(&start).is_of_layers() {
                 let read = |buffer: &mut [u8]| reader.read_some(buffer);
                 entry.packed = Some(self.allowance.unpack(Algorithm::Sha256, read)?);
             } else if start.first() == Some(&b'{') && at.member.len <= MANIFEST_LEN_MAX {

@@ -15,6 +15,8 @@ use hod_tarball::{EntryPath, PlannedTar};
 #[derive(Debug)]
 pub struct OciArchivePlan {
     pub images: Vec<OciEntry>,
+    /// The `index.json`; by default, it is made of `images`.
+    pub index: Option<Vec<u8>>,
     /// Each once, or more often.
     pub manifests: Vec<Manifest>,
     pub blobs: Vec<Descriptor>,
@@ -51,7 +53,8 @@ impl OciArchivePlan {
 
     /// The members with their lengths, and the index.
     fn members(&self) -> (BTreeMap<EntryPath, u64>, Vec<u8>) {
-        let index = index(&self.images, &OldIndex::default());
+        let made = || index(&self.images, &OldIndex::default());
+        let index = self.index.clone().unwrap_or_else(made);
         let mut members = BTreeMap::from([
             (entry_path(MARKER), MARKER_TEXT.len() as u64),
             (entry_path(INDEX), index.len() as u64),

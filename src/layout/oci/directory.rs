@@ -100,14 +100,32 @@ impl OciDirWriter {
     ///
     /// Atomic where the file system can exchange two names.
     pub fn commit(self, images: &[OciEntry], durability: Durability) -> Result<(), LayoutError> {
+        self.finish(|old| index(images, &old.unwrap_or_default()), durability)
+    }
+
+    /// The same with an `index.json` that the caller makes of the one of the existing layout.
+    pub fn commit_index(
+        self,
+        index: impl FnOnce(Option<&[u8]>) -> Vec<u8>,
+        durability: Durability,
+    ) -> Result<(), LayoutError> {
+        let path = self.output.destination().join(INDEX);
+        let old = hod_fsx::try_read(&path, INDEX_LEN_MAX)?;
+        self.finish(|_| index(old.as_deref()), durability)
+    }
+
+    fn finish(
+        self,
+        index: impl FnOnce(Option<OldIndex>) -> Vec<u8>,
+        durability: Durability,
+    ) -> Result<(), LayoutError> {
         let destination = self.output.destination().to_owned();
         let old = look_at(&destination)?;
         let is_there = old.is_some();
         if is_there {
             self.keep_blobs(&destination)?;
         }
-        let index = index(images, &old.unwrap_or_default());
-        hod_fsx::write_file(&self.output.path().join(INDEX), &index)?;
+        hod_fsx::write_file(&self.output.path().join(INDEX), &index(old))?;
         hod_fsx::write_file(&self.output.path().join(MARKER), MARKER_TEXT)?;
         if is_there {
             self.output.replace(durability)?;

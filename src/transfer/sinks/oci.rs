@@ -102,6 +102,7 @@ impl OciSink {
         let manifests = plan.images.iter().flat_map(manifests);
         OciArchivePlan {
             images: plan.images.iter().flat_map(entries).collect(),
+            index: None,
             manifests: manifests.collect(),
             blobs: plan.blobs.iter().map(|b| b.descriptor.clone()).collect(),
             mtime,

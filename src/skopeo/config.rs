@@ -1,0 +1,178 @@
+//! The configuration of an image, with the fields that the OCI image specification knows, in the
+//! order in which Go writes them (OCI image-spec, config.md).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The configuration blob. What is not a field here is dropped, as skopeo does.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct OciConfig {
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "time")]
+    pub(crate) created: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    pub(crate) author: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) architecture: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) os: String,
+    #[serde(
+        rename = "os.version",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
+    os_version: String,
+    #[serde(
+        rename = "os.features",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "or_default"
+    )]
+    os_features: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    pub(crate) variant: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) config: Runtime,
+    #[serde(deserialize_with = "or_default")]
+    rootfs: RootFs,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    history: Vec<History>,
+    /// Not of the specification: read, and never written.
+    #[serde(skip_serializing, deserialize_with = "or_default")]
+    pub(crate) docker_version: String,
+}
+
+/// How the image is run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(crate) struct Runtime {
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    user: String,
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "or_default"
+    )]
+    exposed_ports: BTreeMap<String, Nothing>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_none")]
+    pub(crate) env: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    entrypoint: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    cmd: Vec<String>,
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "or_default"
+    )]
+    volumes: BTreeMap<String, Nothing>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    working_dir: String,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_none")]
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    stop_signal: String,
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
+    args_escaped: bool,
+}
+
+/// An empty object, whatever was in it.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Nothing {}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct RootFs {
+    #[serde(rename = "type", deserialize_with = "or_default")]
+    kind: String,
+    #[serde(deserialize_with = "or_none")]
+    diff_ids: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct History {
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "time")]
+    created: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    created_by: String,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    author: String,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    comment: String,
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
+    empty_layer: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// `null` leaves a field of Go's as it was.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A list or map that JSON leaves out when it is empty.
+fn or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer)
+}
+
+/// A time as Go writes it again: without zeros at the end of the fraction.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| match text.find('.') {
+        Some(dot) => {
+            let digits = text[dot + 1..].bytes();
+            let n = digits.take_while(u8::is_ascii_digit).count();
+            let (fraction, zone) = text[dot + 1..].split_at(n);
+            let fraction = fraction.trim_end_matches('0');
+            let dot_text = if fraction.is_empty() { "" } else { "." };
+            format!("{}{dot_text}{fraction}{zone}", &text[..dot])
+        }
+        None => text,
+    }))
+}
+
+impl OciConfig {
+    /// Parses a configuration.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// The same with lists and maps left out that are empty, as JSON of Go has it.
+    pub(crate) fn without_empty(mut self) -> Self {
+        self.config.env = self.config.env.filter(|env| !env.is_empty());
+        self.config.labels = self.config.labels.filter(|labels| !labels.is_empty());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::go_json;
+
+    #[test]
+    fn unknown_fields_are_dropped_and_times_are_written_as_in_go() {
+        let docker = br#"{"container":"x","created":"2026-01-02T03:04:05.678900000Z",
+            "docker_version":"20","os":"linux","architecture":"amd64","config":{"Hostname":"h",
+            "Env":["A=<b>"],"Cmd":null,"Labels":{},"ExposedPorts":{"80/tcp":{}},"OnBuild":null},
+            "rootfs":{"type":"layers","diff_ids":["sha256:1"]},
+            "history":[{"created":"2026-01-02T00:00:00.000Z","created_by":"/bin/sh","empty_layer":true}]}"#;
+        let config = OciConfig::parse(docker).unwrap();
+        assert_eq!(config.docker_version, "20");
+        let bytes = go_json::compact(&config.without_empty());
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            r#"{"created":"2026-01-02T03:04:05.6789Z","architecture":"amd64","os":"linux","config":{"ExposedPorts":{"80/tcp":{}},"Env":["A=\u003cb\u003e"]},"rootfs":{"type":"layers","diff_ids":["sha256:1"]},"history":[{"created":"2026-01-02T00:00:00Z","created_by":"/bin/sh","empty_layer":true}]}"#
+        );
+    }
+}

@@ -1,0 +1,417 @@
+//! Copies one image, or all of an index.
+
+use std::path::{Path, PathBuf};
+
+use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, MediaType};
+
+use crate::client::RegistryFlags;
+use crate::convert::manifest::{self, Kind, image_of};
+use crate::convert::{Compressor, Converter, Layers, Parts};
+use crate::failure::{Done, Failure};
+use crate::host::Host;
+use crate::log::{Log, go_quoted};
+use crate::name::{ImageName, Named};
+use crate::platform::PlatformFlags;
+use crate::screen::Screen;
+use crate::source::{OpenImage, OpenRegistry, Opening};
+use crate::target::{Copied, Target};
+
+/// Where layers are unpacked and compressed, unless the user says otherwise.
+pub(crate) const TMPDIR: &str = "/var/tmp";
+/// The level of gzip that Go compresses with by default.
+const GZIP_LEVEL: u32 = 6;
+/// The same for zstd.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Which images of an index are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Selection {
+    /// The one for this system.
+    #[default]
+    System,
+    All,
+    /// The index without its images.
+    IndexOnly,
+}
+
+/// How the layers are compressed at the destination.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CompressionFlags {
+    pub(crate) compress: bool,
+    pub(crate) decompress: bool,
+    pub(crate) format: Option<String>,
+    pub(crate) level: Option<i64>,
+    pub(crate) force_format: bool,
+    pub(crate) oci_accept_uncompressed: bool,
+}
+
+/// The flags of a copy.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CopyFlags {
+    pub(crate) source: RegistryFlags,
+    pub(crate) dest: RegistryFlags,
+    pub(crate) source_shared_blobs: Option<PathBuf>,
+    pub(crate) dest_shared_blobs: Option<PathBuf>,
+    pub(crate) source_daemon: Option<String>,
+    pub(crate) dest_daemon: Option<String>,
+    pub(crate) selection: Selection,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) preserve_digests: bool,
+    pub(crate) remove_signatures: bool,
+    pub(crate) compression: CompressionFlags,
+    pub(crate) additional_tags: Vec<Named>,
+    pub(crate) platform: PlatformFlags,
+    pub(crate) tmpdir: Option<PathBuf>,
+}
+
+/// What a copy needs besides its flags.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Copying<'a> {
+    pub(crate) host: &'a dyn Host,
+    pub(crate) log: &'a Log,
+    pub(crate) screen: &'a Screen,
+    pub(crate) flags: &'a CopyFlags,
+}
+
+impl CompressionFlags {
+    fn compressor(&self) -> Done<Compressor> {
+        let level = |default: i64, max: i64| -> Done<i64> {
+            let level = self.level.unwrap_or(default);
+            if (0..=max).contains(&level) {
+                Ok(level)
+            } else {
+                Err(Failure::new(format!(
+                    "compression level {level} is not between 0 and {max}"
+                )))
+            }
+        };
+        match self.format.as_deref() {
+            None | Some("gzip") => Ok(Compressor::Gzip {
+                level: u32::try_from(level(GZIP_LEVEL.into(), 9)?).unwrap_or(GZIP_LEVEL),
+            }),
+            Some("zstd" | "zstd:chunked") => Ok(Compressor::Zstd {
+                level: i32::try_from(level(ZSTD_LEVEL.into(), 20)?).unwrap_or(ZSTD_LEVEL),
+            }),
+            Some(other) => Err(Failure::new(format!(
+                "cannot find compressor for {}",
+                go_quoted(other)
+            ))),
+        }
+    }
+
+    /// Checks the format, whatever the destination.
+    pub(crate) fn check(&self) -> Done {
+        self.compressor().map(drop)
+    }
+
+    /// What a destination does with layers.
+    fn layers(&self, target: &Target) -> Done<Layers> {
+        let compressor = self.compressor()?;
+        Ok(match target {
+            Target::Registry { .. } if self.force_format => Layers::Recompress(compressor),
+            Target::Registry { .. } => Layers::Compress(compressor),
+            Target::Dir(_) if self.compress => Layers::Compress(compressor),
+            Target::Dir(_) if self.decompress => Layers::Unpack,
+            Target::Oci { .. } | Target::OciArchive { .. } if self.format.is_some() => {
+                Layers::Recompress(compressor)
+            }
+            Target::Oci { .. } | Target::OciArchive { .. } if !self.oci_accept_uncompressed => {
+                Layers::Compress(compressor)
+            }
+            // Archives of `docker save` unpack by themselves.
+            _ => Layers::Keep,
+        })
+    }
+}
+
+impl Copying<'_> {
+    /// Copies an image; returns the digest of its manifest or index there.
+    pub(crate) async fn run(&self, from: &ImageName, to: &ImageName) -> Done<Digest> {
+        let flags = self.flags;
+        let target = self.target(to).await?;
+        let target = hod_bridge::run(move || target.check().map(|()| target)).await;
+        let target = target.map_err(|error| error.plain().during(format!("initializing destination {to}")))?;
+        let opening = Opening {
+            host: self.host,
+            flags: &flags.source,
+            shared_blobs: flags.source_shared_blobs.as_deref(),
+            tmpdir: flags.tmpdir.as_deref(),
+            daemon_host: flags.source_daemon.as_deref(),
+        };
+        let image = OpenImage::open(from, &opening).await;
+        let image = image.map_err(|error| error.during(format!("initializing source {from}")))?;
+        let (copied, parts) = self.prepare(&image, from, &target, to).await?;
+        let digest = copied.manifests.last().map(|top| top.digest().clone());
+        let mut digest = digest.expect("an image has a manifest");
+        let first = copied.manifests.iter().flat_map(Manifest::blobs).next().cloned();
+        target
+            .write(copied)
+            .await
+            .map_err(|error| Self::of_write(to, first.as_ref(), error))?;
+        drop(parts);
+        if let Target::DockerArchive { path, .. } = &target {
+            digest = self.saved_digest(path).await.unwrap_or(digest);
+        }
+        Ok(digest)
+    }
+
+    /// Chooses and converts what is copied of an image.
+    pub(crate) async fn prepare(
+        &self,
+        image: &OpenImage,
+        from: &ImageName,
+        target: &Target,
+        to: &ImageName,
+    ) -> Done<(Copied, Parts)> {
+        match (image.top.body(), self.flags.selection) {
+            (ManifestBody::Image(_), _) => self.one(image, &image.top, target).await,
+            (ManifestBody::Index(_), Selection::System) => {
+                let chosen = self.system(image, from).await?;
+                self.one(image, &chosen, target).await
+            }
+            (ManifestBody::Index(_), selection) => {
+                self.list(image, target, selection, to).await
+            }
+        }
+    }
+
+    /// The place that a name stands for.
+    pub(crate) async fn target(&self, to: &ImageName) -> Done<Target> {
+        let flags = self.flags;
+        let registry = match to {
+            ImageName::Docker { named, .. } => {
+                let opening = Opening {
+                    host: self.host,
+                    flags: &flags.dest,
+                    shared_blobs: None,
+                    tmpdir: None,
+                    daemon_host: None,
+                };
+                Some(OpenRegistry::open(named, &opening).await?)
+            }
+            _ => None,
+        };
+        let shared = flags.dest_shared_blobs.clone();
+        Target::of(to, registry, shared, &flags.additional_tags)
+    }
+
+    /// The image of an index for the system that the flags name.
+    async fn system(&self, image: &OpenImage, from: &ImageName) -> Done<Manifest> {
+        let chosen = self.flags.platform.choose(&image.top).map_err(|error| {
+            error.during(format!("choosing an image from manifest list {from}"))
+        })?;
+        image.child(chosen).await
+    }
+
+    /// One image, converted as the target requires.
+    async fn one(
+        &self,
+        image: &OpenImage,
+        manifest: &Manifest,
+        target: &Target,
+    ) -> Done<(Copied, Parts)> {
+        self.tell_image(manifest);
+        let mut converter = self.converter(image, target)?;
+        let converted = self.converted(&mut converter, manifest, target).await?;
+        let config = match target {
+            Target::DockerArchive { .. } => {
+                Some(image.config(&image_of(manifest)?.config).await?)
+            }
+            _ => None,
+        };
+        self.screen.line("Writing manifest to image destination");
+        Ok(finish(converter, image, vec![converted], config))
+    }
+
+    /// An index with its images, or without them.
+    async fn list(
+        &self,
+        image: &OpenImage,
+        target: &Target,
+        selection: Selection,
+        to: &ImageName,
+    ) -> Done<(Copied, Parts)> {
+        if matches!(target, Target::DockerArchive { .. }) {
+            return Err(Failure::new(format!(
+                "copying multiple images: destination transport {} does not support copying \
+                 multiple images as a group",
+                go_quoted(to.transport())
+            )));
+        }
+        self.screen.line("Getting image list signatures");
+        let entries = image.top.children();
+        let kind = self.kind(&image.top, target)?;
+        let n_copied = if selection == Selection::All {
+            entries.len()
+        } else {
+            0
+        };
+        self.screen.line(&format!(
+            "Copying {n_copied} images generated from {} images in list",
+            entries.len()
+        ));
+        let mut converter = self.converter(image, target)?;
+        let mut manifests = Vec::new();
+        let mut new_entries = entries.to_vec();
+        let mut is_changed = Kind::of(&image.top) != kind;
+        if selection == Selection::All {
+            for (at, entry) in entries.iter().enumerate() {
+                let (digest, n) = (&entry.digest, at + 1);
+                self.screen
+                    .line(&format!("Copying image {digest} ({n}/{})", entries.len()));
+                let child = image.child(entry).await?;
+                self.tell_image(&child);
+                let child = self.converted(&mut converter, &child, target).await?;
+                self.screen.line("Writing manifest to image destination");
+                is_changed |= child.digest() != &entry.digest;
+                new_entries[at] = Descriptor {
+                    platform: entry.platform.clone(),
+                    annotations: entry.annotations.clone(),
+                    ..child.descriptor()
+                };
+                manifests.push(child);
+            }
+        }
+        let top = if is_changed {
+            if self.flags.preserve_digests {
+                return Err(Failure::new(format!(
+                    "Manifest list must be converted to type {} to be written to destination, but \
+                     we cannot modify it: Instructed to preserve digests",
+                    go_quoted(kind.index())
+                )));
+            }
+            manifest::index(kind, &new_entries)?
+        } else {
+            image.top.clone()
+        };
+        manifests.push(top);
+        self.screen
+            .line("Writing manifest list to image destination");
+        Ok(finish(converter, image, manifests, None))
+    }
+
+    fn converter<'a>(&'a self, image: &'a OpenImage, target: &Target) -> Done<Converter<'a>> {
+        let layers = if self.flags.preserve_digests {
+            Layers::Keep
+        } else {
+            self.flags.compression.layers(target)?
+        };
+        Ok(Converter {
+            image,
+            layers,
+            tmpdir: self.flags.tmpdir.as_deref().unwrap_or(Path::new(TMPDIR)),
+            parts: Parts::default(),
+        })
+    }
+
+    async fn converted(
+        &self,
+        converter: &mut Converter<'_>,
+        manifest: &Manifest,
+        target: &Target,
+    ) -> Done<Manifest> {
+        let image = image_of(manifest)?;
+        let is_artifact = !image.config.media_type.is_image_config();
+        if let Target::DockerArchive { .. } = target {
+            if is_artifact {
+                return Err(artifact(&image.config.media_type));
+            }
+            if self.flags.preserve_digests && Kind::of(manifest) != Kind::Schema2 {
+                return Err(Failure::new(
+                    "writing manifest: Unsupported manifest type, need a Docker schema 2 manifest",
+                ));
+            }
+            return Ok(manifest.clone());
+        }
+        if self.flags.preserve_digests || is_artifact {
+            return Ok(manifest.clone());
+        }
+        let kind = self.kind(manifest, target)?;
+        converter.convert(manifest, kind).await
+    }
+
+    /// The kind of manifest that is written.
+    fn kind(&self, manifest: &Manifest, target: &Target) -> Done<Kind> {
+        let own = Kind::of(manifest);
+        let kinds = target.kinds();
+        if let Some(kind) = self.flags.kind.filter(|_| !self.flags.preserve_digests) {
+            return Ok(kind);
+        }
+        // Docker's schema 2 has no type for zstd.
+        let is_zstd = self.flags.compression.format.as_deref().is_some_and(|f| f.starts_with("zstd"));
+        if is_zstd && !self.flags.preserve_digests {
+            return Ok(Kind::Oci);
+        }
+        Ok(if kinds.contains(&own) { own } else { kinds[0] })
+    }
+
+    /// Says what is copied, as skopeo does.
+    fn tell_image(&self, manifest: &Manifest) {
+        self.screen.line("Getting image source signatures");
+        if let ManifestBody::Image(image) = manifest.body() {
+            for layer in &image.layers {
+                self.screen.line(&format!("Copying blob {}", layer.digest));
+            }
+            self.screen
+                .line(&format!("Copying config {}", image.config.digest));
+        }
+    }
+
+    /// A failure to write, in the words of what skopeo would have tried first.
+    pub(crate) fn of_write(to: &ImageName, first: Option<&Descriptor>, error: Failure) -> Failure {
+        let error = error.plain();
+        let (ImageName::Docker { named, .. }, Some(blob)) = (to, first) else {
+            return error;
+        };
+        let digest = &blob.digest;
+        error
+            .during(format!(
+                "checking whether a blob {digest} exists in {}",
+                named.name()
+            ))
+            .during(format!("trying to reuse blob {digest} at destination"))
+    }
+
+    /// The digest of the manifest that skopeo makes of an archive.
+    async fn saved_digest(&self, path: &Path) -> Option<Digest> {
+        let name = ImageName::DockerArchive {
+            path: path.to_owned(),
+            image: crate::name::ArchiveChoice::At(0),
+        };
+        let flags = RegistryFlags::default();
+        let opening = Opening {
+            host: self.host,
+            flags: &flags,
+            shared_blobs: None,
+            tmpdir: self.flags.tmpdir.as_deref(),
+            daemon_host: None,
+        };
+        let image = OpenImage::open(&name, &opening).await.ok()?;
+        Some(image.top.digest().clone())
+    }
+}
+
+fn finish(
+    converter: Converter<'_>,
+    image: &OpenImage,
+    manifests: Vec<Manifest>,
+    config: Option<Vec<u8>>,
+) -> (Copied, Parts) {
+    let location = image.location.clone();
+    let (source, parts) = converter.finish();
+    let copied = Copied {
+        source,
+        location,
+        manifests,
+        config,
+    };
+    (copied, parts)
+}
+
+/// An artifact where only images can be.
+pub(crate) fn artifact(media_type: &MediaType) -> Failure {
+    Failure::new(format!(
+        "unsupported image-specific operation on artifact with type {}",
+        go_quoted(media_type.as_str())
+    ))
+}

@@ -1,0 +1,129 @@
+//! Names of repositories by Docker's grammar, with the registry that a short one means.
+
+use std::fmt;
+
+use hod_oci::{Digest, Registry, RepositoryName, Tag};
+
+/// The longest name of a repository with its registry.
+const NAME_LEN_MAX: usize = 255;
+
+/// A repository with its registry, and perhaps a tag or a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Named {
+    pub registry: Registry,
+    pub repository: RepositoryName,
+    pub tag: Option<Tag>,
+    pub digest: Option<Digest>,
+}
+
+/// Why a text is not such a name, in the words of Docker's parser.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NamedError {
+    #[error("invalid repository name ({0}), cannot specify 64-byte hexadecimal strings")]
+    Id(String),
+    #[error("invalid reference format: repository name must be lowercase")]
+    Uppercase,
+    #[error("invalid reference format")]
+    Format,
+    #[error("repository name must not be more than {NAME_LEN_MAX} characters")]
+    TooLong,
+}
+
+impl Named {
+    /// Parses `[host/]path[:tag][@digest]`; a short name is one of Docker Hub.
+    pub fn parse(text: &str) -> Result<Self, NamedError> {
+        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(NamedError::Id(text.to_owned()));
+        }
+        let (host, rest) = match text.split_once('/') {
+            Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest),
+            _ => ("docker.io", text),
+        };
+        let path = rest.split(':').next().unwrap_or_default();
+        if path.chars().any(char::is_uppercase) {
+            return Err(NamedError::Uppercase);
+        }
+        let (rest, digest) = match rest.split_once('@') {
+            Some((rest, digest)) => {
+                let digest = digest.parse().map_err(|_| NamedError::Format)?;
+                (rest, Some(digest))
+            }
+            None => (rest, None),
+        };
+        let (path, tag) = match rest.split_once(':') {
+            Some((path, tag)) => (path, Some(tag.parse().map_err(|_| NamedError::Format)?)),
+            None => (rest, None),
+        };
+        let registry: Registry = host.parse().map_err(|_| NamedError::Format)?;
+        if registry.as_str().len() + 1 + path.len() > NAME_LEN_MAX {
+            return Err(NamedError::TooLong);
+        }
+        let repository: RepositoryName = path.parse().map_err(|_| NamedError::Format)?;
+        let repository = if registry.is_docker_hub() {
+            repository.with_library()
+        } else {
+            repository
+        };
+        Ok(Self {
+            registry,
+            repository,
+            tag,
+            digest,
+        })
+    }
+
+    /// Whether it has neither a tag nor a digest.
+    pub fn is_name_only(&self) -> bool {
+        self.tag.is_none() && self.digest.is_none()
+    }
+
+    /// The same with the tag `latest`, if it has neither a tag nor a digest.
+    #[must_use]
+    pub fn with_default_tag(mut self) -> Self {
+        if self.is_name_only() {
+            self.tag = Some(Tag::latest());
+        }
+        self
+    }
+
+    /// The same repository with a tag.
+    #[must_use]
+    pub fn with_tag(&self, tag: Tag) -> Self {
+        Self {
+            tag: Some(tag),
+            digest: None,
+            ..self.clone()
+        }
+    }
+
+    /// The registry and the repository: `docker.io/library/busybox`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
+    /// The shortest name that means the same repository: `busybox`.
+    pub fn familiar_name(&self) -> String {
+        if !self.registry.is_docker_hub() {
+            return self.name();
+        }
+        let short = self.repository.without_library();
+        short.as_ref().unwrap_or(&self.repository).to_string()
+    }
+
+    /// The same with the tag and the digest.
+    pub fn familiar(&self) -> String {
+        format!("{}{}", self.familiar_name(), self.suffix())
+    }
+
+    fn suffix(&self) -> String {
+        let tag = self.tag.as_ref().map(|tag| format!(":{tag}"));
+        let digest = self.digest.as_ref().map(|digest| format!("@{digest}"));
+        tag.unwrap_or_default() + &digest.unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name(), self.suffix())
+    }
+}

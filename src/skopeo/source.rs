@@ -1,0 +1,308 @@
+//! Opens images as sources of the engine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hod_layout::{Collection, CollectionEntry, CollectionError, DirLayout, FoundLayout};
+use hod_oci::{Descriptor, Digest, Manifest};
+use hod_registry::{Client, ManifestRef, Repo};
+use hod_report::Silent;
+use hod_retry::RetryPolicy;
+use hod_transfer::{CollectionSource, LayoutsSource, Location, RegistrySource, Source, read_config};
+
+use crate::archive::{self, Spooled};
+use crate::client::RegistryFlags;
+use crate::daemon;
+use crate::failure::{Done, Failure};
+use crate::host::Host;
+use crate::made::as_saved;
+use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
+use crate::wording;
+
+/// What opening an image depends on besides its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    pub(crate) host: &'a dyn Host,
+    pub(crate) flags: &'a RegistryFlags,
+    pub(crate) shared_blobs: Option<&'a Path>,
+    /// For what must be unpacked before it can be read.
+    pub(crate) tmpdir: Option<&'a Path>,
+    pub(crate) daemon_host: Option<&'a str>,
+}
+
+/// An image that can be read.
+#[derive(Debug)]
+pub(crate) struct OpenImage {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) location: Location,
+    /// The manifest or index that the name stands for.
+    pub(crate) top: Manifest,
+    pub(crate) registry: Option<OpenRegistry>,
+    /// A temporary file that is read from, removed with this.
+    _spooled: Option<Spooled>,
+}
+
+/// The registry of an image.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenRegistry {
+    pub(crate) client: Client,
+    pub(crate) repo: Repo,
+}
+
+impl OpenImage {
+    /// Opens an image and reads its manifest.
+    pub(crate) async fn open(name: &ImageName, opening: &Opening<'_>) -> Done<Self> {
+        match name {
+            ImageName::Docker {
+                named,
+                is_digest_unknown,
+            } => {
+                if *is_digest_unknown {
+                    return Err(Failure::new(format!(
+                        "reading images from docker: reference {:?} without a tag or digest is not supported",
+                        name.to_string().trim_start_matches("docker:")
+                    )));
+                }
+                Self::of_registry(named, opening).await
+            }
+            ImageName::Dir { path, .. } => {
+                let path = path.clone();
+                hod_bridge::run(move || Self::of_dir(&path)).await
+            }
+            ImageName::Oci { path, image, .. } => {
+                let (path, image) = (path.clone(), image.clone());
+                let shared = opening.shared_blobs.map(Path::to_owned);
+                hod_bridge::run(move || Self::of_oci(&path, &image, shared.as_deref())).await
+            }
+            ImageName::OciArchive { path, image, .. } => {
+                let (path, image) = (path.clone(), image.clone());
+                let tmpdir = opening.tmpdir.map(Path::to_owned);
+                hod_bridge::run(move || Self::of_oci_archive(&path, image, tmpdir.as_deref())).await
+            }
+            ImageName::DockerArchive { path, image } => {
+                let (path, image) = (path.clone(), image.clone());
+                let tmpdir = opening.tmpdir.map(Path::to_owned);
+                hod_bridge::run(move || Self::of_docker_archive(&path, &image, tmpdir.as_deref()))
+                    .await
+            }
+            ImageName::DockerDaemon(image) => {
+                let spooled = daemon::save(image, opening).await?;
+                hod_bridge::run(move || Self::of_saved(spooled, &ArchiveChoice::Only)).await
+            }
+            ImageName::ContainersStorage(_) | ImageName::Tarball(_) => Err(Failure::new(format!(
+                "{}: images cannot be read by this program yet",
+                name.transport()
+            ))),
+        }
+    }
+
+    async fn of_registry(named: &Named, opening: &Opening<'_>) -> Done<Self> {
+        Self::in_registry(OpenRegistry::open(named, opening).await?, named).await
+    }
+
+    /// Reads the manifest of an image with a client that is there.
+    pub(crate) async fn in_registry(registry: OpenRegistry, named: &Named) -> Done<Self> {
+        let at = match (&named.tag, &named.digest) {
+            (Some(tag), _) => ManifestRef::Tag(tag.clone()),
+            (None, Some(digest)) => ManifestRef::Digest(digest.clone()),
+            (None, None) => ManifestRef::Tag(hod_oci::Tag::latest()),
+        };
+        let fetched = registry.client.manifests.fetch(&registry.repo, &at).await;
+        let top = fetched
+            .map_err(|error| wording::of_manifest(named, &error))?
+            .ok_or_else(|| wording::manifest_unknown(named))?;
+        Ok(Self {
+            source: Arc::new(RegistrySource {
+                client: registry.client.clone(),
+                known: None,
+                look: None,
+            }),
+            location: Location::Repo(registry.repo.clone()),
+            top,
+            registry: Some(registry),
+            _spooled: None,
+        })
+    }
+
+    fn of_dir(path: &Path) -> Done<Self> {
+        let manifest = path.join("manifest.json");
+        // Its own error names the file, and not what it would have been.
+        hod_fsx::open(&manifest).map_err(|error| wording::of_file(&error))?;
+        let layout = DirLayout::open(path).map_err(|error| wording::of_layout(&error))?;
+        let top = layout.top_manifest();
+        let top = top.map_err(|error| wording::of_layout(&error))?;
+        let reference = "image:latest".parse().expect("a plain name is a reference");
+        let found = FoundLayout {
+            path: path.to_owned(),
+            reference,
+        };
+        Ok(Self {
+            source: Arc::new(LayoutsSource(Arc::new(vec![found]))),
+            location: Location::Layout(0),
+            top,
+            registry: None,
+            _spooled: None,
+        })
+    }
+
+    fn of_oci(path: &Path, image: &OciChoice, shared: Option<&Path>) -> Done<Self> {
+        let index = path.join("index.json");
+        hod_fsx::open(&index).map_err(|error| wording::of_file(&error))?;
+        let collection = Collection::open_layout(path, shared).map_err(|error| of_collection(&error))?;
+        let digest = in_layout(collection.entries(), image)?;
+        Self::of_collection(collection, &digest, None)
+    }
+
+    fn of_oci_archive(path: &Path, image: Option<String>, tmpdir: Option<&Path>) -> Done<Self> {
+        if !hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some()) {
+            return Err(Failure::new(format!(
+                "archive file not found: {:?}",
+                path.display().to_string()
+            )));
+        }
+        let spooled = archive::plain(path, tmpdir)?;
+        let collection = open_archive(spooled.path())?;
+        let image = image.map_or(OciChoice::Only, OciChoice::Named);
+        let digest = in_layout(collection.entries(), &image)?;
+        Self::of_collection(collection, &digest, Some(spooled))
+    }
+
+    fn of_docker_archive(path: &Path, image: &ArchiveChoice, tmpdir: Option<&Path>) -> Done<Self> {
+        Self::of_saved(archive::plain(path, tmpdir)?, image)
+    }
+
+    /// One image of what `docker save` writes.
+    fn of_saved(spooled: Spooled, image: &ArchiveChoice) -> Done<Self> {
+        let collection = open_archive(spooled.path())?;
+        let digest = in_archive(collection.entries(), image)?;
+        let mut opened = Self::of_collection(collection, &digest, Some(spooled))?;
+        opened.top = as_saved(&opened.top)?;
+        Ok(opened)
+    }
+
+    fn of_collection(
+        collection: Collection,
+        digest: &Digest,
+        spooled: Option<Spooled>,
+    ) -> Done<Self> {
+        let top = collection.read_manifest(digest);
+        let top = top.map_err(|error| of_collection(&error))?;
+        let top = top.ok_or_else(|| Failure::new(format!("manifest {digest} not found")))?;
+        Ok(Self {
+            source: Arc::new(CollectionSource(Arc::new(collection))),
+            location: Location::Pool,
+            top,
+            registry: None,
+            _spooled: spooled,
+        })
+    }
+
+    /// Reads a child of its index.
+    pub(crate) async fn child(&self, entry: &Descriptor) -> Done<Manifest> {
+        let found = self.source.manifest(&self.location, entry).await;
+        let found = found.map_err(|error| wording::of_transfer(&error))?;
+        found.ok_or_else(|| {
+            Failure::not_found(format!("reading manifest {}: manifest unknown", entry.digest))
+        })
+    }
+
+    /// Reads the config of one of its manifests.
+    pub(crate) async fn config(&self, config: &Descriptor) -> Done<Vec<u8>> {
+        let reporter: Arc<dyn hod_report::Reporter> = Arc::new(Silent);
+        let retry = RetryPolicy::default();
+        let source = self.source.as_ref();
+        let bytes = read_config(source, &self.location, config, retry, &reporter).await;
+        let bytes = bytes.map_err(|error| wording::of_transfer(&error))?;
+        bytes.ok_or_else(|| Failure::new(format!("config {} is too large", config.digest)))
+    }
+}
+
+impl OpenRegistry {
+    /// A client for the registry of a name, after finding out whether it has TLS.
+    pub(crate) async fn open(named: &Named, opening: &Opening<'_>) -> Done<Self> {
+        let client = opening.flags.client(opening.host, &named.registry)?;
+        let found = client.find_scheme(&named.registry).await;
+        found.map_err(|error| wording::of_manifest(named, &error))?;
+        let repo = Repo {
+            registry: named.registry.clone(),
+            name: named.repository.clone(),
+        };
+        Ok(Self { client, repo })
+    }
+}
+
+fn of_collection(error: &CollectionError) -> Failure {
+    Failure::new(hod_report::chain(error))
+}
+
+/// What an archive of `docker save` lists. Blocks.
+pub(crate) fn entries_of_archive(
+    path: &Path,
+    tmpdir: Option<&Path>,
+) -> Done<Vec<CollectionEntry>> {
+    let spooled = archive::plain(path, tmpdir)?;
+    Ok(open_archive(spooled.path())?.entries().to_vec())
+}
+
+fn open_archive(path: &Path) -> Done<Collection> {
+    let opened = Collection::open_file(path).map_err(|error| of_collection(&error))?;
+    opened.ok_or_else(|| Failure::new("Tar manifest.json not found"))
+}
+
+/// The manifest of an image of an OCI layout.
+fn in_layout(entries: &[CollectionEntry], image: &OciChoice) -> Done<Digest> {
+    let found = match image {
+        OciChoice::Only => match entries {
+            [single] => Some(single),
+            [] => None,
+            _ => {
+                return Err(Failure::new("more than one image in oci, choose an image"));
+            }
+        },
+        OciChoice::Named(name) => entries.iter().find(|entry| entry.names.contains(name)),
+        OciChoice::At(at) => match entries.get(*at) {
+            Some(entry) => Some(entry),
+            None => {
+                let n = entries.len();
+                return Err(Failure::new(format!(
+                    "index {at} is too large, only {n} entries available"
+                )));
+            }
+        },
+    };
+    let name = match image {
+        OciChoice::Named(name) => name,
+        _ => "",
+    };
+    let digest = found.and_then(|entry| entry.digest.clone());
+    digest.ok_or_else(|| {
+        Failure::not_found(format!("no descriptor found for reference {name:?}"))
+    })
+}
+
+/// The manifest of an image of a `docker save` archive.
+fn in_archive(entries: &[CollectionEntry], image: &ArchiveChoice) -> Done<Digest> {
+    let n = entries.len();
+    let found = match image {
+        ArchiveChoice::Only if n == 1 => entries.first(),
+        ArchiveChoice::Only => {
+            return Err(Failure::new(format!(
+                "Unexpected tar manifest.json: expected 1 item, got {n}"
+            )));
+        }
+        ArchiveChoice::Named(named) => {
+            let is_it = |tag: &String| Named::parse(tag).is_ok_and(|tag| tag == *named);
+            let found = entries.iter().find(|entry| entry.names.iter().any(is_it));
+            Some(found.ok_or_else(|| {
+                Failure::new(format!("Tag {:?} not found", named.to_string()))
+            })?)
+        }
+        ArchiveChoice::At(at) => Some(entries.get(*at).ok_or_else(|| {
+            Failure::new(format!(
+                "Invalid source index @{at}, only {n} manifest items available"
+            ))
+        })?),
+    };
+    let digest = found.and_then(|entry| entry.digest.clone());
+    digest.ok_or_else(|| Failure::new("the image in the archive cannot be read"))
+}

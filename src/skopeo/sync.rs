@@ -1,0 +1,250 @@
+//! `skopeo sync`: all images of a command line at once, where skopeo copies one after the other.
+
+mod find;
+mod group;
+
+use std::path::{Path, PathBuf};
+
+use hod_oci::Digest;
+
+use self::find::Group;
+use crate::copy::{CopyFlags, Copying};
+use crate::failure::{Done, Failure};
+use crate::host::Host;
+use crate::log::{Log, go_quoted};
+use crate::name::ImageName;
+use crate::screen::Screen;
+
+/// Where images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Docker,
+    Dir,
+    Yaml,
+}
+
+/// Where images go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    Docker,
+    Dir,
+}
+
+/// The flags of the verb.
+#[derive(Debug, Clone)]
+pub(crate) struct SyncFlags {
+    pub(crate) src: String,
+    pub(crate) dest: String,
+    pub(crate) scoped: bool,
+    pub(crate) append_suffix: String,
+    pub(crate) digestfile: Option<PathBuf>,
+    pub(crate) dry_run: bool,
+    pub(crate) keep_going: bool,
+    pub(crate) copy: CopyFlags,
+}
+
+/// What the verb needs besides its flags.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Syncing<'a> {
+    pub(crate) host: &'a dyn Host,
+    pub(crate) log: &'a Log,
+    pub(crate) screen: &'a Screen,
+    pub(crate) flags: &'a SyncFlags,
+}
+
+/// One image and its destination.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair {
+    pub(crate) from: ImageName,
+    pub(crate) to: ImageName,
+}
+
+/// What became of one image.
+pub(crate) type Outcome = Done<Digest>;
+
+impl SyncFlags {
+    fn ends(&self) -> Done<(From, To)> {
+        let from = match self.src.as_str() {
+            "" => return Err(Failure::new("A source transport must be specified")),
+            "docker" => From::Docker,
+            "dir" => From::Dir,
+            "yaml" => From::Yaml,
+            other => {
+                let other = go_quoted(other);
+                return Err(Failure::new(format!("{other} is not a valid source transport")));
+            }
+        };
+        let to = match self.dest.as_str() {
+            "" => return Err(Failure::new("A destination transport must be specified")),
+            "docker" => To::Docker,
+            "dir" => To::Dir,
+            other => {
+                let other = go_quoted(other);
+                return Err(Failure::new(format!(
+                    "{other} is not a valid destination transport"
+                )));
+            }
+        };
+        if from == From::Dir && to == To::Dir {
+            return Err(Failure::new(
+                "sync from 'dir' to 'dir' not implemented, consider using rsync instead",
+            ));
+        }
+        Ok((from, to))
+    }
+}
+
+impl Syncing<'_> {
+    /// Copies all images of `source` to `destination`.
+    pub(crate) async fn run(&self, source: &str, destination: &str) -> Done {
+        let (from, to) = self.flags.ends()?;
+        let groups = self.find(from, source).await?;
+        if self.flags.dry_run {
+            self.log.warn("Running in dry-run mode");
+        }
+        let n_groups = groups.len();
+        let mut pairs = Vec::with_capacity(n_groups);
+        for group in groups {
+            let pairs_of = self.pairs(&group, to, Path::new(destination)).await?;
+            pairs.push((group, pairs_of));
+        }
+        let digests = self.open_digestfile().await?;
+        let said = if self.flags.dry_run {
+            "Would have copied"
+        } else {
+            "Copying"
+        };
+        for (_, pairs) in &pairs {
+            for (at, pair) in pairs.iter().enumerate() {
+                let (n, of) = (at + 1, pairs.len());
+                let fields = [("from", pair.from.to_string()), ("to", pair.to.to_string())];
+                self.log
+                    .info(&format!("{said} image ref {n}/{of}"), &fields);
+            }
+        }
+        if self.flags.dry_run {
+            let n: usize = pairs.iter().map(|(_, pairs)| pairs.len()).sum();
+            self.log.info(
+                &format!("Would have synced {n} images from {n_groups} sources"),
+                &[],
+            );
+            return Ok(());
+        }
+        let mut n_synced = 0;
+        let mut lines = String::new();
+        let mut first_failure = None;
+        for (group, pairs) in &pairs {
+            for (pair, outcome) in pairs.iter().zip(self.copy(group, to, pairs).await) {
+                match outcome {
+                    Ok(digest) => {
+                        n_synced += 1;
+                        lines.push_str(&format!("{digest} {}\n", pair.to));
+                    }
+                    Err(error) => {
+                        let from = go_quoted(&pair.from.to_string());
+                        if self.flags.keep_going {
+                            let fields = [("error", error.to_string())];
+                            let text = format!("Error copying ref {from}");
+                            self.log.line(crate::log::Level::Error, &text, &fields);
+                        }
+                        first_failure.get_or_insert(error.during(format!("Error copying ref {from}")));
+                    }
+                }
+            }
+            if first_failure.is_some() && !self.flags.keep_going {
+                break;
+            }
+        }
+        if let Some(path) = digests {
+            let written = hod_bridge::run(move || hod_fsx::write_file(&path, lines.as_bytes())).await;
+            written.map_err(|error| {
+                crate::wording::of_file(&error).during("Failed to write digest to file")
+            })?;
+        }
+        match first_failure {
+            Some(failure) if !self.flags.keep_going => return Err(failure),
+            _ => {}
+        }
+        self.log.info(
+            &format!("Synced {n_synced} images from {n_groups} sources"),
+            &[],
+        );
+        match first_failure {
+            Some(_) => Err(Failure::new(
+                "Sync failed due to previous reported error(s) for one or more images",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Empties the file for digests, so that one that cannot be written to is known at once.
+    async fn open_digestfile(&self) -> Done<Option<PathBuf>> {
+        let Some(path) = self.flags.digestfile.clone().filter(|_| !self.flags.dry_run) else {
+            return Ok(None);
+        };
+        let given = path.clone();
+        let emptied = hod_bridge::run(move || hod_fsx::write_file(&given, b"")).await;
+        emptied.map_err(|error| {
+            crate::wording::of_file(&error).during("Error creating digest file")
+        })?;
+        Ok(Some(path))
+    }
+
+    /// The destinations of a group's images.
+    async fn pairs(&self, group: &Group, to: To, destination: &Path) -> Done<Vec<Pair>> {
+        let mut pairs: Vec<Pair> = Vec::with_capacity(group.images.len());
+        for from in &group.images {
+            let suffix = group.suffix(from, self.flags.scoped);
+            let joined = destination.join(suffix.trim_start_matches('/'));
+            let text = format!("{}{}", joined.display(), self.flags.append_suffix);
+            let to = match to {
+                To::Docker => docker_destination(&text)?,
+                To::Dir => {
+                    let path = PathBuf::from(&text);
+                    let known = path.clone();
+                    let is_there = hod_bridge::run(move || hod_fsx::try_stat(&known)).await;
+                    let is_there = is_there.map_err(|error| {
+                        crate::wording::of_file(&error)
+                            .during("Destination directory could not be used")
+                    })?;
+                    let is_taken = pairs.iter().any(|pair| {
+                        matches!(&pair.to, ImageName::Dir { path: other, .. } if *other == path)
+                    });
+                    if is_there.is_some() || is_taken {
+                        return Err(Failure::new(format!(
+                            "Refusing to overwrite destination directory {}",
+                            go_quoted(&text)
+                        )));
+                    }
+                    ImageName::Dir {
+                        explicit: path.clone(),
+                        path,
+                    }
+                }
+            };
+            pairs.push(Pair {
+                from: from.clone(),
+                to,
+            });
+        }
+        Ok(pairs)
+    }
+
+    fn copying<'a>(&'a self, group: &'a CopyFlags) -> Copying<'a> {
+        Copying {
+            host: self.host,
+            log: self.log,
+            screen: self.screen,
+            flags: group,
+        }
+    }
+}
+
+fn docker_destination(text: &str) -> Done<ImageName> {
+    ImageName::parse(&format!("docker://{text}")).map_err(|error| {
+        Failure::new(format!(
+            "Cannot obtain a valid image reference for transport \"docker\" and reference {}: {error}",
+            go_quoted(&format!("//{text}"))
+        ))
+    })
+}
