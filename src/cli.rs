@@ -8,6 +8,7 @@ mod commands;
 mod error;
 pub mod exit;
 mod interrupt;
+mod personality;
 mod results;
 mod settings;
 mod terminal;
@@ -47,6 +48,9 @@ const N_THREADS_MIN: usize = 6;
     reason = "the one place that enters the runtime"
 )]
 pub fn run(mut arguments: Vec<OsString>) -> u8 {
+    if let Some(arguments) = personality::skopeo(&arguments) {
+        return run_skopeo(arguments);
+    }
     // It joins them itself.
     if !arguments.iter().any(|argument| argument == "merge") {
         arguments = hod_bundle::fold_volumes(arguments);
@@ -71,14 +75,7 @@ pub fn run(mut arguments: Vec<OsString>) -> u8 {
             error = hod_bridge::refusal() => Err(CommandError::Runtime(error)),
         }
     });
-    if crate::cli::terminal::restore() {
-        // A thread waits for an answer that will not come.
-        runtime.shutdown_background();
-    } else {
-        // Threads that are in the middle of a write see their channel close and clean up.
-        runtime.shutdown_timeout(CLEAN_UP_MAX);
-        hod_bridge::wait_until_idle(CLEAN_UP_MAX);
-    }
+    end(runtime);
     match result {
         Ok(exit) => exit.code(),
         Err(CommandError::Output(OutputError::Closed)) => Exit::Done.code(),
@@ -91,6 +88,47 @@ pub fn run(mut arguments: Vec<OsString>) -> u8 {
             printer.error(&error, diagnosis.hint.as_deref());
             Exit::of(&diagnosis).code()
         }
+    }
+}
+
+/// Runs skopeo's command line; an interrupt ends it, and what it was writing is removed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the other place that enters the runtime"
+)]
+fn run_skopeo(arguments: Vec<String>) -> u8 {
+    let printer = Printer::for_process(PrinterOptions::default());
+    let (runtime, interrupt) = match start(&printer) {
+        Ok(started) => started,
+        Err(source) => {
+            printer.error(&CommandError::Runtime(source), None);
+            return Exit::Failed.code();
+        }
+    };
+    let code = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            code = personality::run(arguments) => code,
+            () = interrupt.request(1) => Exit::Interrupted.code(),
+            error = hod_bridge::refusal() => {
+                printer.error(&CommandError::Runtime(error), None);
+                Exit::Failed.code()
+            }
+        }
+    });
+    end(runtime);
+    code
+}
+
+/// Ends the runtime, after the work that is in the middle of something.
+fn end(runtime: Runtime) {
+    if crate::cli::terminal::restore() {
+        // A thread waits for an answer that will not come.
+        runtime.shutdown_background();
+    } else {
+        // Threads that are in the middle of a write see their channel close and clean up.
+        runtime.shutdown_timeout(CLEAN_UP_MAX);
+        hod_bridge::wait_until_idle(CLEAN_UP_MAX);
     }
 }
 

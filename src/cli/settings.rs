@@ -11,8 +11,8 @@ mod signing;
 mod trust;
 
 pub(crate) use credentials::{
-    Reach, Side, ask_hidden, creds_stdin, environment_login, login_file, password_stdin,
-    require_user, stored_credentials,
+    Reach, Side, ask_hidden, containers_login_file, creds_stdin, environment_login, login_file,
+    password_stdin, require_user, stored_credentials,
 };
 pub(crate) use given::{require_directory, require_given, require_path};
 pub(crate) use lists::{
@@ -22,6 +22,7 @@ pub(in crate::cli) use outputs::RETRY_LIST_START;
 pub(crate) use outputs::{ResultKind, RunFiles, require_file, require_others, require_result};
 pub(crate) use path::{is_login_argument, path, secrets};
 pub(crate) use signing::{reading, signer};
+pub(crate) use trust::{registries_conf_of, system_trust};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,6 +42,11 @@ use hod_retry::RetryPolicy;
 
 /// Minimum of concurrent requests to one host, even with few jobs.
 const REQUESTS_AT_ONCE_MIN: usize = 16;
+
+/// A variable that is set, and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    environment(name)?.into_string().ok()
+}
 
 /// Whether the user asked every program for no colour (<https://no-color.org>).
 pub(crate) fn no_colour() -> bool {

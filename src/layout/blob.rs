@@ -46,10 +46,7 @@ impl BlobWriter {
         let dir = hod_fsx::dir_of(path);
         hod_fsx::create_dir_all(dir)?;
         let temp = hod_fsx::TempFile::create_in(dir, "blob-")?;
-        Ok(Self::new(
-            BlobOutput::File(temp, path.to_owned()),
-            expected,
-        ))
+        Ok(Self::new(BlobOutput::File(temp, path.to_owned()), expected))
     }
 
     /// Appends `bytes`.

@@ -26,7 +26,8 @@ mod writer;
 
 pub use blob::BlobWriter;
 pub use collection::{
-    Collection, CollectionEntry, CollectionError, CollectionKind, NamedImage, UnreadableImage, has_archive_name,
+    Collection, CollectionEntry, CollectionError, CollectionKind, NamedImage, UnreadableImage,
+    has_archive_name,
 };
 pub use dir::DirLayout;
 pub use docker::{DockerImage, DockerLayer, DockerWriter, NoDockerImage};

@@ -62,7 +62,10 @@ pub(crate) fn unpacked(
     let copy = tempfile::Builder::new().prefix("hod-").tempfile_in(dir);
     let mut copy = copy.map_err(|error| {
         let problem = wording::go_problem(&error);
-        Failure::new(format!("creating temporary file in {}: {problem}", dir.display()))
+        Failure::new(format!(
+            "creating temporary file in {}: {problem}",
+            dir.display()
+        ))
     })?;
     let (_, mut content) = decoder(input).map_err(|error| failed(&error))?;
     let mut buffer = vec![0; CHUNK_LEN];

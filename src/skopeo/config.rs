@@ -11,7 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub(crate) struct OciConfig {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "time")]
     pub(crate) created: Option<String>,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     pub(crate) author: String,
     #[serde(deserialize_with = "or_default")]
     pub(crate) architecture: String,
@@ -29,7 +32,10 @@ pub(crate) struct OciConfig {
         deserialize_with = "or_default"
     )]
     os_features: Vec<String>,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     pub(crate) variant: String,
     #[serde(deserialize_with = "or_default")]
     pub(crate) config: Runtime,
@@ -46,7 +52,10 @@ pub(crate) struct OciConfig {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(crate) struct Runtime {
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     user: String,
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
@@ -64,11 +73,17 @@ pub(crate) struct Runtime {
         deserialize_with = "or_default"
     )]
     volumes: BTreeMap<String, Nothing>,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     working_dir: String,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_none")]
     pub(crate) labels: Option<BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     stop_signal: String,
     #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
     args_escaped: bool,
@@ -92,11 +107,20 @@ struct RootFs {
 struct History {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "time")]
     created: Option<String>,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     created_by: String,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     author: String,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "or_default"
+    )]
     comment: String,
     #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
     empty_layer: bool,

@@ -120,7 +120,11 @@ impl Converter<'_> {
         let parsed = OciConfig::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
         let bytes = bytes::Bytes::from(go_json::compact(&parsed.without_empty()));
         let digest = Digest::of(&bytes);
-        let new = Descriptor::new(config.media_type.clone(), digest.clone(), bytes.len() as u64);
+        let new = Descriptor::new(
+            config.media_type.clone(),
+            digest.clone(),
+            bytes.len() as u64,
+        );
         self.parts.by_digest.insert(digest, Part::Bytes(bytes));
         Ok(new)
     }

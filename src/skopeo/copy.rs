@@ -10,6 +10,7 @@ use crate::convert::{Compressor, Converter, Layers, Parts};
 use crate::failure::{Done, Failure};
 use crate::host::Host;
 use crate::log::{Log, go_quoted};
+use crate::made::as_written;
 use crate::name::{ImageName, Named};
 use crate::platform::PlatformFlags;
 use crate::screen::Screen;
@@ -130,7 +131,11 @@ impl Copying<'_> {
         let flags = self.flags;
         let target = self.target(to).await?;
         let target = hod_bridge::run(move || target.check().map(|()| target)).await;
-        let target = target.map_err(|error| error.plain().during(format!("initializing destination {to}")))?;
+        let target = target.map_err(|error| {
+            error
+                .plain()
+                .during(format!("initializing destination {to}"))
+        })?;
         let opening = Opening {
             host: self.host,
             flags: &flags.source,
@@ -143,13 +148,25 @@ impl Copying<'_> {
         let (copied, parts) = self.prepare(&image, from, &target, to).await?;
         let digest = copied.manifests.last().map(|top| top.digest().clone());
         let mut digest = digest.expect("an image has a manifest");
-        let first = copied.manifests.iter().flat_map(Manifest::blobs).next().cloned();
+        let first = copied
+            .manifests
+            .iter()
+            .flat_map(Manifest::blobs)
+            .next()
+            .cloned();
         target
             .write(copied)
             .await
             .map_err(|error| Self::of_write(to, first.as_ref(), error))?;
         drop(parts);
-        if let Target::DockerArchive { path, .. } = &target {
+        // Layers that were unpacked have another type; those of such archives are as they were.
+        let is_saved = matches!(
+            from,
+            ImageName::DockerArchive { .. } | ImageName::DockerDaemon(_)
+        );
+        if let Target::DockerArchive { path, .. } = &target
+            && !is_saved
+        {
             digest = self.saved_digest(path).await.unwrap_or(digest);
         }
         Ok(digest)
@@ -169,9 +186,7 @@ impl Copying<'_> {
                 let chosen = self.system(image, from).await?;
                 self.one(image, &chosen, target).await
             }
-            (ManifestBody::Index(_), selection) => {
-                self.list(image, target, selection, to).await
-            }
+            (ManifestBody::Index(_), selection) => self.list(image, target, selection, to).await,
         }
     }
 
@@ -214,9 +229,7 @@ impl Copying<'_> {
         let mut converter = self.converter(image, target)?;
         let converted = self.converted(&mut converter, manifest, target).await?;
         let config = match target {
-            Target::DockerArchive { .. } => {
-                Some(image.config(&image_of(manifest)?.config).await?)
-            }
+            Target::DockerArchive { .. } => Some(image.config(&image_of(manifest)?.config).await?),
             _ => None,
         };
         self.screen.line("Writing manifest to image destination");
@@ -338,7 +351,12 @@ impl Copying<'_> {
             return Ok(kind);
         }
         // Docker's schema 2 has no type for zstd.
-        let is_zstd = self.flags.compression.format.as_deref().is_some_and(|f| f.starts_with("zstd"));
+        let is_zstd = self
+            .flags
+            .compression
+            .format
+            .as_deref()
+            .is_some_and(|f| f.starts_with("zstd"));
         if is_zstd && !self.flags.preserve_digests {
             return Ok(Kind::Oci);
         }
@@ -372,7 +390,7 @@ impl Copying<'_> {
             .during(format!("trying to reuse blob {digest} at destination"))
     }
 
-    /// The digest of the manifest that skopeo makes of an archive.
+    /// The digest of the manifest that skopeo would have written into an archive.
     async fn saved_digest(&self, path: &Path) -> Option<Digest> {
         let name = ImageName::DockerArchive {
             path: path.to_owned(),
@@ -387,7 +405,8 @@ impl Copying<'_> {
             daemon_host: None,
         };
         let image = OpenImage::open(&name, &opening).await.ok()?;
-        Some(image.top.digest().clone())
+        let written = as_written(&image.top).ok()?;
+        Some(written.digest().clone())
     }
 }
 

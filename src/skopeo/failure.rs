@@ -50,6 +50,19 @@ impl Failure {
         }
     }
 
+    /// Whether another attempt may succeed: not where something is absent, refused or wrong.
+    pub(crate) fn may_pass(&self) -> bool {
+        let lasting = [
+            "manifest unknown",
+            "authentication required",
+            "unauthorized",
+            "denied",
+            "Invalid ",
+            "invalid ",
+        ];
+        self.code == 1 && !lasting.iter().any(|words| self.text.contains(words))
+    }
+
     /// The same as a plain failure, whatever was not found.
     pub(crate) fn plain(self) -> Self {
         Self { code: 1, ..self }

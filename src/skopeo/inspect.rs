@@ -88,7 +88,9 @@ pub(crate) async fn run(
         return Screen::result(&bytes);
     }
     let parsed = OciConfig::parse(&bytes).map_err(|error| {
-        Failure::new(format!("Error reading OCI-formatted configuration data: {error}"))
+        Failure::new(format!(
+            "Error reading OCI-formatted configuration data: {error}"
+        ))
     })?;
     if flags.config {
         return print(&parsed.without_empty(), flags.format.as_deref());
@@ -161,7 +163,10 @@ impl Inspected {
         Self {
             name: match name {
                 ImageName::Docker { named, .. } => named.name(),
-                _ => name.docker_reference().map(|named| named.name()).unwrap_or_default(),
+                _ => name
+                    .docker_reference()
+                    .map(|named| named.name())
+                    .unwrap_or_default(),
             },
             digest: image.top.digest().to_string(),
             repo_tags: Vec::new(),
@@ -170,8 +175,12 @@ impl Inspected {
             labels: config.config.labels,
             architecture: config.architecture,
             os: config.os,
-            layers: some(layers.is_empty())
-                .map(|()| layers.iter().map(|layer| layer.digest.to_string()).collect()),
+            layers: some(layers.is_empty()).map(|()| {
+                layers
+                    .iter()
+                    .map(|layer| layer.digest.to_string())
+                    .collect()
+            }),
             layers_data: some(layers.is_empty()).map(|()| layers.iter().map(Layer::of).collect()),
             env: config.config.env,
         }

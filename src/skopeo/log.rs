@@ -110,7 +110,11 @@ fn on_terminal(level: Level, age: Duration, message: &str, fields: &[Field<'_>])
         line.extend(std::iter::repeat_n(' ', MESSAGE_WIDTH.saturating_sub(len)));
     }
     for (key, value) in fields {
-        let _ = write!(line, " \u{1b}[{colour}m{key}\u{1b}[0m={}", value_text(value));
+        let _ = write!(
+            line,
+            " \u{1b}[{colour}m{key}\u{1b}[0m={}",
+            value_text(value)
+        );
     }
     line.push('\n');
     line

@@ -56,7 +56,9 @@ impl Key {
             let named = Named::parse(text).map_err(|error| wrong(&error))?;
             if !named.is_name_only() {
                 let named = go_quoted(&named.to_string());
-                return Err(Failure::new(format!("reference {named} contains tag or digest")));
+                return Err(Failure::new(format!(
+                    "reference {named} contains tag or digest"
+                )));
             }
         }
         let repository = text.split_once('/').map(|(_, path)| path.parse());
@@ -84,7 +86,10 @@ impl LoginFlags {
         RegistryFlags {
             cert_dir: self.cert_dir.clone(),
             tls_verify: self.tls_verify,
-            authfile: self.authfile.clone().or_else(|| self.compat_authfile.clone()),
+            authfile: self
+                .authfile
+                .clone()
+                .or_else(|| self.compat_authfile.clone()),
             ..RegistryFlags::default()
         }
     }
@@ -130,7 +135,9 @@ pub(crate) async fn login(host: &dyn Host, flags: &LoginFlags, args: &[String]) 
         && known.is_some()
     {
         let (name, registry) = (&key.text, &key.registry);
-        println(&format!("Authenticating with existing credentials for {name}"));
+        println(&format!(
+            "Authenticating with existing credentials for {name}"
+        ));
         let check = LoginCheck::run(&client.session, registry, &found.login).await;
         if matches!(check, Ok(LoginCheck::Accepted | LoginCheck::NotNeeded)) {
             println(&format!(
@@ -176,7 +183,10 @@ pub(crate) async fn login(host: &dyn Host, flags: &LoginFlags, args: &[String]) 
 
 /// Removes a login.
 pub(crate) async fn logout(host: &dyn Host, flags: &LoginFlags, args: &[String]) -> Done {
-    for given in [&flags.authfile, &flags.compat_authfile].into_iter().flatten() {
+    for given in [&flags.authfile, &flags.compat_authfile]
+        .into_iter()
+        .flatten()
+    {
         hod_fsx::stat(given).map_err(|error| {
             wording::of_file(&error).during("credential file is not accessible")
         })?;

@@ -25,13 +25,25 @@ struct Blob<'a> {
     digest: &'a str,
 }
 
-/// The same image with skopeo's manifest.
+/// The type of the same layers in the manifest that a copy into an archive reports.
+const UNPACKED_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+
+/// The same image with the manifest that skopeo makes when it reads an archive.
 pub(crate) fn as_saved(manifest: &Manifest) -> Done<Manifest> {
+    made(manifest, LAYER)
+}
+
+/// The same image with the manifest that skopeo would have written, if archives had one.
+pub(crate) fn as_written(manifest: &Manifest) -> Done<Manifest> {
+    made(manifest, UNPACKED_LAYER)
+}
+
+fn made(manifest: &Manifest, layer_type: &str) -> Done<Manifest> {
     let ManifestBody::Image(image) = manifest.body() else {
         return Ok(manifest.clone());
     };
     let layers = image.layers.iter().map(|layer| Blob {
-        media_type: LAYER,
+        media_type: layer_type,
         size: layer.size,
         digest: layer.digest.as_str(),
     });

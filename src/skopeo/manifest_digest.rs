@@ -12,11 +12,11 @@ use crate::wording;
 pub(crate) async fn run(path: &str) -> Done {
     let path = path.to_owned();
     let bytes = hod_bridge::run(move || hod_fsx::read(Path::new(&path), MANIFEST_LEN_MAX)).await;
-    let bytes = bytes.map_err(|error| {
-        wording::of_file(&error).during("Error reading manifest from file")
-    })?;
-    let digest = Digest::of(&crate::schema1::payload(&bytes).map_err(|error| {
-        Failure::new(format!("Error computing digest: {error}"))
-    })?);
+    let bytes = bytes
+        .map_err(|error| wording::of_file(&error).during("Error reading manifest from file"))?;
+    let digest = Digest::of(
+        &crate::schema1::payload(&bytes)
+            .map_err(|error| Failure::new(format!("Error computing digest: {error}")))?,
+    );
     Screen::result(format!("{digest}\n").as_bytes())
 }

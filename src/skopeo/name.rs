@@ -303,8 +303,7 @@ fn oci_image(image: &str) -> Result<Option<String>, NameError> {
             && bytes.last().copied().is_some_and(is_word);
         ends_well
             && bytes.split(|b| is_word(*b)).all(|between| {
-                matches!(between, [] | b"--")
-                    || matches!(between, [one] if b"-._:@+".contains(one))
+                matches!(between, [] | b"--") || matches!(between, [one] if b"-._:@+".contains(one))
             })
     };
     if image.split('/').all(is_component) {
@@ -364,10 +363,7 @@ mod tests {
     fn names_are_shown_as_skopeo_shows_them() {
         for (text, shown) in [
             ("docker://busybox", "docker://busybox:latest"),
-            (
-                "docker://docker.io/library/busybox:1",
-                "docker://busybox:1",
-            ),
+            ("docker://docker.io/library/busybox:1", "docker://busybox:1"),
             ("docker://h:5000/a/b", "docker://h:5000/a/b:latest"),
             (
                 "docker://h.io/a@@unknown-digest@@",
@@ -430,10 +426,7 @@ mod tests {
                 "oci:/x:@-1",
                 "Invalid source index @-1: must not be negative",
             ),
-            (
-                "dir:/no/such/dir/x",
-                "lstat /no: no such file or directory",
-            ),
+            ("dir:/no/such/dir/x", "lstat /no: no such file or directory"),
             (
                 "docker-daemon:busybox",
                 "docker-daemon: reference busybox has neither a tag nor a digest",

@@ -8,7 +8,9 @@ use hod_oci::{Descriptor, Digest, Manifest};
 use hod_registry::{Client, ManifestRef, Repo};
 use hod_report::Silent;
 use hod_retry::RetryPolicy;
-use hod_transfer::{CollectionSource, LayoutsSource, Location, RegistrySource, Source, read_config};
+use hod_transfer::{
+    CollectionSource, LayoutsSource, Location, RegistrySource, Source, read_config,
+};
 
 use crate::archive::{self, Spooled};
 use crate::client::RegistryFlags;
@@ -148,7 +150,8 @@ impl OpenImage {
     fn of_oci(path: &Path, image: &OciChoice, shared: Option<&Path>) -> Done<Self> {
         let index = path.join("index.json");
         hod_fsx::open(&index).map_err(|error| wording::of_file(&error))?;
-        let collection = Collection::open_layout(path, shared).map_err(|error| of_collection(&error))?;
+        let collection =
+            Collection::open_layout(path, shared).map_err(|error| of_collection(&error))?;
         let digest = in_layout(collection.entries(), image)?;
         Self::of_collection(collection, &digest, None)
     }
@@ -202,7 +205,10 @@ impl OpenImage {
         let found = self.source.manifest(&self.location, entry).await;
         let found = found.map_err(|error| wording::of_transfer(&error))?;
         found.ok_or_else(|| {
-            Failure::not_found(format!("reading manifest {}: manifest unknown", entry.digest))
+            Failure::not_found(format!(
+                "reading manifest {}: manifest unknown",
+                entry.digest
+            ))
         })
     }
 
@@ -236,10 +242,7 @@ fn of_collection(error: &CollectionError) -> Failure {
 }
 
 /// What an archive of `docker save` lists. Blocks.
-pub(crate) fn entries_of_archive(
-    path: &Path,
-    tmpdir: Option<&Path>,
-) -> Done<Vec<CollectionEntry>> {
+pub(crate) fn entries_of_archive(path: &Path, tmpdir: Option<&Path>) -> Done<Vec<CollectionEntry>> {
     let spooled = archive::plain(path, tmpdir)?;
     Ok(open_archive(spooled.path())?.entries().to_vec())
 }
@@ -275,34 +278,33 @@ fn in_layout(entries: &[CollectionEntry], image: &OciChoice) -> Done<Digest> {
         _ => "",
     };
     let digest = found.and_then(|entry| entry.digest.clone());
-    digest.ok_or_else(|| {
-        Failure::not_found(format!("no descriptor found for reference {name:?}"))
-    })
+    digest.ok_or_else(|| Failure::not_found(format!("no descriptor found for reference {name:?}")))
 }
 
 /// The manifest of an image of a `docker save` archive.
 fn in_archive(entries: &[CollectionEntry], image: &ArchiveChoice) -> Done<Digest> {
     let n = entries.len();
-    let found = match image {
-        ArchiveChoice::Only if n == 1 => entries.first(),
-        ArchiveChoice::Only => {
-            return Err(Failure::new(format!(
-                "Unexpected tar manifest.json: expected 1 item, got {n}"
-            )));
-        }
-        ArchiveChoice::Named(named) => {
-            let is_it = |tag: &String| Named::parse(tag).is_ok_and(|tag| tag == *named);
-            let found = entries.iter().find(|entry| entry.names.iter().any(is_it));
-            Some(found.ok_or_else(|| {
-                Failure::new(format!("Tag {:?} not found", named.to_string()))
-            })?)
-        }
-        ArchiveChoice::At(at) => Some(entries.get(*at).ok_or_else(|| {
-            Failure::new(format!(
-                "Invalid source index @{at}, only {n} manifest items available"
-            ))
-        })?),
-    };
+    let found =
+        match image {
+            ArchiveChoice::Only if n == 1 => entries.first(),
+            ArchiveChoice::Only => {
+                return Err(Failure::new(format!(
+                    "Unexpected tar manifest.json: expected 1 item, got {n}"
+                )));
+            }
+            ArchiveChoice::Named(named) => {
+                let is_it = |tag: &String| Named::parse(tag).is_ok_and(|tag| tag == *named);
+                let found = entries.iter().find(|entry| entry.names.iter().any(is_it));
+                Some(found.ok_or_else(|| {
+                    Failure::new(format!("Tag {:?} not found", named.to_string()))
+                })?)
+            }
+            ArchiveChoice::At(at) => Some(entries.get(*at).ok_or_else(|| {
+                Failure::new(format!(
+                    "Invalid source index @{at}, only {n} manifest items available"
+                ))
+            })?),
+        };
     let digest = found.and_then(|entry| entry.digest.clone());
     digest.ok_or_else(|| Failure::new("the image in the archive cannot be read"))
 }

@@ -71,7 +71,9 @@ impl SyncFlags {
             "yaml" => From::Yaml,
             other => {
                 let other = go_quoted(other);
-                return Err(Failure::new(format!("{other} is not a valid source transport")));
+                return Err(Failure::new(format!(
+                    "{other} is not a valid source transport"
+                )));
             }
         };
         let to = match self.dest.as_str() {
@@ -147,7 +149,8 @@ impl Syncing<'_> {
                             let text = format!("Error copying ref {from}");
                             self.log.line(crate::log::Level::Error, &text, &fields);
                         }
-                        first_failure.get_or_insert(error.during(format!("Error copying ref {from}")));
+                        first_failure
+                            .get_or_insert(error.during(format!("Error copying ref {from}")));
                     }
                 }
             }
@@ -156,7 +159,8 @@ impl Syncing<'_> {
             }
         }
         if let Some(path) = digests {
-            let written = hod_bridge::run(move || hod_fsx::write_file(&path, lines.as_bytes())).await;
+            let written =
+                hod_bridge::run(move || hod_fsx::write_file(&path, lines.as_bytes())).await;
             written.map_err(|error| {
                 crate::wording::of_file(&error).during("Failed to write digest to file")
             })?;
@@ -179,7 +183,12 @@ impl Syncing<'_> {
 
     /// Empties the file for digests, so that one that cannot be written to is known at once.
     async fn open_digestfile(&self) -> Done<Option<PathBuf>> {
-        let Some(path) = self.flags.digestfile.clone().filter(|_| !self.flags.dry_run) else {
+        let Some(path) = self
+            .flags
+            .digestfile
+            .clone()
+            .filter(|_| !self.flags.dry_run)
+        else {
             return Ok(None);
         };
         let given = path.clone();

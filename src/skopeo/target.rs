@@ -1,7 +1,7 @@
 //! Destinations as sinks of the engine.
 
-mod local;
 mod index;
+mod local;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use hod_oci::{ForeignLayers, Manifest, PlatformChoice, RepositoryName, Tag};
 use hod_report::{Reporter, Silent};
 use hod_retry::RetryPolicy;
 use hod_transfer::{
-    Destination, DockerSink, ImageOutcome, IndexMode, Locate, Location, OnFailure, Plan, ReferrerMode,
-    RegistrySink, Resolved, Sink, Source, Timings, Transfer, Wanted,
+    Destination, DockerSink, ImageOutcome, IndexMode, Locate, Location, OnFailure, Plan,
+    ReferrerMode, RegistrySink, Resolved, Sink, Source, Timings, Transfer, Wanted,
 };
 
 pub(crate) use self::local::DirSink;

@@ -26,11 +26,7 @@ const CODES: [(&str, &str, &str); 17] = [
         "repository name not known to registry",
     ),
     ("BLOB_UNKNOWN", "blob unknown", "blob unknown to registry"),
-    (
-        "MANIFEST_INVALID",
-        "manifest invalid",
-        "manifest invalid",
-    ),
+    ("MANIFEST_INVALID", "manifest invalid", "manifest invalid"),
     (
         "MANIFEST_BLOB_UNKNOWN",
         "manifest blob unknown",
@@ -41,12 +37,12 @@ const CODES: [(&str, &str, &str); 17] = [
         "manifest unverified",
         "manifest failed signature verification",
     ),
-    ("TAG_INVALID", "tag invalid", "manifest tag did not match URI"),
     (
-        "NAME_INVALID",
-        "name invalid",
-        "invalid repository name",
+        "TAG_INVALID",
+        "tag invalid",
+        "manifest tag did not match URI",
     ),
+    ("NAME_INVALID", "name invalid", "invalid repository name"),
     (
         "DIGEST_INVALID",
         "digest invalid",
@@ -73,11 +69,7 @@ const CODES: [(&str, &str, &str); 17] = [
         "The operation is unsupported.",
     ),
     ("UNAVAILABLE", "unavailable", "service unavailable"),
-    (
-        "TOOMANYREQUESTS",
-        "toomanyrequests",
-        "too many requests",
-    ),
+    ("TOOMANYREQUESTS", "toomanyrequests", "too many requests"),
 ];
 
 /// What a registry says of its refusal.
@@ -205,9 +197,9 @@ pub(crate) fn of_transfer(error: &TransferError) -> Failure {
 pub(crate) fn of_layout(error: &LayoutError) -> Failure {
     match error {
         LayoutError::File(error) => of_file(error),
-        LayoutError::Occupied { .. } => Failure::new(
-            "not a containers image directory, don't want to overwrite important data",
-        ),
+        LayoutError::Occupied { .. } => {
+            Failure::new("not a containers image directory, don't want to overwrite important data")
+        }
         error => Failure::new(in_go(chain(error))),
     }
 }
@@ -240,7 +232,11 @@ fn in_go(text: String) -> String {
     };
     let end = rest.split_once(')').map_or("", |(_, end)| end);
     let mut text = format!("{start}{end}");
-    for problem in ["Connection refused", "No such file or directory", "Permission denied"] {
+    for problem in [
+        "Connection refused",
+        "No such file or directory",
+        "Permission denied",
+    ] {
         let lower = problem.to_lowercase();
         let dialled = if problem == "Connection refused" {
             format!("dial tcp: connect: {lower}")

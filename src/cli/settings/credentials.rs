@@ -167,13 +167,31 @@ pub(crate) fn login_file(flag: Option<&Path>) -> Result<LoginFile, CommandError>
     file.map(LoginFile::new).ok_or(CommandError::NoHome)
 }
 
-/// The files of containers, then Docker's.
-fn config_files() -> Result<Vec<PathBuf>, CommandError> {
+/// The file that containers' tools write logins to, unless the user named one.
+pub(crate) fn containers_login_file(given: Option<&Path>) -> Result<PathBuf, CommandError> {
+    if let Some((_, path)) = auth_file(given)? {
+        return Ok(path);
+    }
+    if environment("DOCKER_CONFIG").is_some()
+        && let Some(path) = docker_config()?
+    {
+        return Ok(path);
+    }
+    Ok(runtime_auth_file())
+}
+
+/// `$XDG_RUNTIME_DIR/containers/auth.json`
+fn runtime_auth_file() -> PathBuf {
     let runtime = environment("XDG_RUNTIME_DIR").map(PathBuf::from);
     let runtime = runtime.map(|dir| dir.join("containers"));
     let runtime = runtime
         .unwrap_or_else(|| Path::new("/run/containers").join(hod_fsx::user_id().to_string()));
-    let mut files = vec![runtime.join("auth.json")];
+    runtime.join("auth.json")
+}
+
+/// The files of containers, then Docker's.
+fn config_files() -> Result<Vec<PathBuf>, CommandError> {
+    let mut files = vec![runtime_auth_file()];
     files.extend(config_home().map(|dir| dir.join("containers/auth.json")));
     files.extend(docker_config()?);
     Ok(files)

@@ -28,8 +28,16 @@ pub(super) fn trust(args: &RegistryArgs) -> Result<TrustOptions, CommandError> {
     Ok(TrustOptions {
         ca_files,
         insecure: args.insecure.clone(),
+        ..system_trust()?
+    })
+}
+
+/// The certificates and proxies of the system, without any flags.
+pub(crate) fn system_trust() -> Result<TrustOptions, CommandError> {
+    Ok(TrustOptions {
         certs_d: certs_d(),
         proxies: proxies()?,
+        ..TrustOptions::default()
     })
 }
 
@@ -99,6 +107,13 @@ fn proxies() -> Result<ProxyOptions, CommandError> {
 /// Short names are used only from the user's own files: with those of the distribution, a list
 /// would mean different images on different machines.
 pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
+    registries_conf_of(None)
+}
+
+/// The same, or the file at `path` alone in place of all others.
+pub(crate) fn registries_conf_of(
+    path_given: Option<&Path>,
+) -> Result<RegistriesConf, CommandError> {
     let user = config_home().map(|dir| dir.join("containers"));
     let system = Path::new(SYSTEM_CONTAINERS);
     let own = user.as_ref().map(|dir| dir.join("registries.conf"));
@@ -107,7 +122,8 @@ pub(super) fn registries_conf() -> Result<RegistriesConf, CommandError> {
         _ => None,
     };
     let mut files: Vec<(PathBuf, Aliases)> = Vec::new();
-    let named = environment(REGISTRIES_CONF);
+    let given = path_given.map(|path| path.as_os_str().to_owned());
+    let named = given.or_else(|| environment(REGISTRIES_CONF));
     let has_named = named.is_some();
     if let Some(named) = named {
         files.push((path(REGISTRIES_CONF, &named)?, Aliases::Heed));

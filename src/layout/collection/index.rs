@@ -37,11 +37,7 @@ pub(super) struct Index {
 
 /// Reads the index of the layout at `path`, which is the member `member`; an entry whose name
 /// cannot be parsed becomes an unreadable image.
-pub(super) fn read(
-    bytes: &[u8],
-    path: &Path,
-    member: &str,
-) -> Result<Index, CollectionError> {
+pub(super) fn read(bytes: &[u8], path: &Path, member: &str) -> Result<Index, CollectionError> {
     let wire: Wire = serde_json::from_slice(bytes).map_err(|source| CollectionError::Json {
         path: path.to_owned(),
         member: member.to_owned(),
@@ -96,7 +92,12 @@ pub(super) fn read(
         }
     }
     let entries = wire.manifests.iter().map(|entry| CollectionEntry {
-        names: entry.annotations.get(REF_NAME).cloned().into_iter().collect(),
+        names: entry
+            .annotations
+            .get(REF_NAME)
+            .cloned()
+            .into_iter()
+            .collect(),
         digest: Some(entry.digest.clone()),
     });
     Ok(Index {

@@ -254,7 +254,9 @@ impl Transport {
         let mut may_lack_tls: Vec<Registry> = may_lack_tls.cloned().collect();
         trust.insecure.extend(insecure);
         may_lack_tls.extend(trust.may_lack_tls.iter().cloned());
-        trust.insecure.extend(std::mem::take(&mut trust.may_lack_tls));
+        trust
+            .insecure
+            .extend(std::mem::take(&mut trust.may_lack_tls));
         Self {
             plain_http,
             may_lack_tls,

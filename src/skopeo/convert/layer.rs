@@ -97,9 +97,9 @@ impl LayerChange {
             let written = file.and_then(|file| self.write(&mut *pieces, verifier, file));
             match pieces.take_failure() {
                 Some(error) => Err(wording::of_transfer(&error)),
-                None => written.map_err(|error| {
-                    Failure::new(format!("compressing a layer: {error}"))
-                }),
+                None => {
+                    written.map_err(|error| Failure::new(format!("compressing a layer: {error}")))
+                }
             }
         };
         content.pour(|_| {}, work).await
@@ -111,7 +111,10 @@ impl LayerChange {
         verifier: Verifier,
         file: NamedTempFile,
     ) -> io::Result<Changed> {
-        let mut input = Verified { input, verifier: Some(verifier) };
+        let mut input = Verified {
+            input,
+            verifier: Some(verifier),
+        };
         let mut output = Hashed {
             file,
             hasher: DigestHasher::new(Algorithm::Sha256),
@@ -132,7 +135,11 @@ impl LayerChange {
         };
         // What follows the end of the compressed stream belongs to the blob.
         copy(&mut input, &mut io::sink())?;
-        let Hashed { mut file, hasher, len } = output;
+        let Hashed {
+            mut file,
+            hasher,
+            len,
+        } = output;
         file.flush()?;
         Ok(Changed {
             file: file.into_temp_path(),

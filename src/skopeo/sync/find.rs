@@ -116,8 +116,7 @@ impl Syncing<'_> {
         flags: &RegistryFlags,
         named: &Named,
     ) -> Done<Vec<ImageName>> {
-        self.log
-            .info("Getting tags", &[("image", named.name())]);
+        self.log.info("Getting tags", &[("image", named.name())]);
         let opening = Opening {
             host: self.host,
             flags,
@@ -155,16 +154,19 @@ fn nothing(source: &str) -> Failure {
 
 /// The layouts below a directory, in the order of their paths. Blocks.
 fn of_dir(dir: &Path) -> Done<Vec<ImageName>> {
-    hod_fsx::stat(dir).map_err(|error| {
-        wording::of_file(&error).during("Invalid source directory specified")
-    })?;
+    hod_fsx::stat(dir)
+        .map_err(|error| wording::of_file(&error).during("Invalid source directory specified"))?;
     let mut paths = Vec::new();
     for entry in hod_fsx::walk(dir, |_| true) {
         let entry = entry.map_err(|error| {
             let dir = go_quoted(&dir.display().to_string());
             wording::of_file(&error).during(format!("Error walking the path {dir}"))
         })?;
-        if entry.path.file_name().is_some_and(|name| name == "manifest.json") {
+        if entry
+            .path
+            .file_name()
+            .is_some_and(|name| name == "manifest.json")
+        {
             paths.extend(entry.path.parent().map(Path::to_owned));
         }
     }

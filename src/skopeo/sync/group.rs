@@ -6,9 +6,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use hod_layout::DirWriter;
 use hod_oci::{Descriptor, Digest, Manifest};
 use hod_registry::{ContentCheck, ManifestRef, Repo};
-use hod_transfer::{
-    Destination, Location, OnFailure, Plan, RegistrySink, Resolved, Sink, Source,
-};
+use hod_transfer::{Destination, Location, OnFailure, Plan, RegistrySink, Resolved, Sink, Source};
 
 use crate::convert::Parts;
 use crate::converted::Converted;
@@ -53,7 +51,9 @@ impl Syncing<'_> {
             Ok(registries) => registries,
             Err(error) => return pairs.iter().map(|_| Err(error.clone())).collect(),
         };
-        let looks = pairs.iter().map(|pair| self.look(&copying, &registries, pair));
+        let looks = pairs
+            .iter()
+            .map(|pair| self.look(&copying, &registries, pair));
         let looked: Vec<Looked> = futures_util::stream::iter(looks)
             .buffered(LOOKS_AT_ONCE)
             .collect()
@@ -73,14 +73,20 @@ impl Syncing<'_> {
         let is_stopped = outcomes.iter().flatten().any(Result::is_err) && !self.flags.keep_going;
         if is_stopped {
             let stopped = || Err(Failure::new("stopped because another image failed"));
-            return outcomes.into_iter().map(|o| o.unwrap_or_else(stopped)).collect();
+            return outcomes
+                .into_iter()
+                .map(|o| o.unwrap_or_else(stopped))
+                .collect();
         }
         let moved = self.move_ready(&registries, to, pairs, &mut ready).await;
         for ((at, _), outcome) in ready.iter().zip(moved) {
             outcomes[*at] = Some(outcome);
         }
         let lost = || Err(Failure::new("not copied"));
-        outcomes.into_iter().map(|o| o.unwrap_or_else(lost)).collect()
+        outcomes
+            .into_iter()
+            .map(|o| o.unwrap_or_else(lost))
+            .collect()
     }
 
     /// The clients of both sides; each registry is asked once whether it has TLS.
@@ -175,14 +181,22 @@ impl Syncing<'_> {
             parts.join(std::mem::take(&mut ready.parts));
             let destination = destination(&ready.target);
             let manifests = std::mem::take(&mut ready.manifests);
-            images.push(target::resolved(ready.location.clone(), manifests, destination));
+            images.push(target::resolved(
+                ready.location.clone(),
+                manifests,
+                destination,
+            ));
         }
         let digests: Vec<Digest> = images.iter().map(|i| i.top().digest().clone()).collect();
-        let firsts: Vec<Option<Descriptor>> =
-            images.iter().map(|image| image.blobs.first().cloned()).collect();
+        let firsts: Vec<Option<Descriptor>> = images
+            .iter()
+            .map(|image| image.blobs.first().cloned())
+            .collect();
         // Layouts are sources of their own; all others share one.
-        let sources: Vec<Arc<dyn Source>> =
-            ready.iter().map(|(_, r)| Arc::clone(&r.image.source)).collect();
+        let sources: Vec<Arc<dyn Source>> = ready
+            .iter()
+            .map(|(_, r)| Arc::clone(&r.image.source))
+            .collect();
         let source: Arc<dyn Source> = Arc::new(Converted {
             inner: joined(sources, &mut images),
             parts: parts.by_digest.clone(),

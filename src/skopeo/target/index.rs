@@ -54,7 +54,10 @@ pub(super) fn with_image(old: Option<&[u8]>, name: Option<&str>, image: &Manifes
     let name_of = |entry: &Entry| entry.annotations.get(REF_NAME).cloned();
     let name = name.map(str::to_owned);
     if name.is_some() {
-        let holder = index.manifests.iter_mut().find(|entry| name_of(entry) == name);
+        let holder = index
+            .manifests
+            .iter_mut()
+            .find(|entry| name_of(entry) == name);
         if let Some(holder) = holder {
             holder.annotations.remove(REF_NAME);
         }

@@ -32,7 +32,11 @@ pub(super) struct OciSink {
 impl DirSink {
     pub(crate) fn new(writers: Vec<DirWriter>) -> Self {
         let writers = writers.into_iter();
-        Self(writers.map(|writer| Mutex::new(Some(Arc::new(writer)))).collect())
+        Self(
+            writers
+                .map(|writer| Mutex::new(Some(Arc::new(writer))))
+                .collect(),
+        )
     }
 }
 
@@ -45,7 +49,9 @@ fn writer_of<W>(writer: &Mutex<Option<Arc<W>>>) -> Result<Arc<W>, TransferError>
 /// Takes the writer when all blobs are written.
 fn take<W>(writer: &Mutex<Option<Arc<W>>>) -> Result<W, TransferError> {
     let taken = writer.lock().expect("no panic while copying").take();
-    taken.and_then(Arc::into_inner).ok_or(TransferError::Stopped)
+    taken
+        .and_then(Arc::into_inner)
+        .ok_or(TransferError::Stopped)
 }
 
 #[async_trait]
@@ -142,7 +148,8 @@ impl Sink for OciSink {
                         None => writer.add_manifest(manifest, None)?,
                     }
                 }
-                let index = |old: Option<&[u8]>| index::with_image(old, name.as_deref(), image.top());
+                let index =
+                    |old: Option<&[u8]>| index::with_image(old, name.as_deref(), image.top());
                 writer.commit_index(index, Durability::Synced)?;
                 Ok::<_, TransferError>(())
             });

@@ -1,0 +1,242 @@
+//! The commands: from the values of flags to what they run.
+
+mod flags;
+mod values;
+
+use std::path::PathBuf;
+
+pub(crate) use self::values::Values;
+use crate::copy::{CopyFlags, Copying};
+use crate::failure::{Done, Failure};
+use crate::host::Host;
+use crate::inspect::{self, InspectFlags};
+use crate::log::{Log, go_quoted};
+use crate::name::ImageName;
+use crate::screen::Screen;
+use crate::source::Opening;
+use crate::sync::{SyncFlags, Syncing};
+use crate::{delete, list_tags, login, manifest_digest};
+
+pub(crate) use self::flags::root;
+
+/// What all commands have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Command<'a> {
+    pub(crate) host: &'a dyn Host,
+    pub(crate) log: &'a Log,
+    pub(crate) values: Values<'a>,
+}
+
+impl Command<'_> {
+    /// Runs the verb `name` with its arguments.
+    pub(crate) async fn run(&self, name: &str, args: &[String]) -> Done {
+        match name {
+            "copy" => self.copy(args).await,
+            "sync" => self.sync(args).await,
+            "inspect" => self.inspect(args).await,
+            "list-tags" => self.list_tags(args).await,
+            "delete" => self.delete(args).await,
+            "manifest-digest" => match args {
+                [path] => manifest_digest::run(path).await,
+                _ => usage_line("skopeo manifest-digest manifest"),
+            },
+            "login" => login::login(self.host, &self.values.login(), args).await,
+            "logout" => login::logout(self.host, &self.values.login(), args).await,
+            other => Err(Failure::new(format!(
+                "{other} is not available in this build"
+            ))),
+        }
+    }
+
+    fn warn_of_tls_verify(&self) {
+        if self.values.optional_bool("tls-verify").is_some() {
+            self.log.warn(
+                "'--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify",
+            );
+        }
+    }
+
+    async fn copy(&self, args: &[String]) -> Done {
+        let [from, to] = args else {
+            return Err(Failure::usage("Exactly two arguments expected"));
+        };
+        self.warn_of_tls_verify();
+        let from = parsed(from, "source").await?;
+        let to = parsed(to, "destination").await?;
+        let flags = self.values.copy()?;
+        flags.source.check()?;
+        flags.dest.check()?;
+        flags.compression.check()?;
+        self.warn_of_dir_flags(&flags, to.transport());
+        let screen = Screen {
+            is_quiet: self.values.bool("quiet"),
+        };
+        let copying = Copying {
+            host: self.host,
+            log: self.log,
+            screen: &screen,
+            flags: &flags,
+        };
+        let digest = self.with_retries(|| copying.run(&from, &to)).await?;
+        if let Some(path) = self.values.path("digestfile") {
+            let shown = path.display().to_string();
+            let text = digest.to_string();
+            let written =
+                hod_bridge::run(move || hod_fsx::write_file(&path, text.as_bytes())).await;
+            written.map_err(|error| {
+                crate::wording::of_file(&error).during(format!(
+                    "Failed to write digest to file {}",
+                    go_quoted(&shown)
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Flags that only `dir:` has a meaning for.
+    fn warn_of_dir_flags(&self, flags: &CopyFlags, transport: &str) {
+        if transport == "dir" {
+            return;
+        }
+        let given = [
+            (flags.compression.compress, "compress"),
+            (flags.compression.decompress, "decompress"),
+        ];
+        for (_, flag) in given.into_iter().filter(|(is_given, _)| *is_given) {
+            self.log.warn(&format!(
+                "--dest-{flag} can only be used if the destination transport is 'dir'"
+            ));
+        }
+    }
+
+    async fn sync(&self, args: &[String]) -> Done {
+        let [source, destination] = args else {
+            return Err(Failure::usage("Exactly two arguments expected"));
+        };
+        self.warn_of_tls_verify();
+        let flags = SyncFlags {
+            src: self.values.text("src"),
+            dest: self.values.text("dest"),
+            scoped: self.values.bool("scoped"),
+            append_suffix: self.values.text("append-suffix"),
+            digestfile: self.values.path("digestfile"),
+            dry_run: self.values.bool("dry-run"),
+            keep_going: self.values.bool("keep-going"),
+            copy: self.values.copy()?,
+        };
+        let syncing = Syncing {
+            host: self.host,
+            log: self.log,
+            screen: &Screen { is_quiet: false },
+            flags: &flags,
+        };
+        flags.copy.source.check()?;
+        flags.copy.dest.check()?;
+        self.with_retries(|| syncing.run(source, destination)).await
+    }
+
+    async fn inspect(&self, args: &[String]) -> Done {
+        let [name] = args else {
+            return Err(Failure::new("Exactly one argument expected"));
+        };
+        let flags = InspectFlags {
+            raw: self.values.bool("raw"),
+            config: self.values.bool("config"),
+            format: self
+                .values
+                .given("format")
+                .filter(|format| !format.is_empty()),
+            no_tags: self.values.bool("no-tags"),
+            platform: self.values.platform(),
+        };
+        let registry = self.values.registry("");
+        let shared = self.values.path("shared-blob-dir");
+        let (tmpdir, daemon) = (self.values.path("tmpdir"), self.values.given("daemon-host"));
+        let opening = Opening {
+            host: self.host,
+            flags: &registry,
+            shared_blobs: shared.as_deref(),
+            tmpdir: tmpdir.as_deref(),
+            daemon_host: daemon.as_deref(),
+        };
+        self.with_retries(|| inspect::run(self.log, &opening, &flags, name))
+            .await
+    }
+
+    async fn list_tags(&self, args: &[String]) -> Done {
+        let [name] = args else {
+            return Err(Failure::usage("Exactly one non-option argument expected"));
+        };
+        let registry = self.values.registry("");
+        let tmpdir = self.values.path("tmpdir");
+        let opening = Opening {
+            host: self.host,
+            flags: &registry,
+            shared_blobs: None,
+            tmpdir: tmpdir.as_deref(),
+            daemon_host: None,
+        };
+        self.with_retries(|| list_tags::run(&opening, name)).await
+    }
+
+    async fn delete(&self, args: &[String]) -> Done {
+        let [name] = args else {
+            return usage_line("delete imageReference");
+        };
+        let name = parsed(name, "source").await?;
+        let registry = self.values.registry("");
+        registry.check()?;
+        let shared = self.values.path("shared-blob-dir");
+        let opening = Opening {
+            host: self.host,
+            flags: &registry,
+            shared_blobs: shared.as_deref(),
+            tmpdir: None,
+            daemon_host: None,
+        };
+        self.with_retries(|| delete::run(&opening, &name)).await
+    }
+
+    /// Runs `attempt` again after failures that may pass, as often as the flag says.
+    async fn with_retries<T>(&self, attempt: impl AsyncFn() -> Done<T>) -> Done<T> {
+        let n_max = self.values.number("retry-times").unwrap_or(0);
+        let fixed = self
+            .values
+            .duration("retry-delay")
+            .filter(|delay| !delay.is_zero());
+        let mut n = 0;
+        loop {
+            let failure = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            if n >= n_max || !failure.may_pass() {
+                return Err(failure);
+            }
+            let delay = fixed.unwrap_or_else(|| {
+                std::time::Duration::from_secs(1 << u32::try_from(n).unwrap_or(0).min(16))
+            });
+            n += 1;
+            self.log.warn(&format!(
+                "Failed, retrying in {}s ... ({n}/{n_max}). Error: {failure}",
+                delay.as_secs_f64()
+            ));
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+fn usage_line<T>(line: &str) -> Done<T> {
+    Err(Failure::new(format!("Usage: {line}")))
+}
+
+async fn parsed(text: &str, role: &str) -> Done<ImageName> {
+    let owned = text.to_owned();
+    let parsed = hod_bridge::run(move || ImageName::parse(&owned)).await;
+    parsed.map_err(|error| Failure::new(format!("Invalid {role} name {text}: {error}")))
+}
+
+/// A path that is given and not empty.
+fn path_of(text: Option<String>) -> Option<PathBuf> {
+    text.filter(|text| !text.is_empty()).map(PathBuf::from)
+}
