@@ -25,13 +25,13 @@ pub(crate) struct OciConfig {
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
     )]
-    os_version: String,
+    pub(crate) os_version: String,
     #[serde(
         rename = "os.features",
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "or_default"
     )]
-    os_features: Vec<String>,
+    pub(crate) os_features: Vec<String>,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
@@ -40,9 +40,9 @@ pub(crate) struct OciConfig {
     #[serde(deserialize_with = "or_default")]
     pub(crate) config: Runtime,
     #[serde(deserialize_with = "or_default")]
-    rootfs: RootFs,
+    pub(crate) rootfs: RootFs,
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
-    history: Vec<History>,
+    pub(crate) history: Vec<History>,
     /// Not of the specification: read, and never written.
     #[serde(skip_serializing, deserialize_with = "or_default")]
     pub(crate) docker_version: String,
@@ -56,74 +56,74 @@ pub(crate) struct Runtime {
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
     )]
-    user: String,
+    pub(crate) user: String,
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "or_default"
     )]
-    exposed_ports: BTreeMap<String, Nothing>,
+    pub(crate) exposed_ports: BTreeMap<String, Nothing>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_none")]
     pub(crate) env: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
-    entrypoint: Vec<String>,
+    pub(crate) entrypoint: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
-    cmd: Vec<String>,
+    pub(crate) cmd: Vec<String>,
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "or_default"
     )]
-    volumes: BTreeMap<String, Nothing>,
+    pub(crate) volumes: BTreeMap<String, Nothing>,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
     )]
-    working_dir: String,
+    pub(crate) working_dir: String,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_none")]
     pub(crate) labels: Option<BTreeMap<String, String>>,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
     )]
-    stop_signal: String,
+    pub(crate) stop_signal: String,
     #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
-    args_escaped: bool,
+    pub(crate) args_escaped: bool,
 }
 
 /// An empty object, whatever was in it.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct RootFs {
+pub(crate) struct RootFs {
     #[serde(rename = "type", deserialize_with = "or_default")]
-    kind: String,
+    pub(crate) kind: String,
     #[serde(deserialize_with = "or_none")]
-    diff_ids: Option<Vec<String>>,
+    pub(crate) diff_ids: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct History {
+pub(crate) struct History {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "time")]
-    created: Option<String>,
+    pub(crate) created: Option<String>,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
     )]
-    created_by: String,
+    pub(crate) created_by: String,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
     )]
-    author: String,
+    pub(crate) author: String,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
     )]
-    comment: String,
+    pub(crate) comment: String,
     #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
-    empty_layer: bool,
+    pub(crate) empty_layer: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -16,6 +16,7 @@ use crate::platform::PlatformFlags;
 use crate::screen::Screen;
 use crate::source::{OpenImage, OpenRegistry, Opening};
 use crate::target::{Copied, Target};
+use crate::wording::is_contact;
 
 /// Where layers are unpacked and compressed, unless the user says otherwise.
 pub(crate) const TMPDIR: &str = "/var/tmp";
@@ -148,17 +149,22 @@ impl Copying<'_> {
         let (copied, parts) = self.prepare(&image, from, &target, to).await?;
         let digest = copied.manifests.last().map(|top| top.digest().clone());
         let mut digest = digest.expect("an image has a manifest");
-        let first = copied
-            .manifests
-            .iter()
-            .flat_map(Manifest::blobs)
-            .next()
-            .cloned();
-        target
-            .write(copied)
-            .await
-            .map_err(|error| Self::of_write(to, first.as_ref(), error))?;
+        let first = copied.manifests.iter().find_map(first_layer);
+        let config = copied.manifests.last().and_then(config_of);
+        let is_one = copied.manifests.len() == 1 && config.is_some();
+        let is_of_index = is_one && matches!(image.top.body(), ManifestBody::Index(_));
+        target.write(copied).await.map_err(|error| {
+            let error = Self::of_write(to, first.as_ref(), error);
+            if is_of_index {
+                error.during("copying system image from manifest list")
+            } else {
+                error
+            }
+        })?;
         drop(parts);
+        if let (true, Some(config)) = (is_one, config) {
+            self.tell_end(&config);
+        }
         // Layers that were unpacked have another type; those of such archives are as they were.
         let is_saved = matches!(
             from,
@@ -232,7 +238,6 @@ impl Copying<'_> {
             Target::DockerArchive { .. } => Some(image.config(&image_of(manifest)?.config).await?),
             _ => None,
         };
-        self.screen.line("Writing manifest to image destination");
         Ok(finish(converter, image, vec![converted], config))
     }
 
@@ -275,7 +280,9 @@ impl Copying<'_> {
                 let child = image.child(entry).await?;
                 self.tell_image(&child);
                 let child = self.converted(&mut converter, &child, target).await?;
-                self.screen.line("Writing manifest to image destination");
+                if let Some(config) = config_of(&child) {
+                    self.tell_end(&config);
+                }
                 is_changed |= child.digest() != &entry.digest;
                 new_entries[at] = Descriptor {
                     platform: entry.platform.clone(),
@@ -370,9 +377,13 @@ impl Copying<'_> {
             for layer in &image.layers {
                 self.screen.line(&format!("Copying blob {}", layer.digest));
             }
-            self.screen
-                .line(&format!("Copying config {}", image.config.digest));
         }
+    }
+
+    /// Says that the layers are there.
+    pub(crate) fn tell_end(&self, config: &Digest) {
+        self.screen.line(&format!("Copying config {config}"));
+        self.screen.line("Writing manifest to image destination");
     }
 
     /// A failure to write, in the words of what skopeo would have tried first.
@@ -382,12 +393,13 @@ impl Copying<'_> {
             return error;
         };
         let digest = &blob.digest;
-        error
-            .during(format!(
-                "checking whether a blob {digest} exists in {}",
-                named.name()
-            ))
-            .during(format!("trying to reuse blob {digest} at destination"))
+        let error = if is_contact(&error) {
+            error
+        } else {
+            let name = named.name();
+            error.during(format!("checking whether a blob {digest} exists in {name}"))
+        };
+        error.during(format!("trying to reuse blob {digest} at destination"))
     }
 
     /// The digest of the manifest that skopeo would have written into an archive.
@@ -408,6 +420,18 @@ impl Copying<'_> {
         let written = as_written(&image.top).ok()?;
         Some(written.digest().clone())
     }
+}
+
+/// The digest of the config of an image.
+pub(crate) fn config_of(manifest: &Manifest) -> Option<Digest> {
+    let image = image_of(manifest).ok()?;
+    Some(image.config.digest.clone())
+}
+
+/// The blob of an image that is looked at first at its destination.
+pub(crate) fn first_layer(manifest: &Manifest) -> Option<Descriptor> {
+    let image = image_of(manifest).ok()?;
+    Some(image.layers.first().unwrap_or(&image.config).clone())
 }
 
 fn finish(

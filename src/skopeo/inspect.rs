@@ -1,10 +1,14 @@
 //! `skopeo inspect`
 
+mod value;
+
 use std::collections::BTreeMap;
 
 use hod_oci::{Descriptor, Manifest, ManifestBody};
 use hod_registry::RegistryError;
 use serde::Serialize;
+
+use self::value::{AsValue, formatted};
 
 use crate::config::OciConfig;
 use crate::convert::manifest::image_of;
@@ -74,7 +78,11 @@ pub(crate) async fn run(
     };
     let name = parsed.map_err(|error| named(Failure::new(error.to_string())))?;
     opening.flags.check()?;
-    let image = OpenImage::open(&name, opening).await.map_err(named)?;
+    let opened = OpenImage::open(&name, opening).await;
+    let image = opened.map_err(|error| match &name {
+        ImageName::Dir { .. } => error.during("Error retrieving manifest for image"),
+        _ => named(error),
+    })?;
     if flags.raw && !flags.config {
         return Screen::result(image.top.bytes());
     }
@@ -103,11 +111,7 @@ pub(crate) async fn run(
                 log.warn("Registry disallows tag list retrieval; skipping");
             }
             Err(error) => {
-                let named = name.docker_reference().cloned();
-                let error = named.map_or_else(
-                    || wording::of_registry(&error),
-                    |named| wording::of_tags(&named, &error),
-                );
+                let error = wording::of_tags(&error);
                 return Err(error.during("Error determining repository tags"));
             }
         }
@@ -142,14 +146,14 @@ async fn chosen(image: &OpenImage, flags: &InspectFlags) -> Done<Manifest> {
     }
 }
 
-fn print(value: &impl Serialize, format: Option<&str>) -> Done {
-    match format {
-        None | Some("" | "json") => {
+fn print(value: &(impl Serialize + AsValue), format: Option<&str>) -> Done {
+    match format.filter(|format| !hod_gotemplate::is_json(format)) {
+        None => {
             let mut text = go_json::indented(value);
             text.push('\n');
             Screen::result(text.as_bytes())
         }
-        Some(_) => Err(Failure::new("templates are not available in this build")),
+        Some(format) => Screen::result(&formatted(value, format)?),
     }
 }
 

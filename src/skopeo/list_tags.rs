@@ -60,9 +60,8 @@ async fn of_registry(opening: &Opening<'_>, rest: &str) -> Done<Tags> {
     }
     let registry = OpenRegistry::open(&named, opening).await?;
     let tags = registry.client.tags.list(&registry.repo).await;
-    let tags = tags.map_err(|error| {
-        wording::of_tags(&named, &error).during("Error listing repository tags")
-    })?;
+    let tags =
+        tags.map_err(|error| wording::of_tags(&error).during("Error listing repository tags"))?;
     Ok(Tags {
         repository: Some(named.name()),
         tags: tags.iter().map(ToString::to_string).collect(),

@@ -188,7 +188,7 @@ pub(crate) async fn logout(host: &dyn Host, flags: &LoginFlags, args: &[String])
         .flatten()
     {
         hod_fsx::stat(given).map_err(|error| {
-            wording::of_file(&error).during("credential file is not accessible")
+            wording::of_file_call("faccessat", &error).during("credential file is not accessible")
         })?;
     }
     let file = flags.file(host)?;

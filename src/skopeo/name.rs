@@ -15,7 +15,7 @@ pub use path::{PathError, explicit};
 const UNKNOWN_DIGEST: &str = "@@unknown-digest@@";
 
 /// The transports that skopeo knows, sorted as its help lists them.
-pub const TRANSPORTS: [&str; 10] = [
+pub const TRANSPORTS: [&str; 9] = [
     "containers-storage",
     "dir",
     "docker",
@@ -23,7 +23,6 @@ pub const TRANSPORTS: [&str; 10] = [
     "docker-daemon",
     "oci",
     "oci-archive",
-    "ostree",
     "sif",
     "tarball",
 ];

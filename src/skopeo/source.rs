@@ -17,6 +17,7 @@ use crate::client::RegistryFlags;
 use crate::daemon;
 use crate::failure::{Done, Failure};
 use crate::host::Host;
+use crate::log::go_quoted;
 use crate::made::as_saved;
 use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
 use crate::wording;
@@ -158,8 +159,9 @@ impl OpenImage {
 
     fn of_oci_archive(path: &Path, image: Option<String>, tmpdir: Option<&Path>) -> Done<Self> {
         if !hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some()) {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             return Err(Failure::new(format!(
-                "archive file not found: {:?}",
+                "creating temp directory: archive file not found: {:?}",
                 path.display().to_string()
             )));
         }
@@ -171,7 +173,11 @@ impl OpenImage {
     }
 
     fn of_docker_archive(path: &Path, image: &ArchiveChoice, tmpdir: Option<&Path>) -> Done<Self> {
-        Self::of_saved(archive::plain(path, tmpdir)?, image)
+        let during = |error: Failure| {
+            let path = go_quoted(&path.display().to_string());
+            error.during(format!("opening file {path}"))
+        };
+        Self::of_saved(archive::plain(path, tmpdir).map_err(during)?, image)
     }
 
     /// One image of what `docker save` writes.

@@ -2,7 +2,7 @@
 
 use hod_fsx::IoKind;
 use hod_layout::LayoutError;
-use hod_registry::{Refusal, RegistryError, TlsFailure};
+use hod_registry::{Refusal, RegistryError, RequestLine, TlsFailure};
 use hod_report::chain;
 use hod_transfer::TransferError;
 
@@ -91,26 +91,73 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
     }
 }
 
+/// The failure of the last attempt.
+fn last(error: &RegistryError) -> &RegistryError {
+    match error {
+        RegistryError::GaveUp { source, .. } => last(source),
+        error => error,
+    }
+}
+
+/// What went wrong on the way to a registry; `None` if it answered.
+fn contact(error: &RegistryError) -> Option<(&RequestLine, String)> {
+    match last(error) {
+        RegistryError::Transport {
+            request, source, ..
+        } => {
+            let problem = source.to_string();
+            let host = request.host();
+            let problem = match problem.split_once(" (os error") {
+                Some((problem, _)) => {
+                    let problem = problem.to_lowercase();
+                    format!("dial tcp {host}: connect: {problem}")
+                }
+                None => problem,
+            };
+            Some((request, problem))
+        }
+        RegistryError::Tls {
+            request, failure, ..
+        } => {
+            let problem = match failure {
+                TlsFailure::PlainAnswer => "http: server gave HTTP response to HTTPS client",
+                TlsFailure::UnknownIssuer => {
+                    "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+                }
+                TlsFailure::Expired => {
+                    "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"
+                }
+                failure => return Some((request, failure.to_string())),
+            };
+            Some((request, problem.to_owned()))
+        }
+        RegistryError::UnknownHost { request, host } => {
+            Some((request, format!("dial tcp: lookup {host}: no such host")))
+        }
+        RegistryError::Lookup {
+            request,
+            host,
+            problem,
+        } => Some((request, format!("dial tcp: lookup {host}: {problem}"))),
+        _ => None,
+    }
+}
+
 /// A failure of a registry, without what was attempted.
 pub(crate) fn of_registry(error: &RegistryError) -> Failure {
+    let error = last(error);
+    if let Some((request, problem)) = contact(error) {
+        let (registry, scheme) = (request.host(), request.scheme());
+        let url = go_quoted(&format!("{scheme}://{registry}/v2/"));
+        let text = format!("pinging container registry {registry}: Get {url}: {problem}");
+        return Failure::new(text);
+    }
     let text = match error {
         RegistryError::Refused(refused) => refusal(refused),
         RegistryError::LoginRefused { .. } => {
             "unable to retrieve auth token: invalid username/password: unauthorized: \
              authentication required"
                 .to_owned()
-        }
-        RegistryError::Tls {
-            failure: TlsFailure::PlainAnswer,
-            ..
-        } => "http: server gave HTTP response to HTTPS client".to_owned(),
-        RegistryError::Tls {
-            failure: TlsFailure::UnknownIssuer,
-            ..
-        } => "tls: failed to verify certificate: x509: certificate signed by unknown authority"
-            .to_owned(),
-        RegistryError::UnknownHost { host, .. } => {
-            format!("dial tcp: lookup {host}: no such host")
         }
         RegistryError::Blocked { prefix, file, .. } => {
             format!("registry {prefix} is blocked in one of {file}")
@@ -126,41 +173,15 @@ pub(crate) fn of_registry(error: &RegistryError) -> Failure {
     }
 }
 
-/// The same with the request that was the first one to the registry, where no answer came.
-fn of_contact(named: &Named, error: &RegistryError) -> Failure {
-    let failure = of_registry(error);
-    let is_answer = matches!(
-        error,
-        RegistryError::Refused(_) | RegistryError::LoginRefused { .. }
-    );
-    if is_answer {
-        return failure;
-    }
-    let registry = &named.registry;
-    let is_contact = matches!(
-        error,
-        RegistryError::Transport { .. }
-            | RegistryError::Tls { .. }
-            | RegistryError::UnknownHost { .. }
-            | RegistryError::Lookup { .. }
-    );
-    if !is_contact {
-        return failure;
-    }
-    let url = go_quoted(&format!("https://{registry}/v2/"));
-    failure
-        .during(format!("Get {url}"))
-        .during(format!("pinging container registry {registry}"))
-}
-
 /// A failure to read the manifest of a reference.
 pub(crate) fn of_manifest(named: &Named, error: &RegistryError) -> Failure {
     let at = reference_in(named);
-    let verb = match error {
-        RegistryError::Refused(_) | RegistryError::LoginRefused { .. } => "reading",
-        _ => "fetching",
+    let verb = if contact(error).is_some() {
+        "fetching"
+    } else {
+        "reading"
     };
-    of_contact(named, error).during(format!("{verb} manifest {at} in {}", named.name()))
+    of_registry(error).during(format!("{verb} manifest {at} in {}", named.name()))
 }
 
 /// A manifest that its registry does not have.
@@ -170,10 +191,8 @@ pub(crate) fn manifest_unknown(named: &Named) -> Failure {
 }
 
 /// A failure to list the tags of a repository.
-pub(crate) fn of_tags(named: &Named, error: &RegistryError) -> Failure {
-    of_contact(named, error)
-        .plain()
-        .during("fetching tags list")
+pub(crate) fn of_tags(error: &RegistryError) -> Failure {
+    of_registry(error).plain().during("fetching tags list")
 }
 
 /// The tag or the digest.
@@ -204,14 +223,24 @@ pub(crate) fn of_layout(error: &LayoutError) -> Failure {
     }
 }
 
+/// Whether a failure is of the connection to a registry, and not an answer of it.
+pub(crate) fn is_contact(failure: &Failure) -> bool {
+    failure.text.starts_with("pinging container registry")
+}
+
 /// A failure of a file, as Go words it.
 pub(crate) fn of_file(error: &hod_fsx::Error) -> Failure {
+    of_file_call("open", error)
+}
+
+/// The same with the system call that Go would have made.
+pub(crate) fn of_file_call(call: &str, error: &hod_fsx::Error) -> Failure {
     let problem = match error.kind() {
         IoKind::NotFound => "no such file or directory".to_owned(),
         IoKind::Permission => "permission denied".to_owned(),
         _ => return Failure::new(in_go(chain(error))),
     };
-    Failure::new(format!("open {}: {problem}", error.path().display()))
+    Failure::new(format!("{call} {}: {problem}", error.path().display()))
 }
 
 /// The text of a system error as Go has it: in lower case, and without its number.
@@ -232,18 +261,8 @@ fn in_go(text: String) -> String {
     };
     let end = rest.split_once(')').map_or("", |(_, end)| end);
     let mut text = format!("{start}{end}");
-    for problem in [
-        "Connection refused",
-        "No such file or directory",
-        "Permission denied",
-    ] {
-        let lower = problem.to_lowercase();
-        let dialled = if problem == "Connection refused" {
-            format!("dial tcp: connect: {lower}")
-        } else {
-            lower
-        };
-        text = text.replace(problem, &dialled);
+    for problem in ["No such file or directory", "Permission denied"] {
+        text = text.replace(problem, &problem.to_lowercase());
     }
     text
 }

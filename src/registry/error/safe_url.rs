@@ -41,6 +41,7 @@ pub struct RequestLine {
     method: Method,
     path: String,
     host: String,
+    is_encrypted: bool,
     errand: Errand,
 }
 
@@ -61,6 +62,7 @@ impl RequestLine {
             method: method.clone(),
             path: url.path().to_owned(),
             host: authority(url),
+            is_encrypted: url.scheme() == "https",
             errand: Errand::Direct,
         }
     }
@@ -118,6 +120,11 @@ impl RequestLine {
     /// The host, with its port unless that is the scheme's own.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The scheme: `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_encrypted { "https" } else { "http" }
     }
 
     /// The path, without the query.

@@ -24,7 +24,6 @@ pub(crate) fn root(authfile: &str) -> Program {
         ],
         globals: globals(),
         commands: commands(authfile),
-        suggestion_distance: 2,
     }
 }
 
@@ -238,7 +237,7 @@ fn shared_copy() -> Vec<Flag> {
         ),
         text(
             "format",
-            "`MANIFEST TYPE` (oci, v2s1, or v2s2) to use in the destination (default is manifest \
+            "MANIFEST TYPE (oci, v2s1, or v2s2) to use in the destination (default is manifest \
              type of source, with fallbacks)",
         )
         .short('f'),

@@ -132,7 +132,7 @@ impl Syncing<'_> {
         };
         let registry = OpenRegistry::open(named, &opening).await.map_err(during)?;
         let tags = registry.client.tags.list(&registry.repo).await;
-        let tags = tags.map_err(|error| during(wording::of_tags(named, &error)))?;
+        let tags = tags.map_err(|error| during(wording::of_tags(&error)))?;
         Ok(tags
             .into_iter()
             .map(|tag| docker(named.with_tag(tag)))
@@ -154,8 +154,9 @@ fn nothing(source: &str) -> Failure {
 
 /// The layouts below a directory, in the order of their paths. Blocks.
 fn of_dir(dir: &Path) -> Done<Vec<ImageName>> {
-    hod_fsx::stat(dir)
-        .map_err(|error| wording::of_file(&error).during("Invalid source directory specified"))?;
+    hod_fsx::stat(dir).map_err(|error| {
+        wording::of_file_call("stat", &error).during("Invalid source directory specified")
+    })?;
     let mut paths = Vec::new();
     for entry in hod_fsx::walk(dir, |_| true) {
         let entry = entry.map_err(|error| {

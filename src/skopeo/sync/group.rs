@@ -10,7 +10,7 @@ use hod_transfer::{Destination, Location, OnFailure, Plan, RegistrySink, Resolve
 
 use crate::convert::Parts;
 use crate::converted::Converted;
-use crate::copy::{CopyFlags, Copying};
+use crate::copy::{CopyFlags, Copying, config_of, first_layer};
 use crate::failure::{Done, Failure};
 use crate::name::ImageName;
 use crate::source::{OpenImage, OpenRegistry, Opening};
@@ -78,7 +78,9 @@ impl Syncing<'_> {
                 .map(|o| o.unwrap_or_else(stopped))
                 .collect();
         }
-        let moved = self.move_ready(&registries, to, pairs, &mut ready).await;
+        let moved = self
+            .move_ready(&copying, &registries, to, pairs, &mut ready)
+            .await;
         for ((at, _), outcome) in ready.iter().zip(moved) {
             outcomes[*at] = Some(outcome);
         }
@@ -167,6 +169,7 @@ impl Syncing<'_> {
 
     async fn move_ready(
         &self,
+        copying: &Copying<'_>,
         registries: &Registries,
         to: To,
         pairs: &[Pair],
@@ -190,8 +193,13 @@ impl Syncing<'_> {
         let digests: Vec<Digest> = images.iter().map(|i| i.top().digest().clone()).collect();
         let firsts: Vec<Option<Descriptor>> = images
             .iter()
-            .map(|image| image.blobs.first().cloned())
+            .map(|image| image.manifests.iter().find_map(first_layer))
             .collect();
+        let config = |image: &Resolved| match &image.manifests[..] {
+            [single] => config_of(single),
+            _ => None,
+        };
+        let configs: Vec<Option<Digest>> = images.iter().map(config).collect();
         // Layouts are sources of their own; all others share one.
         let sources: Vec<Arc<dyn Source>> = ready
             .iter()
@@ -209,15 +217,23 @@ impl Syncing<'_> {
         let plan = Arc::new(Plan::new(images));
         let moved = target::move_all(sink, source, &plan, on_failure).await;
         drop(parts);
-        let outcomes = moved.into_iter().zip(digests).zip(firsts).zip(ready.iter());
+        let outcomes = moved.into_iter().zip(digests).zip(firsts).zip(configs);
         outcomes
-            .map(|(((outcome, digest), first), (at, _))| match outcome {
-                Ok(()) => Ok(digest),
-                Err(error) => {
-                    let failure = wording::of_transfer(&error);
-                    Err(Copying::of_write(&pairs[*at].to, first.as_ref(), failure))
-                }
-            })
+            .zip(ready.iter())
+            .map(
+                |((((outcome, digest), first), config), (at, _))| match outcome {
+                    Ok(()) => {
+                        if let Some(config) = config {
+                            copying.tell_end(&config);
+                        }
+                        Ok(digest)
+                    }
+                    Err(error) => {
+                        let failure = wording::of_transfer(&error);
+                        Err(Copying::of_write(&pairs[*at].to, first.as_ref(), failure))
+                    }
+                },
+            )
             .collect()
     }
 
