@@ -31,7 +31,8 @@ pub(crate) async fn run(opening: &Opening<'_>, name: &ImageName) -> Done {
             ));
         }
     };
-    let deleted = manifests.delete(&registry.repo, &ManifestRef::Digest(digest));
+    let at = ManifestRef::Digest(digest);
+    let deleted = manifests.delete(&registry.repo, &at);
     match deleted.await.map_err(|error| refused(named, &error))? {
         Deleted::Now => Ok(()),
         Deleted::Before => Err(absent(named)),
