@@ -15,6 +15,7 @@ use crate::name::ImageName;
 use crate::screen::Screen;
 use crate::source::Opening;
 use crate::sync::{SyncFlags, Syncing};
+use crate::trust::{Signing, Trust};
 use crate::{delete, list_tags, login, manifest_digest};
 
 pub(crate) use self::flags::root;
@@ -61,6 +62,7 @@ impl Command<'_> {
             return Err(Failure::usage("Exactly two arguments expected"));
         };
         self.warn_of_tls_verify();
+        let trust = Trust::load(self.host, &self.values.trust())?;
         let from = parsed(from, "source").await?;
         let to = parsed(to, "destination").await?;
         let flags = self.values.copy()?;
@@ -71,11 +73,14 @@ impl Command<'_> {
         let screen = Screen {
             is_quiet: self.values.bool("quiet"),
         };
+        let signing = Signing::load(self.host, &flags.signing)?;
         let copying = Copying {
             host: self.host,
             log: self.log,
             screen: &screen,
             flags: &flags,
+            trust: &trust,
+            signing: &signing,
         };
         let digest = self.with_retries(|| copying.run(&from, &to)).await?;
         if let Some(path) = self.values.path("digestfile") {
@@ -114,6 +119,7 @@ impl Command<'_> {
             return Err(Failure::usage("Exactly two arguments expected"));
         };
         self.warn_of_tls_verify();
+        let trust = Trust::load(self.host, &self.values.trust())?;
         let flags = SyncFlags {
             src: self.values.text("src"),
             dest: self.values.text("dest"),
@@ -124,11 +130,14 @@ impl Command<'_> {
             keep_going: self.values.bool("keep-going"),
             copy: self.values.copy()?,
         };
+        let signing = Signing::load(self.host, &flags.copy.signing)?;
         let syncing = Syncing {
             host: self.host,
             log: self.log,
             screen: &Screen { is_quiet: false },
             flags: &flags,
+            trust: &trust,
+            signing: &signing,
         };
         flags.copy.source.check()?;
         flags.copy.dest.check()?;

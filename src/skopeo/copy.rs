@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, MediaType};
+use hod_trust::Signature;
 
 use crate::client::RegistryFlags;
 use crate::convert::manifest::{self, Kind, image_of};
@@ -16,6 +17,7 @@ use crate::platform::PlatformFlags;
 use crate::screen::Screen;
 use crate::source::{OpenImage, OpenRegistry, Opening};
 use crate::target::{Copied, Target};
+use crate::trust::{Signing, SigningFlags, Stored, Trust, TrustFlags, require_place};
 use crate::wording::is_contact;
 
 /// Where layers are unpacked and compressed, unless the user says otherwise.
@@ -64,6 +66,8 @@ pub(crate) struct CopyFlags {
     pub(crate) additional_tags: Vec<Named>,
     pub(crate) platform: PlatformFlags,
     pub(crate) tmpdir: Option<PathBuf>,
+    pub(crate) trust: TrustFlags,
+    pub(crate) signing: SigningFlags,
 }
 
 /// What a copy needs besides its flags.
@@ -73,6 +77,17 @@ pub(crate) struct Copying<'a> {
     pub(crate) log: &'a Log,
     pub(crate) screen: &'a Screen,
     pub(crate) flags: &'a CopyFlags,
+    pub(crate) trust: &'a Trust,
+    pub(crate) signing: &'a Signing,
+}
+
+/// An image that is ready to be written.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) copied: Copied,
+    pub(crate) parts: Parts,
+    /// The signatures of its manifests, in their order.
+    pub(crate) stored: Vec<Stored>,
 }
 
 impl CompressionFlags {
@@ -146,7 +161,12 @@ impl Copying<'_> {
         };
         let image = OpenImage::open(from, &opening).await;
         let image = image.map_err(|error| error.during(format!("initializing source {from}")))?;
-        let (copied, parts) = self.prepare(&image, from, &target, to).await?;
+        let prepared = self.prepare(&image, from, &target, to).await?;
+        let Prepared {
+            copied,
+            parts,
+            stored,
+        } = prepared;
         let digest = copied.manifests.last().map(|top| top.digest().clone());
         let mut digest = digest.expect("an image has a manifest");
         let first = copied.manifests.iter().find_map(first_layer);
@@ -165,6 +185,7 @@ impl Copying<'_> {
         if let (true, Some(config)) = (is_one, config) {
             self.tell_end(&config);
         }
+        self.sign_and_store(&image, &target, to, stored).await?;
         // Layers that were unpacked have another type; those of such archives are as they were.
         let is_saved = matches!(
             from,
@@ -185,15 +206,41 @@ impl Copying<'_> {
         from: &ImageName,
         target: &Target,
         to: &ImageName,
-    ) -> Done<(Copied, Parts)> {
+    ) -> Done<Prepared> {
+        let ends = Ends {
+            image,
+            from,
+            target,
+            to,
+        };
         match (image.top.body(), self.flags.selection) {
-            (ManifestBody::Image(_), _) => self.one(image, &image.top, target).await,
+            (ManifestBody::Image(_), _) => self.one(&ends, &image.top).await,
             (ManifestBody::Index(_), Selection::System) => {
                 let chosen = self.system(image, from).await?;
-                self.one(image, &chosen, target).await
+                let prepared = self.one(&ends, &chosen).await;
+                prepared.map_err(|error| error.during("copying system image from manifest list"))
             }
-            (ManifestBody::Index(_), selection) => self.list(image, target, selection, to).await,
+            (ManifestBody::Index(_), selection) => self.list(&ends, selection).await,
         }
+    }
+
+    /// Signs what was copied, and stores all signatures.
+    pub(crate) async fn sign_and_store(
+        &self,
+        image: &OpenImage,
+        target: &Target,
+        to: &ImageName,
+        mut stored: Vec<Stored>,
+    ) -> Done {
+        for one in &mut stored {
+            let new = self.signing.sign(self.screen, &one.manifest, to).await?;
+            one.signatures.extend(new);
+        }
+        if stored.iter().any(|one| !one.signatures.is_empty()) {
+            self.screen.line("Storing signatures");
+            self.trust.store(image, target, &stored).await?;
+        }
+        Ok(())
     }
 
     /// The place that a name stands for.
@@ -225,38 +272,58 @@ impl Copying<'_> {
     }
 
     /// One image, converted as the target requires.
-    async fn one(
-        &self,
-        image: &OpenImage,
-        manifest: &Manifest,
-        target: &Target,
-    ) -> Done<(Copied, Parts)> {
-        self.tell_image(manifest);
+    async fn one(&self, ends: &Ends<'_>, manifest: &Manifest) -> Done<Prepared> {
+        let (image, target) = (ends.image, ends.target);
+        let signatures = self.signatures(ends, manifest, "image source").await?;
+        self.tell_layers(manifest);
         let mut converter = self.converter(image, target)?;
         let converted = self.converted(&mut converter, manifest, target).await?;
+        let stored = kept(signatures, manifest, &converted, true)?;
         let config = match target {
-            Target::DockerArchive { .. } => Some(image.config(&image_of(manifest)?.config).await?),
+            Target::DockerArchive { .. } => {
+                Some(image.config(&image_of(manifest)?.config).await?)
+            }
             _ => None,
         };
-        Ok(finish(converter, image, vec![converted], config))
+        Ok(finish(converter, ends, vec![converted], config, vec![stored]))
+    }
+
+    /// The signatures of a manifest that the policy accepts; the destination has a place for them.
+    async fn signatures(
+        &self,
+        ends: &Ends<'_>,
+        manifest: &Manifest,
+        what: &str,
+    ) -> Done<Vec<Signature>> {
+        let are_wanted = !self.flags.remove_signatures;
+        if are_wanted {
+            self.screen.line(&format!("Getting {what} signatures"));
+        }
+        if self.signing.is_wanted() {
+            require_place(ends.to)?;
+        }
+        let accepted = self.trust.accept(ends.image, ends.from, manifest, are_wanted);
+        let signatures = accepted.await?;
+        if !are_wanted || signatures.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.screen
+            .line("Checking if image destination supports signatures");
+        require_place(ends.to)?;
+        Ok(signatures)
     }
 
     /// An index with its images, or without them.
-    async fn list(
-        &self,
-        image: &OpenImage,
-        target: &Target,
-        selection: Selection,
-        to: &ImageName,
-    ) -> Done<(Copied, Parts)> {
+    async fn list(&self, ends: &Ends<'_>, selection: Selection) -> Done<Prepared> {
+        let (image, target) = (ends.image, ends.target);
         if matches!(target, Target::DockerArchive { .. }) {
             return Err(Failure::new(format!(
                 "copying multiple images: destination transport {} does not support copying \
                  multiple images as a group",
-                go_quoted(to.transport())
+                go_quoted(ends.to.transport())
             )));
         }
-        self.screen.line("Getting image list signatures");
+        let list_signatures = self.signatures(ends, &image.top, "image list").await?;
         let entries = image.top.children();
         let kind = self.kind(&image.top, target)?;
         let n_copied = if selection == Selection::All {
@@ -269,7 +336,7 @@ impl Copying<'_> {
             entries.len()
         ));
         let mut converter = self.converter(image, target)?;
-        let mut manifests = Vec::new();
+        let (mut manifests, mut stored) = (Vec::new(), Vec::new());
         let mut new_entries = entries.to_vec();
         let mut is_changed = Kind::of(&image.top) != kind;
         if selection == Selection::All {
@@ -277,12 +344,14 @@ impl Copying<'_> {
                 let (digest, n) = (&entry.digest, at + 1);
                 self.screen
                     .line(&format!("Copying image {digest} ({n}/{})", entries.len()));
-                let child = image.child(entry).await?;
-                self.tell_image(&child);
-                let child = self.converted(&mut converter, &child, target).await?;
+                let original = image.child(entry).await?;
+                let signatures = self.signatures(ends, &original, "image source").await?;
+                self.tell_layers(&original);
+                let child = self.converted(&mut converter, &original, target).await?;
                 if let Some(config) = config_of(&child) {
                     self.tell_end(&config);
                 }
+                stored.push(kept(signatures, &original, &child, false)?);
                 is_changed |= child.digest() != &entry.digest;
                 new_entries[at] = Descriptor {
                     platform: entry.platform.clone(),
@@ -304,10 +373,11 @@ impl Copying<'_> {
         } else {
             image.top.clone()
         };
+        stored.push(kept(list_signatures, &image.top, &top, true)?);
         manifests.push(top);
         self.screen
             .line("Writing manifest list to image destination");
-        Ok(finish(converter, image, manifests, None))
+        Ok(finish(converter, ends, manifests, None, stored))
     }
 
     fn converter<'a>(&'a self, image: &'a OpenImage, target: &Target) -> Done<Converter<'a>> {
@@ -370,9 +440,8 @@ impl Copying<'_> {
         Ok(if kinds.contains(&own) { own } else { kinds[0] })
     }
 
-    /// Says what is copied, as skopeo does.
-    fn tell_image(&self, manifest: &Manifest) {
-        self.screen.line("Getting image source signatures");
+    /// Says which layers are copied, as skopeo does.
+    fn tell_layers(&self, manifest: &Manifest) {
         if let ManifestBody::Image(image) = manifest.body() {
             for layer in &image.layers {
                 self.screen.line(&format!("Copying blob {}", layer.digest));
@@ -434,21 +503,53 @@ pub(crate) fn first_layer(manifest: &Manifest) -> Option<Descriptor> {
     Some(image.layers.first().unwrap_or(&image.config).clone())
 }
 
+/// Both ends of a copy.
+#[derive(Debug, Clone, Copy)]
+struct Ends<'a> {
+    image: &'a OpenImage,
+    from: &'a ImageName,
+    target: &'a Target,
+    to: &'a ImageName,
+}
+
+/// The signatures of a manifest, which a changed one does not have.
+fn kept(
+    signatures: Vec<Signature>,
+    before: &Manifest,
+    after: &Manifest,
+    is_top: bool,
+) -> Done<Stored> {
+    if !signatures.is_empty() && before.digest() != after.digest() {
+        return Err(Failure::new(
+            "Manifest must be converted to be written to destination, but we cannot modify it: \
+             Would invalidate signatures",
+        ));
+    }
+    Ok(Stored {
+        manifest: after.digest().clone(),
+        is_top,
+        signatures,
+    })
+}
+
 fn finish(
     converter: Converter<'_>,
-    image: &OpenImage,
+    ends: &Ends<'_>,
     manifests: Vec<Manifest>,
     config: Option<Vec<u8>>,
-) -> (Copied, Parts) {
-    let location = image.location.clone();
+    stored: Vec<Stored>,
+) -> Prepared {
     let (source, parts) = converter.finish();
-    let copied = Copied {
-        source,
-        location,
-        manifests,
-        config,
-    };
-    (copied, parts)
+    Prepared {
+        copied: Copied {
+            source,
+            location: ends.image.location.clone(),
+            manifests,
+            config,
+        },
+        parts,
+        stored,
+    }
 }
 
 /// An artifact where only images can be.

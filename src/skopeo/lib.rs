@@ -23,6 +23,7 @@ mod screen;
 mod source;
 mod sync;
 mod target;
+mod trust;
 mod wording;
 
 pub use host::{Host, HostError};

@@ -127,6 +127,21 @@ impl OpenImage {
         })
     }
 
+    /// An image at a destination, whose manifest is known.
+    pub(crate) fn in_target(registry: OpenRegistry, top: Manifest) -> Self {
+        Self {
+            source: Arc::new(RegistrySource {
+                client: registry.client.clone(),
+                known: None,
+                look: None,
+            }),
+            location: Location::Repo(registry.repo.clone()),
+            top,
+            registry: Some(registry),
+            _spooled: None,
+        }
+    }
+
     fn of_dir(path: &Path) -> Done<Self> {
         let manifest = path.join("manifest.json");
         // Its own error names the file, and not what it would have been.

@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::log::{Log, go_quoted};
 use crate::name::ImageName;
 use crate::screen::Screen;
+use crate::trust::{Signing, Trust};
 
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(crate) struct Syncing<'a> {
     pub(crate) log: &'a Log,
     pub(crate) screen: &'a Screen,
     pub(crate) flags: &'a SyncFlags,
+    pub(crate) trust: &'a Trust,
+    pub(crate) signing: &'a Signing,
 }
 
 /// One image and its destination.
@@ -245,6 +248,8 @@ impl Syncing<'_> {
             log: self.log,
             screen: self.screen,
             flags: group,
+            trust: self.trust,
+            signing: self.signing,
         }
     }
 }

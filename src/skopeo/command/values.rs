@@ -14,6 +14,7 @@ use crate::log::go_quoted;
 use crate::login::LoginFlags;
 use crate::name::Named;
 use crate::platform::PlatformFlags;
+use crate::trust::{SigningFlags, TrustFlags};
 
 /// The values of a command's flags, and of those of the program.
 #[derive(Debug, Clone, Copy)]
@@ -169,7 +170,30 @@ impl Values<'_> {
             additional_tags: self.additional_tags()?,
             platform: self.platform(),
             tmpdir: self.path("tmpdir"),
+            trust: self.trust(),
+            signing: self.signing(),
         })
+    }
+
+    pub(crate) fn trust(&self) -> TrustFlags {
+        TrustFlags {
+            insecure_policy: self.bool("insecure-policy"),
+            require_signed: self.bool("require-signed"),
+            policy: self.path("policy"),
+            registries_d: self.path("registries.d"),
+        }
+    }
+
+    fn signing(&self) -> SigningFlags {
+        let given = |name| self.given(name).filter(|text| !text.is_empty());
+        let unsupported = ["sign-by-sigstore", "sign-by-sq-fingerprint"];
+        SigningFlags {
+            sign_by: given("sign-by"),
+            sigstore_key: self.path("sign-by-sigstore-private-key"),
+            unsupported: unsupported.into_iter().find(|flag| given(flag).is_some()),
+            passphrase_file: self.path("sign-passphrase-file"),
+            identity: given("sign-identity"),
+        }
     }
 
     fn selection(&self) -> Done<Selection> {

@@ -17,6 +17,7 @@ use crate::source::{OpenImage, OpenRegistry, Opening};
 use crate::sync::find::Group;
 use crate::sync::{Outcome, Pair, Syncing, To};
 use crate::target::{self, DirSink, Target};
+use crate::trust::Stored;
 use crate::wording;
 
 /// How many images are looked at at once.
@@ -28,6 +29,7 @@ struct Ready {
     location: Location,
     manifests: Vec<Manifest>,
     parts: Parts,
+    stored: Vec<Stored>,
     target: Target,
 }
 
@@ -81,8 +83,22 @@ impl Syncing<'_> {
         let moved = self
             .move_ready(&copying, &registries, to, pairs, &mut ready)
             .await;
-        for ((at, _), outcome) in ready.iter().zip(moved) {
-            outcomes[*at] = Some(outcome);
+        for ((at, ready), outcome) in ready.into_iter().zip(moved) {
+            let outcome = match outcome {
+                Ok(digest) => {
+                    let Ready {
+                        image,
+                        target,
+                        stored,
+                        ..
+                    } = ready;
+                    let to = &pairs[at].to;
+                    let signed = copying.sign_and_store(&image, &target, to, stored).await;
+                    signed.map(|()| digest)
+                }
+                failed => failed,
+            };
+            outcomes[at] = Some(outcome);
         }
         let lost = || Err(Failure::new("not copied"));
         outcomes
@@ -157,12 +173,13 @@ impl Syncing<'_> {
             _ => OpenImage::open(from, &opening).await,
         };
         let image = image.map_err(during)?;
-        let (copied, parts) = copying.prepare(&image, from, &target, &pair.to).await?;
+        let prepared = copying.prepare(&image, from, &target, &pair.to).await?;
         Ok(Looked::Ready(Box::new(Ready {
-            location: copied.location,
-            manifests: copied.manifests,
+            location: prepared.copied.location,
+            manifests: prepared.copied.manifests,
             image,
-            parts,
+            parts: prepared.parts,
+            stored: prepared.stored,
             target,
         })))
     }
