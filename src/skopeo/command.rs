@@ -16,7 +16,7 @@ use crate::screen::Screen;
 use crate::source::Opening;
 use crate::sync::{SyncFlags, Syncing};
 use crate::trust::{Signing, Trust};
-use crate::{delete, list_tags, login, manifest_digest};
+use crate::{delete, list_tags, login, manifest_digest, signing_verbs};
 
 pub(crate) use self::flags::root;
 
@@ -41,6 +41,22 @@ impl Command<'_> {
                 [path] => manifest_digest::run(path).await,
                 _ => usage_line("skopeo manifest-digest manifest"),
             },
+            "standalone-sign" => {
+                let (args, output) = (args.to_vec(), self.values.text("output"));
+                let passphrase = self.values.path("passphrase-file");
+                hod_bridge::run(move || signing_verbs::sign(&args, &output, passphrase)).await
+            }
+            "standalone-verify" => {
+                let (args, keys) = (args.to_vec(), self.values.given("public-key-file"));
+                let keys = keys.filter(|path| !path.is_empty());
+                hod_bridge::run(move || signing_verbs::verify(&args, keys.as_deref())).await
+            }
+            "generate-sigstore-key" => signing_verbs::generate(
+                self.host,
+                args,
+                &self.values.text("output-prefix"),
+                self.values.path("passphrase-file"),
+            ),
             "login" => login::login(self.host, &self.values.login(), args).await,
             "logout" => login::logout(self.host, &self.values.login(), args).await,
             other => Err(Failure::new(format!(

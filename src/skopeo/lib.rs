@@ -19,6 +19,7 @@ mod manifest_digest;
 mod name;
 mod platform;
 mod schema1;
+mod signing_verbs;
 mod screen;
 mod source;
 mod sync;

@@ -20,7 +20,7 @@ use crate::name::{DaemonImage, ImageName, Named};
 use crate::source::{OpenImage, OpenRegistry};
 use crate::wording;
 
-pub(crate) use self::sign::{Signing, SigningFlags};
+pub(crate) use self::sign::{Signing, SigningFlags, ask, now, quoted};
 pub(crate) use self::store::{Stored, require_place};
 
 /// The flags of the program that are about trust.

@@ -193,7 +193,7 @@ pub(crate) fn ask(host: &dyn Host, key: &str) -> Done<Passphrase> {
 }
 
 /// Seconds since 1970.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = since.unwrap_or_default().as_secs();
     i64::try_from(seconds).unwrap_or(i64::MAX)
