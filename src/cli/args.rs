@@ -45,7 +45,7 @@ pub(crate) use selection::{ImagesArgs, LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
     CompletionsArgs, ExportArgs, FormatArg, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs,
-    UnpackArgs,
+    SkopeoArgs, UnpackArgs,
 };
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};
@@ -142,6 +142,7 @@ pub(crate) enum Command {
     Logout(LogoutArgs),
     Doctor(DoctorArgs),
     Completions(CompletionsArgs),
+    Skopeo(SkopeoArgs),
 }
 
 impl Cli {
@@ -177,6 +178,7 @@ impl Cli {
                 | Command::Digest(_)
                 | Command::Delete(_)
                 | Command::Completions(_)
+                | Command::Skopeo(_)
         );
         if is_idle && self.global.jobs.is_some() {
             return Err(Self::command().error(

@@ -44,6 +44,7 @@ use super::args::{
 };
 use super::error::CommandError;
 use super::interrupt::Interrupt;
+use super::personality;
 use super::results::Failure;
 use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
@@ -136,7 +137,8 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Login(_)
         | Command::Logout(_)
         | Command::Doctor(_)
-        | Command::Completions(_) => Ok(ReadOptions::default()),
+        | Command::Completions(_)
+        | Command::Skopeo(_) => Ok(ReadOptions::default()),
     }
 }
 
@@ -166,6 +168,7 @@ fn verb(command: &Command) -> &'static str {
         Command::Logout(_) => "logout",
         Command::Doctor(_) => "doctor",
         Command::Completions(_) => "completions",
+        Command::Skopeo(_) => "skopeo",
     }
 }
 
@@ -239,5 +242,9 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Logout(args) => session.interruptible(logout::run(session, args)).await,
         Command::Doctor(args) => session.interruptible(doctor::run(session, args)).await,
         Command::Completions(args) => completions::run(session.printer, args),
+        Command::Skopeo(args) => {
+            let code = personality::run(args.arguments.clone()).await;
+            Ok(Exit::of_code(code))
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct RegistryFlags {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
     pub(crate) registry_token: Option<String>,
+    /// Of a file that `sync` reads; no flag has it.
+    pub(crate) identity_token: Option<String>,
     pub(crate) no_creds: bool,
     pub(crate) cert_dir: Option<PathBuf>,
     /// Unset: `registries.conf` decides.
@@ -85,8 +87,11 @@ impl RegistryFlags {
     fn credentials(&self, host: &dyn Host, registry: &Registry) -> Done<Credentials> {
         let given = self.login()?;
         let token = self.registry_token.as_ref();
+        let identity = self.identity_token.as_ref();
+        let identity = identity.map(|token| Login::IdentityToken(Secret::new(token)));
         let given = token
             .map(|token| Login::BearerToken(Secret::new(token)))
+            .or(identity)
             .or(given);
         let mut credentials = if self.no_creds {
             Credentials::anonymous()
@@ -120,7 +125,7 @@ impl RegistryFlags {
     }
 
     fn user_agent(&self) -> String {
-        let own = concat!("hod/", env!("CARGO_PKG_VERSION"), " (skopeo)");
+        let own = concat!("skopeo/1.22.2 hod/", env!("CARGO_PKG_VERSION"));
         match &self.user_agent_prefix {
             Some(prefix) => format!("{prefix} {own}"),
             None => own.to_owned(),

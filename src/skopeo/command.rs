@@ -92,7 +92,6 @@ impl Command<'_> {
         let signing = Signing::load(self.host, &flags.signing)?;
         let copying = Copying {
             host: self.host,
-            log: self.log,
             screen: &screen,
             flags: &flags,
             trust: &trust,

@@ -10,14 +10,14 @@ use crate::convert::manifest::{self, Kind, image_of};
 use crate::convert::{Compressor, Converter, Layers, Parts};
 use crate::failure::{Done, Failure};
 use crate::host::Host;
-use crate::log::{Log, go_quoted};
+use crate::log::go_quoted;
 use crate::made::as_written;
 use crate::name::{ImageName, Named};
 use crate::platform::PlatformFlags;
 use crate::screen::Screen;
 use crate::source::{OpenImage, OpenRegistry, Opening};
 use crate::target::{Copied, Target};
-use crate::trust::{Signing, SigningFlags, Stored, Trust, TrustFlags, require_place};
+use crate::trust::{Signing, SigningFlags, Stored, Trust, require_place};
 use crate::wording::is_contact;
 
 /// Where layers are unpacked and compressed, unless the user says otherwise.
@@ -66,7 +66,6 @@ pub(crate) struct CopyFlags {
     pub(crate) additional_tags: Vec<Named>,
     pub(crate) platform: PlatformFlags,
     pub(crate) tmpdir: Option<PathBuf>,
-    pub(crate) trust: TrustFlags,
     pub(crate) signing: SigningFlags,
 }
 
@@ -74,7 +73,6 @@ pub(crate) struct CopyFlags {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Copying<'a> {
     pub(crate) host: &'a dyn Host,
-    pub(crate) log: &'a Log,
     pub(crate) screen: &'a Screen,
     pub(crate) flags: &'a CopyFlags,
     pub(crate) trust: &'a Trust,
@@ -280,12 +278,16 @@ impl Copying<'_> {
         let converted = self.converted(&mut converter, manifest, target).await?;
         let stored = kept(signatures, manifest, &converted, true)?;
         let config = match target {
-            Target::DockerArchive { .. } => {
-                Some(image.config(&image_of(manifest)?.config).await?)
-            }
+            Target::DockerArchive { .. } => Some(image.config(&image_of(manifest)?.config).await?),
             _ => None,
         };
-        Ok(finish(converter, ends, vec![converted], config, vec![stored]))
+        Ok(finish(
+            converter,
+            ends,
+            vec![converted],
+            config,
+            vec![stored],
+        ))
     }
 
     /// The signatures of a manifest that the policy accepts; the destination has a place for them.
@@ -302,7 +304,9 @@ impl Copying<'_> {
         if self.signing.is_wanted() {
             require_place(ends.to)?;
         }
-        let accepted = self.trust.accept(ends.image, ends.from, manifest, are_wanted);
+        let accepted = self
+            .trust
+            .accept(ends.image, ends.from, manifest, are_wanted);
         let signatures = accepted.await?;
         if !are_wanted || signatures.is_empty() {
             return Ok(Vec::new());

@@ -90,10 +90,6 @@ impl Log {
     pub(crate) fn error(&self, message: &str) {
         self.line(Level::Error, message, &[]);
     }
-
-    pub(crate) fn debug(&self, message: &str) {
-        self.line(Level::Debug, message, &[]);
-    }
 }
 
 fn on_terminal(level: Level, age: Duration, message: &str, fields: &[Field<'_>]) -> String {

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 
 use hod_oci::Digest;
 
-pub use named::{Named, NamedError};
-pub use path::{PathError, explicit};
+pub(crate) use named::{Named, NamedError};
+pub(crate) use path::{PathError, explicit};
 
 /// What `docker:` references end with that are pushed by their digest alone.
 const UNKNOWN_DIGEST: &str = "@@unknown-digest@@";
 
 /// The transports that skopeo knows, sorted as its help lists them.
-pub const TRANSPORTS: [&str; 9] = [
+pub(crate) const TRANSPORTS: [&str; 9] = [
     "containers-storage",
     "dir",
     "docker",
@@ -29,7 +29,7 @@ pub const TRANSPORTS: [&str; 9] = [
 
 /// An image, or the place for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageName {
+pub(crate) enum ImageName {
     /// `docker://NAME[:TAG|@DIGEST]`
     Docker {
         named: Named,
@@ -62,7 +62,7 @@ pub enum ImageName {
 
 /// An image of an OCI layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OciChoice {
+pub(crate) enum OciChoice {
     /// The only one; to write, one without a name.
     Only,
     /// By the annotation `org.opencontainers.image.ref.name`.
@@ -73,7 +73,7 @@ pub enum OciChoice {
 
 /// An image of a `docker save` archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArchiveChoice {
+pub(crate) enum ArchiveChoice {
     /// The only one; to write, one without a name.
     Only,
     Named(Named),
@@ -83,7 +83,7 @@ pub enum ArchiveChoice {
 
 /// An image of a Docker engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DaemonImage {
+pub(crate) enum DaemonImage {
     /// By the digest of its config, to read.
     Id(Digest),
     Named(Named),
@@ -91,7 +91,7 @@ pub enum DaemonImage {
 
 /// Why a text is not the name of an image, in skopeo's words.
 #[derive(Debug, thiserror::Error)]
-pub enum NameError {
+pub(crate) enum NameError {
     #[error("Invalid image name {0:?}, expected colon-separated transport:reference")]
     NoTransport(String),
     #[error("Invalid image name {name:?}, unknown transport {transport:?}")]
@@ -138,7 +138,7 @@ pub enum NameError {
 
 impl ImageName {
     /// Parses a name. Blocks: paths are resolved.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NameError> {
         let Some((transport, rest)) = text.split_once(':') else {
             return Err(NameError::NoTransport(text.to_owned()));
         };
@@ -174,7 +174,7 @@ impl ImageName {
     }
 
     /// The transport's word.
-    pub fn transport(&self) -> &'static str {
+    pub(crate) fn transport(&self) -> &'static str {
         match self {
             Self::Docker { .. } => "docker",
             Self::Dir { .. } => "dir",
@@ -188,7 +188,7 @@ impl ImageName {
     }
 
     /// The name of the repository that the user means, if the transport has such names.
-    pub fn docker_reference(&self) -> Option<&Named> {
+    pub(crate) fn docker_reference(&self) -> Option<&Named> {
         match self {
             Self::Docker { named, .. }
             | Self::DockerArchive {

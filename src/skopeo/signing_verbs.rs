@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use hod_oci::{Digest, MANIFEST_LEN_MAX};
 use hod_trust::{
-    Gpg, KEYS_LEN_MAX, KeyRing, Passphrase, Payload, PayloadKind, SIGNATURE_LEN_MAX,
-    SigstoreSecretKey, StandaloneExpected, verify_manifest,
+    GeneratedKey, Gpg, KEYS_LEN_MAX, KeyRing, Passphrase, Payload, PayloadKind, SIGNATURE_LEN_MAX,
+    StandaloneExpected, Unverified, verify_manifest,
 };
 
 use crate::failure::{Done, Failure};
@@ -70,12 +70,22 @@ pub(crate) fn verify(args: &[String], keys: Option<&str>) -> Done {
     let (now, mut ring) = (SystemTime::now(), KeyRing::default());
     let file = match keys {
         Some(path) => read(path, KEYS_LEN_MAX, "public keys from ")?,
-        None => Gpg::default().export(&accepted).map_err(|error| {
-            Failure::new(format!("Error initializing GPG: {error}"))
-        })?,
+        // The key that signed, so that one that is not accepted can be named.
+        None => {
+            let unverified = Unverified::read(&signature);
+            let key = unverified.map(|unverified| unverified.key_id);
+            let keys = key.map_or_else(|_| accepted.clone(), |key| vec![key]);
+            Gpg::default()
+                .export(&keys)
+                .map_err(|error| Failure::new(format!("Error initializing GPG: {error}")))?
+        }
     };
     ring.add(&file, now);
-    let accepted = if is_any { ring.fingerprints() } else { accepted };
+    let accepted = if is_any {
+        ring.fingerprints()
+    } else {
+        accepted
+    };
     let expected = StandaloneExpected {
         manifest: &manifest,
         docker_reference: reference,
@@ -84,8 +94,8 @@ pub(crate) fn verify(args: &[String], keys: Option<&str>) -> Done {
         now,
     };
     let verified = verify_manifest(&signature, expected);
-    let verified = verified
-        .map_err(|error| Failure::new(format!("Error verifying signature: {error}")))?;
+    let verified =
+        verified.map_err(|error| Failure::new(format!("Error verifying signature: {error}")))?;
     let (fingerprint, digest) = (verified.fingerprint, verified.digest);
     Screen::result(
         format!("Signature verified using fingerprint {fingerprint}, digest {digest}\n").as_bytes(),
@@ -94,9 +104,8 @@ pub(crate) fn verify(args: &[String], keys: Option<&str>) -> Done {
 
 fn digest_of(manifest: &[u8]) -> Done<Digest> {
     let payload = crate::schema1::payload(manifest);
-    let payload = payload.map_err(|error| {
-        Failure::new(format!("Error creating signature: {error}"))
-    })?;
+    let payload =
+        payload.map_err(|error| Failure::new(format!("Error creating signature: {error}")))?;
     Ok(Digest::of(&payload))
 }
 
@@ -130,9 +139,8 @@ pub(crate) fn generate(
         Some(passphrase) => passphrase,
         None => ask(host, &private.display().to_string())?,
     };
-    let keys = SigstoreSecretKey::generate(&passphrase);
-    let keys =
-        keys.map_err(|error| Failure::new(format!("Error generating key pair: {error}")))?;
+    let keys = GeneratedKey::generate(&passphrase);
+    let keys = keys.map_err(|error| Failure::new(format!("Error generating key pair: {error}")))?;
     hod_fsx::write_new_pair(
         &private,
         keys.secret.as_bytes(),

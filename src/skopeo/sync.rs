@@ -2,6 +2,7 @@
 
 mod find;
 mod group;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -245,7 +246,6 @@ impl Syncing<'_> {
     fn copying<'a>(&'a self, group: &'a CopyFlags) -> Copying<'a> {
         Copying {
             host: self.host,
-            log: self.log,
             screen: self.screen,
             flags: group,
             trust: self.trust,

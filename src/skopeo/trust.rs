@@ -54,9 +54,8 @@ impl Trust {
             None
         } else {
             let policy = paths.read();
-            let policy = policy.map_err(|error| {
-                Failure::new(format!("Error loading trust policy: {error}"))
-            })?;
+            let policy = policy
+                .map_err(|error| Failure::new(format!("Error loading trust policy: {error}")))?;
             Some(policy)
         };
         let registries_d = RegistriesDPaths {
@@ -66,7 +65,9 @@ impl Trust {
         Ok(Self {
             policy,
             must_verify: flags.require_signed,
-            registries_d: registries_d.read().map_err(|error| Failure::new(error.to_string()))?,
+            registries_d: registries_d
+                .read()
+                .map_err(|error| Failure::new(error.to_string()))?,
         })
     }
 
@@ -80,7 +81,10 @@ impl Trust {
         wants_signatures: bool,
     ) -> Done<Vec<Signature>> {
         let scope = scope_of(name);
-        let requirements = self.policy.as_ref().map(|policy| policy.requirements(&scope));
+        let requirements = self
+            .policy
+            .as_ref()
+            .map(|policy| policy.requirements(&scope));
         let needs = requirements.is_some_and(hod_trust::Requirements::needs_signatures);
         let signatures = if needs || wants_signatures {
             self.signatures(image, name, manifest).await?
@@ -180,7 +184,9 @@ async fn of_lookaside(settings: &SignatureSettings, manifest: &Digest) -> Done<V
     let read = read.map_err(|error| Failure::new(error.to_string()))?;
     read.ok_or_else(|| {
         let url = settings.read.url();
-        Failure::new(format!("lookaside storage {url} is not one of files, which alone is read"))
+        Failure::new(format!(
+            "lookaside storage {url} is not one of files, which alone is read"
+        ))
     })
 }
 

@@ -94,6 +94,7 @@ impl Values<'_> {
             username: self.given(&named("username")),
             password: self.given(&named("password")),
             registry_token: self.given(&named("registry-token")),
+            identity_token: None,
             no_creds: self.bool(&named("no-creds")),
             cert_dir: self.path(&named("cert-dir")),
             tls_verify,
@@ -170,7 +171,6 @@ impl Values<'_> {
             additional_tags: self.additional_tags()?,
             platform: self.platform(),
             tmpdir: self.path("tmpdir"),
-            trust: self.trust(),
             signing: self.signing(),
         })
     }

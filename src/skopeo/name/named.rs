@@ -9,16 +9,16 @@ const NAME_LEN_MAX: usize = 255;
 
 /// A repository with its registry, and perhaps a tag or a digest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Named {
-    pub registry: Registry,
-    pub repository: RepositoryName,
-    pub tag: Option<Tag>,
-    pub digest: Option<Digest>,
+pub(crate) struct Named {
+    pub(crate) registry: Registry,
+    pub(crate) repository: RepositoryName,
+    pub(crate) tag: Option<Tag>,
+    pub(crate) digest: Option<Digest>,
 }
 
 /// Why a text is not such a name, in the words of Docker's parser.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NamedError {
+pub(crate) enum NamedError {
     #[error("invalid repository name ({0}), cannot specify 64-byte hexadecimal strings")]
     Id(String),
     #[error("invalid reference format: repository name must be lowercase")]
@@ -31,7 +31,7 @@ pub enum NamedError {
 
 impl Named {
     /// Parses `[host/]path[:tag][@digest]`; a short name is one of Docker Hub.
-    pub fn parse(text: &str) -> Result<Self, NamedError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NamedError> {
         if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(NamedError::Id(text.to_owned()));
         }
@@ -73,13 +73,13 @@ impl Named {
     }
 
     /// Whether it has neither a tag nor a digest.
-    pub fn is_name_only(&self) -> bool {
+    pub(crate) fn is_name_only(&self) -> bool {
         self.tag.is_none() && self.digest.is_none()
     }
 
     /// The same with the tag `latest`, if it has neither a tag nor a digest.
     #[must_use]
-    pub fn with_default_tag(mut self) -> Self {
+    pub(crate) fn with_default_tag(mut self) -> Self {
         if self.is_name_only() {
             self.tag = Some(Tag::latest());
         }
@@ -88,7 +88,7 @@ impl Named {
 
     /// The same repository with a tag.
     #[must_use]
-    pub fn with_tag(&self, tag: Tag) -> Self {
+    pub(crate) fn with_tag(&self, tag: Tag) -> Self {
         Self {
             tag: Some(tag),
             digest: None,
@@ -97,12 +97,12 @@ impl Named {
     }
 
     /// The registry and the repository: `docker.io/library/busybox`.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }
 
     /// The shortest name that means the same repository: `busybox`.
-    pub fn familiar_name(&self) -> String {
+    pub(crate) fn familiar_name(&self) -> String {
         if !self.registry.is_docker_hub() {
             return self.name();
         }
@@ -111,7 +111,7 @@ impl Named {
     }
 
     /// The same with the tag and the digest.
-    pub fn familiar(&self) -> String {
+    pub(crate) fn familiar(&self) -> String {
         format!("{}{}", self.familiar_name(), self.suffix())
     }
 

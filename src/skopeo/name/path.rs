@@ -7,13 +7,13 @@ use crate::wording::go_problem;
 /// A path that cannot be resolved, in Go's words.
 #[derive(Debug, thiserror::Error)]
 #[error("lstat {}: {problem}", path.display())]
-pub struct PathError {
-    pub path: PathBuf,
-    pub problem: String,
+pub(crate) struct PathError {
+    pub(crate) path: PathBuf,
+    pub(crate) problem: String,
 }
 
 /// The absolute path without symbolic links. Its last component need not exist. Blocks.
-pub fn explicit(path: &Path) -> Result<PathBuf, PathError> {
+pub(crate) fn explicit(path: &Path) -> Result<PathBuf, PathError> {
     let failed = |path: &Path, error: &std::io::Error| PathError {
         path: missing_part(path),
         problem: go_problem(error),

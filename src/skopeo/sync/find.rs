@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use hod_oci::Tag;
+
 use crate::client::RegistryFlags;
 use crate::failure::{Done, Failure};
 use crate::log::go_quoted;
@@ -76,7 +78,7 @@ impl Syncing<'_> {
                     flags,
                 }])
             }
-            From::Yaml => Err(Failure::new("yaml: not yet")),
+            From::Yaml => self.of_yaml(&flags, source).await,
         }
     }
 
@@ -111,11 +113,14 @@ impl Syncing<'_> {
     }
 
     /// The image of each tag of a repository.
-    pub(super) async fn tagged(
-        &self,
-        flags: &RegistryFlags,
-        named: &Named,
-    ) -> Done<Vec<ImageName>> {
+    async fn tagged(&self, flags: &RegistryFlags, named: &Named) -> Done<Vec<ImageName>> {
+        let tags = self.tags(flags, named).await?;
+        let images = tags.into_iter().map(|tag| docker(named.with_tag(tag)));
+        Ok(images.collect())
+    }
+
+    /// The tags of a repository, in the registry's order.
+    pub(super) async fn tags(&self, flags: &RegistryFlags, named: &Named) -> Done<Vec<Tag>> {
         self.log.info("Getting tags", &[("image", named.name())]);
         let opening = Opening {
             host: self.host,
@@ -132,15 +137,11 @@ impl Syncing<'_> {
         };
         let registry = OpenRegistry::open(named, &opening).await.map_err(during)?;
         let tags = registry.client.tags.list(&registry.repo).await;
-        let tags = tags.map_err(|error| during(wording::of_tags(&error)))?;
-        Ok(tags
-            .into_iter()
-            .map(|tag| docker(named.with_tag(tag)))
-            .collect())
+        tags.map_err(|error| during(wording::of_tags(&error)))
     }
 }
 
-fn docker(named: Named) -> ImageName {
+pub(super) fn docker(named: Named) -> ImageName {
     ImageName::Docker {
         named,
         is_digest_unknown: false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{FutureExt as _, StreamExt as _};
 use hod_layout::DirWriter;
 use hod_oci::{Descriptor, Digest, Manifest};
-use hod_registry::{ContentCheck, ManifestRef, Repo};
+use hod_registry::{ManifestRef, Repo};
 use hod_transfer::{Destination, Location, OnFailure, Plan, RegistrySink, Resolved, Sink, Source};
 
 use crate::convert::Parts;

@@ -134,9 +134,9 @@ impl Signing {
             };
             screen.line(&format!("Creating signature{number}: {how}"));
             let signature = signer.sign(digest, identity).await;
-            signatures.push(signature.map_err(|error| {
-                error.during(format!("creating signature{number}"))
-            })?);
+            signatures.push(
+                signature.map_err(|error| error.during(format!("creating signature{number}")))?,
+            );
         }
         Ok(signatures)
     }

@@ -43,17 +43,14 @@ pub(crate) fn require_place(to: &ImageName) -> Done {
             "Storing signatures there is not supported"
         }
     };
-    Err(Failure::new(format!("Can not copy signatures to {to}: {why}")))
+    Err(Failure::new(format!(
+        "Can not copy signatures to {to}: {why}"
+    )))
 }
 
 impl Trust {
     /// Stores the signatures of what was copied.
-    pub(crate) async fn store(
-        &self,
-        image: &OpenImage,
-        target: &Target,
-        all: &[Stored],
-    ) -> Done {
+    pub(crate) async fn store(&self, image: &OpenImage, target: &Target, all: &[Stored]) -> Done {
         let during = |error: Failure| error.during("writing signatures");
         for stored in all.iter().filter(|stored| !stored.signatures.is_empty()) {
             match target {
@@ -129,7 +126,9 @@ async fn attach(
             let at_target = OpenImage::in_target(registry.clone(), old.clone());
             let config = at_target.config(&config).await?;
             let attachments = Attachments::parse(old.bytes()).map_err(|e| wrong(&e))?;
-            attachments.with(&config, signatures).map_err(|e| wrong(&e))?
+            attachments
+                .with(&config, signatures)
+                .map_err(|e| wrong(&e))?
         }
     };
     let mut parts = HashMap::new();
@@ -138,7 +137,9 @@ async fn attach(
         parts.insert(Digest::of(&bytes), Part::Bytes(bytes));
     }
     let made = Manifest::parse(built.manifest.into(), None).map_err(|e| wrong(&e))?;
-    let tag: Tag = attachment_tag(manifest).parse().expect("a digest makes a tag");
+    let tag: Tag = attachment_tag(manifest)
+        .parse()
+        .expect("a digest makes a tag");
     let target = Target::Registry {
         registry: registry.clone(),
         named: named.with_tag(tag),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{check, root, sources};
 
 /// Licences whose terms those of hod satisfy.
-const LICENCES: [&str; 12] = [
+const LICENCES: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -20,6 +20,7 @@ const LICENCES: [&str; 12] = [
     "ISC",
     "MIT",
     "Unicode-3.0",
+    "bzip2-1.0.6",
     "Zlib",
 ];
 
@@ -40,7 +41,7 @@ const FLOORS: [&[&str]; 10] = [
     ],
     &["hod-server"],
     &["hod-transfer"],
-    &["hod-ops"],
+    &["hod-ops", "hod-skopeo"],
     &["hod", "hod-testkit"],
 ];
 
