@@ -17,6 +17,8 @@ pub struct DirWriter {
     output: hod_fsx::OutputDir,
     top: Option<Manifest>,
     children: Vec<Manifest>,
+    /// Whether an index may be there without any of its children.
+    is_bare: bool,
 }
 
 /// The result of finishing a layout.
@@ -48,11 +50,17 @@ impl DirWriter {
                 output,
                 top: None,
                 children: Vec::new(),
+                is_bare: false,
             }),
             None => Err(LayoutError::Busy {
                 path: destination.to_owned(),
             }),
         }
+    }
+
+    /// Allows an index without any of its children.
+    pub fn allow_bare_index(&mut self) {
+        self.is_bare = true;
     }
 
     /// The final path of the layout.
@@ -178,7 +186,8 @@ impl DirWriter {
         for manifest in self.manifests() {
             let is_here = |digest: &Digest| self.manifests().any(|m| m.digest() == digest);
             let children = manifest.children();
-            if let Some(first) = children.first()
+            if !self.is_bare
+                && let Some(first) = children.first()
                 && !children.iter().any(|child| is_here(&child.digest))
             {
                 let digest = first.digest.clone();

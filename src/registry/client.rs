@@ -158,6 +158,11 @@ impl Client {
         })
     }
 
+    /// Fails if the user's `registries.conf` blocks a repository. Nothing is sent.
+    pub fn require_allowed(&self, repo: &Repo) -> Result<(), RegistryError> {
+        self.blobs.mirrors().places(repo, None).map(drop)
+    }
+
     /// Notes how many manifests of a registry will be fetched; reports a warning as soon as the
     /// registry says that it allows fewer ([`Event::Warning`]).
     ///

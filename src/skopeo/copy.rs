@@ -253,7 +253,13 @@ impl Copying<'_> {
                     tmpdir: None,
                     daemon_host: None,
                 };
-                Some(OpenRegistry::open(named, &opening).await?)
+                let opened = OpenRegistry::open(named, &opening).await;
+                let registry =
+                    opened.and_then(|registry| registry.require_allowed().map(|()| registry));
+                Some(
+                    registry
+                        .map_err(|error| error.during(format!("initializing destination {to}")))?,
+                )
             }
             _ => None,
         };
@@ -329,7 +335,11 @@ impl Copying<'_> {
         }
         let list_signatures = self.signatures(ends, &image.top, "image list").await?;
         let entries = image.top.children();
-        let kind = self.kind(&image.top, target)?;
+        // A list is not kept if the user asks for another kind, whatever else is to be kept.
+        let kind = match self.flags.kind {
+            Some(kind) => kind,
+            None => self.kind(&image.top, target)?,
+        };
         let n_copied = if selection == Selection::All {
             entries.len()
         } else {

@@ -245,6 +245,12 @@ impl OpenImage {
 }
 
 impl OpenRegistry {
+    /// Fails if `registries.conf` blocks the repository.
+    pub(crate) fn require_allowed(&self) -> Done {
+        let allowed = self.client.require_allowed(&self.repo);
+        allowed.map_err(|error| wording::of_registry(&error))
+    }
+
     /// A client for the registry of a name, after finding out whether it has TLS.
     pub(crate) async fn open(named: &Named, opening: &Opening<'_>) -> Done<Self> {
         let client = opening.flags.client(opening.host, &named.registry)?;

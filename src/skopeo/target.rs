@@ -166,7 +166,8 @@ impl Target {
             Self::Dir(path) => {
                 let path = path.clone();
                 let writer = hod_bridge::run(move || DirWriter::create(&path)).await;
-                let writer = writer.map_err(|error| wording::of_layout(&error))?;
+                let mut writer = writer.map_err(|error| wording::of_layout(&error))?;
+                writer.allow_bare_index();
                 run(Arc::new(DirSink::new(vec![writer])), image, unnamed()).await
             }
             Self::Oci {
