@@ -508,6 +508,10 @@ Instead of skopeo:                              with hod:
   copy --all                                      the default of hod copy
   --override-os linux --override-arch arm64       --platform linux/arm64
   copy docker://A dir:D                           hod copy A dir:D
+  inspect docker://A                              hod inspect A
+  list-tags docker://R                            hod tags R
+  delete docker://A                               hod delete A
+  manifest-digest F                               hod digest F
   sync --src docker --dest dir REPO D             hod copy 'REPO:*' dir:D
   sync --src yaml --dest docker F B               hod copy F B
   sync --src dir --dest docker D B                hod push D B
