@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use hod_fsx::TempDir;
 use hod_tarball::{Compression, decoder};
 use tempfile::NamedTempFile;
 
@@ -12,7 +13,9 @@ use crate::wording;
 
 /// Where temporary files are, unless the user says otherwise: `/tmp` is often small.
 const TMPDIR: &str = "/var/tmp";
-/// How much is unpacked at once.
+/// What the names of temporary files start with.
+const PREFIX: &str = "hod-";
+/// How much is copied at once.
 const CHUNK_LEN: usize = 256 * 1024;
 
 /// An archive that is neither compressed nor a pipe.
@@ -35,9 +38,9 @@ impl Spooled {
 
 /// Opens the archive at `path`, and unpacks it if need be. Blocks.
 pub(crate) fn plain(path: &Path, tmpdir: Option<&Path>) -> Done<Spooled> {
-    let file = hod_fsx::open(path).map_err(|error| wording::of_file(&error))?;
-    let stat = hod_fsx::stat(path).map_err(|error| wording::of_file(&error))?;
-    if stat.is_file {
+    let status = hod_fsx::stat(path).map_err(|error| wording::of_file(&error))?;
+    let file = hod_fsx::open_input(path).map_err(|error| wording::of_file(&error))?;
+    if status.is_file {
         let mut start = [0; Compression::MAGIC_LEN];
         let read = hod_fsx::read_at(&file, path, &mut start, 0);
         let n = read.map_err(|error| wording::of_file(&error))?;
@@ -54,12 +57,19 @@ pub(crate) fn unpacked(
     path: &Path,
     tmpdir: Option<&Path>,
 ) -> Done<Spooled> {
-    let failed = |error: &io::Error| {
-        let problem = wording::go_problem(error);
-        Failure::new(format!("copying {}: {problem}", path.display()))
-    };
+    let decoded = decoder(input).map_err(|error| of_copy(path, &error));
+    let (_, content) = decoded?;
+    as_it_is(content, path, tmpdir)
+}
+
+/// Copies what a reader has into a temporary file; `path` is for messages. Blocks.
+pub(crate) fn as_it_is(
+    mut content: impl Read,
+    path: &Path,
+    tmpdir: Option<&Path>,
+) -> Done<Spooled> {
     let dir = tmpdir.unwrap_or(Path::new(TMPDIR));
-    let copy = tempfile::Builder::new().prefix("hod-").tempfile_in(dir);
+    let copy = tempfile::Builder::new().prefix(PREFIX).tempfile_in(dir);
     let mut copy = copy.map_err(|error| {
         let problem = wording::go_problem(&error);
         Failure::new(format!(
@@ -67,15 +77,28 @@ pub(crate) fn unpacked(
             dir.display()
         ))
     })?;
-    let (_, mut content) = decoder(input).map_err(|error| failed(&error))?;
     let mut buffer = vec![0; CHUNK_LEN];
     loop {
         match content.read(&mut buffer) {
             Ok(0) => break,
-            Ok(n) => copy.write_all(&buffer[..n]).map_err(|e| failed(&e))?,
+            Ok(n) => copy
+                .write_all(&buffer[..n])
+                .map_err(|error| of_copy(path, &error))?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(of_copy(path, &error)),
         }
     }
     Ok(Spooled::Copy(copy))
+}
+
+/// A temporary directory. Blocks.
+pub(crate) fn scratch(tmpdir: Option<&Path>) -> Done<TempDir> {
+    let dir = tmpdir.unwrap_or(Path::new(TMPDIR));
+    let created = TempDir::create_in(dir, PREFIX);
+    created.map_err(|error| wording::of_file(&error).during("creating temporary directory"))
+}
+
+fn of_copy(path: &Path, error: &io::Error) -> Failure {
+    let problem = wording::go_problem(error);
+    Failure::new(format!("copying {}: {problem}", path.display()))
 }

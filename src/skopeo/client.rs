@@ -124,7 +124,7 @@ impl RegistryFlags {
         Ok(trust)
     }
 
-    fn user_agent(&self) -> String {
+    pub(crate) fn user_agent(&self) -> String {
         let own = concat!("skopeo/1.22.2 hod/", env!("CARGO_PKG_VERSION"));
         match &self.user_agent_prefix {
             Some(prefix) => format!("{prefix} {own}"),

@@ -16,7 +16,7 @@ use crate::name::{ImageName, Named};
 use crate::platform::PlatformFlags;
 use crate::screen::Screen;
 use crate::source::{OpenImage, OpenRegistry, Opening};
-use crate::target::{Copied, Target};
+use crate::target::{Copied, Handed, Target};
 use crate::trust::{Signing, SigningFlags, Stored, Trust, require_place};
 use crate::wording::is_contact;
 
@@ -159,6 +159,7 @@ impl Copying<'_> {
         };
         let image = OpenImage::open(from, &opening).await;
         let image = image.map_err(|error| error.during(format!("initializing source {from}")))?;
+        let image = image.for_copy().await?;
         let prepared = self.prepare(&image, from, &target, to).await?;
         let Prepared {
             copied,
@@ -189,10 +190,10 @@ impl Copying<'_> {
             from,
             ImageName::DockerArchive { .. } | ImageName::DockerDaemon(_)
         );
-        if let Target::DockerArchive { path, .. } = &target
+        if let Some(path) = target.unpacked_archive()
             && !is_saved
         {
-            digest = self.saved_digest(path).await.unwrap_or(digest);
+            digest = self.saved_digest(&path).await.unwrap_or(digest);
         }
         Ok(digest)
     }
@@ -244,6 +245,9 @@ impl Copying<'_> {
     /// The place that a name stands for.
     pub(crate) async fn target(&self, to: &ImageName) -> Done<Target> {
         let flags = self.flags;
+        if let Some(handed) = self.handed(to).await? {
+            return Ok(Target::Handed(handed));
+        }
         let registry = match to {
             ImageName::Docker { named, .. } => {
                 let opening = Opening {
@@ -267,6 +271,21 @@ impl Copying<'_> {
         Target::of(to, registry, shared, &flags.additional_tags)
     }
 
+    /// The same for a place that takes an image only as a whole.
+    async fn handed(&self, to: &ImageName) -> Done<Option<Handed>> {
+        let (name, flags) = (to.clone(), self.flags.clone());
+        let handed = hod_bridge::run(move || {
+            let (host, tmpdir) = (flags.dest_daemon.as_deref(), flags.tmpdir.as_deref());
+            Handed::of(&name, host, &flags.dest, &flags.additional_tags, tmpdir)
+        });
+        let handed = handed.await;
+        handed.map_err(|error| {
+            error
+                .plain()
+                .during(format!("initializing destination {to}"))
+        })
+    }
+
     /// The image of an index for the system that the flags name.
     async fn system(&self, image: &OpenImage, from: &ImageName) -> Done<Manifest> {
         let chosen = self.flags.platform.choose(&image.top).map_err(|error| {
@@ -283,9 +302,9 @@ impl Copying<'_> {
         let mut converter = self.converter(image, target)?;
         let converted = self.converted(&mut converter, manifest, target).await?;
         let stored = kept(signatures, manifest, &converted, true)?;
-        let config = match target {
-            Target::DockerArchive { .. } => Some(image.config(&image_of(manifest)?.config).await?),
-            _ => None,
+        let config = match target.archive() {
+            Some(_) => Some(image.config(&image_of(manifest)?.config).await?),
+            None => None,
         };
         Ok(finish(
             converter,
@@ -326,7 +345,7 @@ impl Copying<'_> {
     /// An index with its images, or without them.
     async fn list(&self, ends: &Ends<'_>, selection: Selection) -> Done<Prepared> {
         let (image, target) = (ends.image, ends.target);
-        if matches!(target, Target::DockerArchive { .. }) {
+        if target.is_of_one_image() {
             return Err(Failure::new(format!(
                 "copying multiple images: destination transport {} does not support copying \
                  multiple images as a group",
@@ -416,16 +435,21 @@ impl Copying<'_> {
     ) -> Done<Manifest> {
         let image = image_of(manifest)?;
         let is_artifact = !image.config.media_type.is_image_config();
-        if let Target::DockerArchive { .. } = target {
-            if is_artifact {
-                return Err(artifact(&image.config.media_type));
-            }
+        if is_artifact && target.is_of_one_image() {
+            return Err(artifact(&image.config.media_type));
+        }
+        if target.archive().is_some() {
             if self.flags.preserve_digests && Kind::of(manifest) != Kind::Schema2 {
                 return Err(Failure::new(
                     "writing manifest: Unsupported manifest type, need a Docker schema 2 manifest",
                 ));
             }
-            return Ok(manifest.clone());
+            // The archive has the blobs of either; skopeo reports this one.
+            let reported = match target.unpacked_archive() {
+                Some(_) => None,
+                None => manifest::image(Kind::Schema2, image).ok(),
+            };
+            return Ok(reported.unwrap_or_else(|| manifest.clone()));
         }
         if self.flags.preserve_digests || is_artifact {
             return Ok(manifest.clone());

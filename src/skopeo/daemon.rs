@@ -1,12 +1,9 @@
-//! Images of a Docker engine, over its API.
+//! Images of a Docker engine, over its API (docs.docker.com/reference/api/engine): saved into and
+//! loaded from archives of `docker save`.
 
-use crate::archive::Spooled;
-use crate::failure::{Done, Failure};
-use crate::name::DaemonImage;
-use crate::source::Opening;
+mod address;
+mod engine;
+mod loaded;
+mod refusal;
 
-/// Has the engine save an image.
-pub(crate) async fn save(image: &DaemonImage, opening: &Opening<'_>) -> Done<Spooled> {
-    let _ = (image, opening);
-    Err(Failure::new("docker-daemon: not yet"))
-}
+pub(crate) use self::engine::Engine;

@@ -5,10 +5,16 @@ use hod_registry::{Deleted, ManifestRef};
 use crate::failure::{Done, Failure};
 use crate::name::{ImageName, Named};
 use crate::source::{OpenRegistry, Opening};
+use crate::storage;
 use crate::wording;
 
-/// Deletes an image of a registry, by the digest of its manifest: other tags of it go with it.
+/// Deletes an image of podman's storage, or one of a registry, by the digest of its manifest: other
+/// tags of it go with it.
 pub(crate) async fn run(opening: &Opening<'_>, name: &ImageName) -> Done {
+    if let ImageName::ContainersStorage(name) = name {
+        let name = name.clone();
+        return hod_bridge::run(move || storage::delete(&name)).await;
+    }
     let ImageName::Docker { named, .. } = name else {
         return Err(Failure::new(format!(
             "Deleting images not implemented for {}: images",

@@ -180,6 +180,19 @@ fn visible(message: &str) -> String {
 
 /// A time in UTC (RFC 3339).
 fn utc(time: SystemTime) -> String {
+    format!("{}Z", until_second(time))
+}
+
+/// A time as Go has it in JSON, in UTC: its fraction has no zeros at the end.
+pub(crate) fn utc_nanos(time: SystemTime) -> String {
+    let nanos = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fraction = format!("{:09}", nanos.subsec_nanos());
+    let fraction = fraction.trim_end_matches('0');
+    let dot = if fraction.is_empty() { "" } else { "." };
+    format!("{}{dot}{fraction}Z", until_second(time))
+}
+
+fn until_second(time: SystemTime) -> String {
     let seconds = time
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
@@ -196,7 +209,7 @@ fn utc(time: SystemTime) -> String {
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = era * 400 + year + u64::from(month <= 2);
     format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
         second / 3_600,
         second / 60 % 60,
         second % 60

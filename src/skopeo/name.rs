@@ -2,6 +2,7 @@
 
 mod named;
 mod path;
+mod storage;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,9 +11,13 @@ use hod_oci::Digest;
 
 pub(crate) use named::{Named, NamedError};
 pub(crate) use path::{PathError, explicit};
+pub(crate) use storage::{StorageName, StorageNameError, StoreSpec};
 
 /// What `docker:` references end with that are pushed by their digest alone.
 const UNKNOWN_DIGEST: &str = "@@unknown-digest@@";
+
+/// The layer of `tarball:` that is read from stdin.
+pub(crate) const STDIN: &str = "-";
 
 /// The transports that skopeo knows, sorted as its help lists them.
 pub(crate) const TRANSPORTS: [&str; 9] = [
@@ -54,8 +59,8 @@ pub(crate) enum ImageName {
     DockerArchive { path: PathBuf, image: ArchiveChoice },
     /// `docker-daemon:NAME:TAG`, `docker-daemon:sha256:ID`
     DockerDaemon(DaemonImage),
-    /// `containers-storage:…`, as written.
-    ContainersStorage(String),
+    /// `containers-storage:[STORE]NAME[:TAG][@DIGEST][@ID]`
+    ContainersStorage(StorageName),
     /// `tarball:LAYER[:…]`, where `-` is stdin.
     Tarball(Vec<String>),
 }
@@ -132,6 +137,8 @@ pub(crate) enum NameError {
     DaemonNameOnly(String),
     #[error("docker-daemon: references with both a tag and digest are currently not supported")]
     DaemonTagAndDigest,
+    #[error(transparent)]
+    Storage(#[from] StorageNameError),
     #[error("error opening {path:?}: open {path}: {problem}")]
     Tarball { path: String, problem: String },
 }
@@ -163,8 +170,8 @@ impl ImageName {
             }
             "docker-archive" => docker_archive(rest),
             "docker-daemon" => daemon(rest).map(Self::DockerDaemon),
-            "containers-storage" => Ok(Self::ContainersStorage(rest.to_owned())),
-            "tarball" => Ok(Self::Tarball(rest.split(':').map(str::to_owned).collect())),
+            "containers-storage" => Ok(Self::ContainersStorage(StorageName::parse(rest)?)),
+            "tarball" => tarball(rest),
             "ostree" | "sif" => Err(NameError::Unsupported(format!("{transport}:"))),
             _ => Err(NameError::UnknownTransport {
                 name: text.to_owned(),
@@ -196,6 +203,7 @@ impl ImageName {
                 ..
             }
             | Self::DockerDaemon(DaemonImage::Named(named)) => Some(named),
+            Self::ContainersStorage(name) => name.named.as_ref(),
             _ => None,
         }
     }
@@ -234,7 +242,7 @@ impl fmt::Display for ImageName {
             },
             Self::DockerDaemon(DaemonImage::Id(id)) => id.fmt(f),
             Self::DockerDaemon(DaemonImage::Named(named)) => f.write_str(&named.familiar()),
-            Self::ContainersStorage(text) => f.write_str(text),
+            Self::ContainersStorage(name) => f.write_str(&name.text),
             Self::Tarball(layers) => f.write_str(&layers.join(":")),
         }
     }
@@ -335,6 +343,22 @@ fn docker_archive(rest: &str) -> Result<ImageName, NameError> {
         path: path.into(),
         image,
     })
+}
+
+/// The layers must be there, as containers' parser has it.
+fn tarball(rest: &str) -> Result<ImageName, NameError> {
+    let layers: Vec<String> = rest.split(':').map(str::to_owned).collect();
+    for path in layers.iter().filter(|path| *path != STDIN) {
+        let stat = hod_fsx::stat(std::path::Path::new(path));
+        stat.map_err(|error| NameError::Tarball {
+            path: path.clone(),
+            problem: match error.kind() {
+                hod_fsx::IoKind::Permission => "permission denied".to_owned(),
+                _ => "no such file or directory".to_owned(),
+            },
+        })?;
+    }
+    Ok(ImageName::Tarball(layers))
 }
 
 fn daemon(rest: &str) -> Result<DaemonImage, NameError> {

@@ -75,7 +75,7 @@ impl PlatformFlags {
 }
 
 /// The architecture of this machine, in Go's words.
-fn own_arch() -> &'static str {
+pub(crate) fn own_arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

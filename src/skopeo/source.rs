@@ -1,8 +1,12 @@
 //! Opens images as sources of the engine.
 
+mod kept;
+mod saved;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use hod_fsx::TempDir;
 use hod_layout::{Collection, CollectionEntry, CollectionError, DirLayout, FoundLayout};
 use hod_oci::{Descriptor, Digest, Manifest};
 use hod_registry::{Client, ManifestRef, Repo};
@@ -14,12 +18,11 @@ use hod_transfer::{
 
 use crate::archive::{self, Spooled};
 use crate::client::RegistryFlags;
-use crate::daemon;
 use crate::failure::{Done, Failure};
 use crate::host::Host;
 use crate::log::go_quoted;
-use crate::made::as_saved;
 use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
+use crate::storage::StoredImage;
 use crate::wording;
 
 /// What opening an image depends on besides its name.
@@ -33,6 +36,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) daemon_host: Option<&'a str>,
 }
 
+pub(crate) use self::saved::entries_of_archive;
+
 /// An image that can be read.
 #[derive(Debug)]
 pub(crate) struct OpenImage {
@@ -41,8 +46,17 @@ pub(crate) struct OpenImage {
     /// The manifest or index that the name stands for.
     pub(crate) top: Manifest,
     pub(crate) registry: Option<OpenRegistry>,
-    /// A temporary file that is read from, removed with this.
-    _spooled: Option<Spooled>,
+    held: Held,
+}
+
+/// What an image is read from, removed with it.
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Spooled(#[expect(dead_code, reason = "its drop removes the files")] Vec<Spooled>),
+    Directory(#[expect(dead_code, reason = "its drop removes the directory")] TempDir),
+    /// Not the layers yet: see [`OpenImage::for_copy`].
+    Stored(StoredImage),
 }
 
 /// The registry of an image.
@@ -88,14 +102,15 @@ impl OpenImage {
                 hod_bridge::run(move || Self::of_docker_archive(&path, &image, tmpdir.as_deref()))
                     .await
             }
-            ImageName::DockerDaemon(image) => {
-                let spooled = daemon::save(image, opening).await?;
-                hod_bridge::run(move || Self::of_saved(spooled, &ArchiveChoice::Only)).await
+            ImageName::DockerDaemon(image) => Self::of_engine(image, opening).await,
+            ImageName::ContainersStorage(image) => {
+                let (image, tmpdir) = (image.clone(), opening.tmpdir.map(Path::to_owned));
+                hod_bridge::run(move || Self::of_storage(&image, tmpdir.as_deref())).await
             }
-            ImageName::ContainersStorage(_) | ImageName::Tarball(_) => Err(Failure::new(format!(
-                "{}: images cannot be read by this program yet",
-                name.transport()
-            ))),
+            ImageName::Tarball(layers) => {
+                let (layers, tmpdir) = (layers.clone(), opening.tmpdir.map(Path::to_owned));
+                hod_bridge::run(move || Self::of_layers(&layers, tmpdir.as_deref())).await
+            }
         }
     }
 
@@ -123,7 +138,7 @@ impl OpenImage {
             location: Location::Repo(registry.repo.clone()),
             top,
             registry: Some(registry),
-            _spooled: None,
+            held: Held::Nothing,
         })
     }
 
@@ -138,7 +153,7 @@ impl OpenImage {
             location: Location::Repo(registry.repo.clone()),
             top,
             registry: Some(registry),
-            _spooled: None,
+            held: Held::Nothing,
         }
     }
 
@@ -149,17 +164,12 @@ impl OpenImage {
         let layout = DirLayout::open(path).map_err(|error| wording::of_layout(&error))?;
         let top = layout.top_manifest();
         let top = top.map_err(|error| wording::of_layout(&error))?;
-        let reference = "image:latest".parse().expect("a plain name is a reference");
-        let found = FoundLayout {
-            path: path.to_owned(),
-            reference,
-        };
         Ok(Self {
-            source: Arc::new(LayoutsSource(Arc::new(vec![found]))),
+            source: Arc::new(LayoutsSource(Arc::new(vec![layout_at(path)]))),
             location: Location::Layout(0),
             top,
             registry: None,
-            _spooled: None,
+            held: Held::Nothing,
         })
     }
 
@@ -192,16 +202,7 @@ impl OpenImage {
             let path = go_quoted(&path.display().to_string());
             error.during(format!("opening file {path}"))
         };
-        Self::of_saved(archive::plain(path, tmpdir).map_err(during)?, image)
-    }
-
-    /// One image of what `docker save` writes.
-    fn of_saved(spooled: Spooled, image: &ArchiveChoice) -> Done<Self> {
-        let collection = open_archive(spooled.path())?;
-        let digest = in_archive(collection.entries(), image)?;
-        let mut opened = Self::of_collection(collection, &digest, Some(spooled))?;
-        opened.top = as_saved(&opened.top)?;
-        Ok(opened)
+        Self::of_saved(archive::plain(path, tmpdir).map_err(during)?, image, tmpdir)
     }
 
     fn of_collection(
@@ -217,7 +218,7 @@ impl OpenImage {
             location: Location::Pool,
             top,
             registry: None,
-            _spooled: spooled,
+            held: Held::Spooled(spooled.into_iter().collect()),
         })
     }
 
@@ -264,14 +265,16 @@ impl OpenRegistry {
     }
 }
 
-fn of_collection(error: &CollectionError) -> Failure {
-    Failure::new(hod_report::chain(error))
+/// The layout at a path, under any name.
+fn layout_at(path: &Path) -> FoundLayout {
+    FoundLayout {
+        path: path.to_owned(),
+        reference: "image:latest".parse().expect("a plain name is a reference"),
+    }
 }
 
-/// What an archive of `docker save` lists. Blocks.
-pub(crate) fn entries_of_archive(path: &Path, tmpdir: Option<&Path>) -> Done<Vec<CollectionEntry>> {
-    let spooled = archive::plain(path, tmpdir)?;
-    Ok(open_archive(spooled.path())?.entries().to_vec())
+fn of_collection(error: &CollectionError) -> Failure {
+    Failure::new(hod_report::chain(error))
 }
 
 fn open_archive(path: &Path) -> Done<Collection> {
@@ -306,32 +309,4 @@ fn in_layout(entries: &[CollectionEntry], image: &OciChoice) -> Done<Digest> {
     };
     let digest = found.and_then(|entry| entry.digest.clone());
     digest.ok_or_else(|| Failure::not_found(format!("no descriptor found for reference {name:?}")))
-}
-
-/// The manifest of an image of a `docker save` archive.
-fn in_archive(entries: &[CollectionEntry], image: &ArchiveChoice) -> Done<Digest> {
-    let n = entries.len();
-    let found =
-        match image {
-            ArchiveChoice::Only if n == 1 => entries.first(),
-            ArchiveChoice::Only => {
-                return Err(Failure::new(format!(
-                    "Unexpected tar manifest.json: expected 1 item, got {n}"
-                )));
-            }
-            ArchiveChoice::Named(named) => {
-                let is_it = |tag: &String| Named::parse(tag).is_ok_and(|tag| tag == *named);
-                let found = entries.iter().find(|entry| entry.names.iter().any(is_it));
-                Some(found.ok_or_else(|| {
-                    Failure::new(format!("Tag {:?} not found", named.to_string()))
-                })?)
-            }
-            ArchiveChoice::At(at) => Some(entries.get(*at).ok_or_else(|| {
-                Failure::new(format!(
-                    "Invalid source index @{at}, only {n} manifest items available"
-                ))
-            })?),
-        };
-    let digest = found.and_then(|entry| entry.digest.clone());
-    digest.ok_or_else(|| Failure::new("the image in the archive cannot be read"))
 }

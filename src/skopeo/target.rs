@@ -1,5 +1,6 @@
 //! Destinations as sinks of the engine.
 
+mod handed;
 mod index;
 mod local;
 
@@ -16,6 +17,7 @@ use hod_transfer::{
     ReferrerMode, RegistrySink, Resolved, Sink, Source, Timings, Transfer, Wanted,
 };
 
+pub(crate) use self::handed::Handed;
 pub(crate) use self::local::DirSink;
 use self::local::OciSink;
 use crate::convert::manifest::Kind;
@@ -59,6 +61,7 @@ pub(crate) enum Target {
         path: PathBuf,
         tags: Vec<String>,
     },
+    Handed(Handed),
 }
 
 impl Target {
@@ -126,13 +129,37 @@ impl Target {
             Self::Registry { .. } | Self::Dir(_) => &[Kind::Schema2, Kind::Oci],
             Self::Oci { .. } | Self::OciArchive { .. } => &[Kind::Oci],
             Self::DockerArchive { .. } => &[Kind::Schema2],
+            Self::Handed(handed) => handed.kinds(),
+        }
+    }
+
+    /// Whether it takes one image, and no index and no artifact.
+    pub(crate) fn is_of_one_image(&self) -> bool {
+        matches!(self, Self::DockerArchive { .. } | Self::Handed(_))
+    }
+
+    /// The same where skopeo would write the layers uncompressed too: engines take them as they
+    /// are, so that the manifest that a copy reports is another one.
+    pub(crate) fn unpacked_archive(&self) -> Option<PathBuf> {
+        match self {
+            Self::Handed(handed) if handed.is_engine() => None,
+            target => target.archive(),
+        }
+    }
+
+    /// The archive of `docker save` that is written for it.
+    pub(crate) fn archive(&self) -> Option<PathBuf> {
+        match self {
+            Self::DockerArchive { path, .. } => Some(path.clone()),
+            Self::Handed(handed) if handed.is_archive() => Some(handed.archive()),
+            _ => None,
         }
     }
 
     /// Fails if it could not be written, before anything is read. Blocks.
     pub(crate) fn check(&self) -> Done {
         match self {
-            Self::Registry { .. } | Self::OciArchive { .. } => Ok(()),
+            Self::Registry { .. } | Self::OciArchive { .. } | Self::Handed(_) => Ok(()),
             Self::Dir(path) => DirWriter::create(path)
                 .map(drop)
                 .map_err(|error| wording::of_layout(&error)),
@@ -184,6 +211,7 @@ impl Target {
             Self::DockerArchive { path, tags } => {
                 write_docker_archive(path, tags.clone(), image).await
             }
+            Self::Handed(handed) => handed.write(image).await,
         }
     }
 }

@@ -67,6 +67,7 @@ mod selftest;
 mod serve;
 mod signals;
 mod signatures;
+mod skopeo;
 mod space;
 mod tags;
 mod terminal;

@@ -14,6 +14,7 @@
 pub mod bundles;
 pub mod disk;
 pub mod docker_registry;
+pub mod engine;
 pub mod env;
 pub mod fault_proxy;
 pub mod faults;

@@ -5,13 +5,14 @@ use std::io::Write as _;
 use super::env::has_program;
 
 /// What `tests/setup` installs.
-const SET_UP: [&str; 10] = [
+const SET_UP: [&str; 11] = [
     "bsdtar",
     "busybox",
     "docker-registry",
     "minisign",
     "nginx",
     "openssl",
+    "podman",
     "shellcheck",
     "skopeo",
     "strace",

@@ -144,6 +144,14 @@ fn answer(mut connection: TcpStream, script: &Script, shared: &Shared) -> std::i
         head.push(byte[0]);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
+    if head.starts_with("POST") && head.to_lowercase().contains("transfer-encoding: chunked") {
+        // A connection that is closed before all is read takes the answer with it.
+        let mut body = Vec::new();
+        while !body.ends_with(b"\r\n0\r\n\r\n") {
+            connection.read_exact(&mut byte)?;
+            body.push(byte[0]);
+        }
+    }
     let mut words = head.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     let line = format!("{method} {target}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::gather::{Gathered, gather};
+use super::gather::{FileEntry, Gathered, gather};
 use super::index::{self, INDEX_LEN_MAX};
 use super::{
     Blobs, Collection, CollectionError, CollectionKind, TopManifest, UnreadableImage, Volume,
@@ -57,17 +57,42 @@ impl Collection {
             collection.take(listed.tops, listed.unreadable);
             return Ok(Some(collection));
         }
+        Self::saved(&paths, gathered)
+    }
+
+    /// Opens an archive of `docker save` by its `manifest.json`, even if it is an OCI layout as well,
+    /// as Docker 25 and later write it; `None` when it has none.
+    pub fn open_saved(path: &Path) -> Result<Option<Self>, CollectionError> {
+        let paths = [path.to_owned()];
+        let Some(mut gathered) = gather(&paths)? else {
+            return Ok(None);
+        };
+        // There the layers are named by their paths among the blobs of the layout.
+        let blobs = gathered.blobs.values().map(|place| {
+            let entry = FileEntry {
+                place: place.clone(),
+                content: None,
+                packed: None,
+            };
+            (place.member.to_string(), entry)
+        });
+        let blobs: Vec<_> = blobs.collect();
+        gathered.files.extend(blobs);
+        Self::saved(&paths, &mut gathered)
+    }
+
+    fn saved(paths: &[PathBuf], gathered: &mut Gathered) -> Result<Option<Self>, CollectionError> {
         let saved = gathered.heads.iter().find_map(|(dir, heads)| {
             let manifest = heads.manifest.clone()?;
             Some((dir.clone(), manifest))
         });
-        let Some((dir, manifest)) = saved else {
+        let (Some((dir, manifest)), Some(path)) = (saved, paths.first()) else {
             return Ok(None);
         };
         let images = docker::read(&manifest, path, &dir, gathered)?;
         gathered.blobs = images.blobs;
         gathered.manifests = images.manifests;
-        let mut collection = Self::of(&paths, CollectionKind::DockerArchive, gathered)?;
+        let mut collection = Self::of(paths, CollectionKind::DockerArchive, gathered)?;
         collection.entries = images.entries;
         collection.take(images.tops, images.unreadable);
         Ok(Some(collection))

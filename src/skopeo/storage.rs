@@ -1,0 +1,300 @@
+//! The storage of podman, buildah and CRI-O. Only its own tools write and read it: they have its
+//! locks, and put layers together again from the files that it keeps of them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hod_fsx::TempDir;
+use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest, ManifestBody};
+
+use crate::archive;
+use crate::failure::{Done, Failure};
+use crate::name::{Named, StorageName, StoreSpec};
+use crate::wording;
+
+/// The tools, the preferred one first.
+const PROGRAMS: [Program; 2] = [Program::Podman, Program::Buildah];
+/// What the tools say of an image that they do not find.
+const UNKNOWN: [&str; 2] = ["image not known", "no such image"];
+/// A policy for the tools: trust was decided before they are called.
+const POLICY: &str = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
+/// The longest configuration of an image, in bytes.
+const CONFIG_LEN_MAX: u64 = MANIFEST_LEN_MAX;
+
+/// A tool for the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Podman,
+    Buildah,
+}
+
+/// A storage.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    program: Program,
+    spec: Option<StoreSpec>,
+}
+
+/// An image in the storage, whose layers have not been asked for.
+#[derive(Debug)]
+pub(crate) struct StoredImage {
+    pub(crate) store: Store,
+    pub(crate) id: String,
+    pub(crate) tmpdir: Option<PathBuf>,
+}
+
+/// The manifest that an image was stored with, and its configuration.
+#[derive(Debug)]
+pub(crate) struct Original {
+    pub(crate) manifest: Manifest,
+    pub(crate) config_digest: Digest,
+    pub(crate) config: Bytes,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Podman => "podman",
+            Self::Buildah => "buildah",
+        }
+    }
+
+    /// Writes an image, its layers uncompressed.
+    fn push(self) -> &'static [&'static str] {
+        match self {
+            Self::Podman => &["push", "-q"],
+            Self::Buildah => &["push", "-q", "--disable-compression"],
+        }
+    }
+
+    /// Prints the ID of an image.
+    fn inspect(self) -> &'static [&'static str] {
+        match self {
+            Self::Podman => &["image", "inspect", "--format", "{{.Id}}"],
+            Self::Buildah => &["inspect", "--type", "image", "--format", "{{.FromImageID}}"],
+        }
+    }
+}
+
+impl Store {
+    /// Finds a tool for the storage that a name is of. Blocks, as all methods do.
+    pub(crate) fn open(spec: Option<&StoreSpec>) -> Done<Self> {
+        let is_here = |program: &Program| {
+            let found = hod_program::run(program.name(), &["--version"], b"");
+            !matches!(found, Err(hod_program::Error::Absent { .. }))
+        };
+        let program = PROGRAMS.into_iter().find(is_here).ok_or_else(|| {
+            Failure::new(
+                "containers-storage: requires podman or buildah, and neither is on PATH; install \
+                 one of them",
+            )
+        })?;
+        Ok(Self {
+            program,
+            spec: spec.cloned(),
+        })
+    }
+
+    /// Finds the ID of an image.
+    pub(crate) fn find(&self, name: &StorageName) -> Done<String> {
+        let of_digits = |digits: &str| -> Done<Option<String>> {
+            let found = self.lookup(digits)?;
+            Ok(found.filter(|id| id.starts_with(digits)))
+        };
+        let mut found = None;
+        if let Some(id) = name.id.as_deref().or(name.short_id.as_deref()) {
+            found = of_digits(id)?;
+        }
+        if let (None, None, Some(named)) = (&found, &name.id, &name.named) {
+            found = self.lookup(&named.to_string())?;
+        }
+        found.ok_or_else(|| {
+            let full = self.full_name(name);
+            Failure::not_found(format!(
+                "reference {full:?} does not resolve to an image ID"
+            ))
+        })
+    }
+
+    /// The name with its storage, as containers shows it.
+    fn full_name(&self, name: &StorageName) -> String {
+        let mut text = match self.place() {
+            Some((driver, root, run_root)) => {
+                let options = self.spec.as_ref().map(|spec| spec.options.join(","));
+                let options = options.filter(|options| !options.is_empty());
+                let options = options.map(|options| format!(":{options}"));
+                format!(
+                    "[{driver}@{root}+{run_root}{}]",
+                    options.unwrap_or_default()
+                )
+            }
+            None => String::new(),
+        };
+        match (&name.named, &name.id, &name.short_id) {
+            (Some(named), Some(id), _) => {
+                let _ = write!(text, "{named}@{id}");
+            }
+            (Some(named), None, _) => text.push_str(&named.to_string()),
+            (None, Some(id), _) | (None, None, Some(id)) => {
+                let _ = write!(text, "@{id}");
+            }
+            (None, None, None) => {}
+        }
+        text
+    }
+
+    /// The driver, the root and the run root.
+    fn place(&self) -> Option<(String, String, String)> {
+        if let Some(StoreSpec {
+            driver: Some(driver),
+            root: Some(root),
+            run_root: Some(run_root),
+            ..
+        }) = &self.spec
+        {
+            return Some((driver.clone(), root.clone(), run_root.clone()));
+        }
+        if self.program == Program::Buildah {
+            return None;
+        }
+        let format = "{{.Store.GraphDriverName}}\n{{.Store.GraphRoot}}\n{{.Store.RunRoot}}";
+        let text = self.run(&["info", "--format", format]).ok()?;
+        let mut lines = text.lines().map(str::to_owned);
+        Some((lines.next()?, lines.next()?, lines.next()?))
+    }
+
+    fn lookup(&self, image: &str) -> Done<Option<String>> {
+        let mut args = self.program.inspect().to_vec();
+        args.push(image);
+        match self.run(&args) {
+            Ok(id) => Ok(Some(id.trim().to_owned()).filter(|id| !id.is_empty())),
+            Err(error) if UNKNOWN.iter().any(|words| error.text.contains(words)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the manifest that the image was stored with; none where the files of the storage
+    /// cannot be read.
+    pub(crate) fn original(&self, id: &str) -> Option<Original> {
+        let (driver, root, _) = self.place()?;
+        let dir = Path::new(&root).join(format!("{driver}-images")).join(id);
+        let bytes = hod_fsx::read(&dir.join("manifest"), MANIFEST_LEN_MAX).ok()?;
+        let manifest = Manifest::parse(bytes.into(), None).ok()?;
+        let ManifestBody::Image(image) = manifest.body() else {
+            return None;
+        };
+        let config_digest = image.config.digest.clone();
+        let name = format!("={}", STANDARD.encode(config_digest.as_str()));
+        let config = hod_fsx::read(&dir.join(name), CONFIG_LEN_MAX).ok()?;
+        config_digest.matches(&config).then(|| Original {
+            config_digest: config_digest.clone(),
+            config: config.into(),
+            manifest: manifest.clone(),
+        })
+    }
+
+    /// Writes an image as the layout `dir:` in a temporary directory, and returns both.
+    pub(crate) fn push(&self, id: &str, tmpdir: Option<&Path>) -> Done<(TempDir, PathBuf)> {
+        let (scratch, policy) = scratch(tmpdir)?;
+        let layout = scratch.path().join("image");
+        let to = format!("dir:{}", layout.display());
+        let mut args = self.program.push().to_vec();
+        args.extend(["--signature-policy", &policy, id, &to]);
+        self.run(&args)?;
+        Ok((scratch, layout))
+    }
+
+    /// Stores the image in the layout at `layout` under a name.
+    pub(crate) fn pull(&self, layout: &Path, named: &Named, tmpdir: Option<&Path>) -> Done {
+        let (scratch, policy) = scratch(tmpdir)?;
+        let from = format!("dir:{}", layout.display());
+        let stored = self.run(&["pull", "-q", "--signature-policy", &policy, &from]);
+        drop(scratch);
+        let id = stored?.lines().last().unwrap_or_default().trim().to_owned();
+        if id.is_empty() {
+            let name = self.program.name();
+            return Err(Failure::new(format!("{name} pull: no ID was printed")));
+        }
+        self.run(&["tag", &id, &named.to_string()]).map(drop)
+    }
+
+    /// Runs the tool; what it prints, or the last line that it complains with.
+    fn run(&self, args: &[&str]) -> Done<String> {
+        let globals = self.globals();
+        let mut all: Vec<&str> = globals.iter().map(String::as_str).collect();
+        all.extend(args);
+        let name = self.program.name();
+        let output = hod_program::run(name, &all, b"");
+        let output = output.map_err(|error| Failure::new(hod_report::chain(&error)))?;
+        if output.is_success {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        let last = text.trim_end().lines().last().unwrap_or("it failed");
+        let last = last.strip_prefix("Error: ").unwrap_or(last);
+        Err(Failure::new(format!("{name} {}: {last}", args[0])))
+    }
+
+    /// The options that choose the storage.
+    fn globals(&self) -> Vec<String> {
+        let Some(spec) = &self.spec else {
+            return Vec::new();
+        };
+        let flags = [
+            ("--storage-driver", &spec.driver),
+            ("--root", &spec.root),
+            ("--runroot", &spec.run_root),
+        ];
+        let given = flags
+            .into_iter()
+            .filter_map(|(flag, value)| Some([flag.to_owned(), value.clone()?]))
+            .flatten();
+        let options = spec
+            .options
+            .iter()
+            .flat_map(|option| ["--storage-opt".to_owned(), option.clone()]);
+        given.chain(options).collect()
+    }
+}
+
+/// Removes an image. Blocks.
+pub(crate) fn delete(name: &StorageName) -> Done {
+    let store = Store::open(name.store.as_ref())?;
+    let id = store.find(name).map_err(Failure::plain)?;
+    store.run(&["rmi", &id]).map(drop)
+}
+
+/// A temporary directory with the policy of the tools.
+fn scratch(tmpdir: Option<&Path>) -> Done<(TempDir, String)> {
+    let scratch = archive::scratch(tmpdir)?;
+    let policy = scratch.path().join("policy.json");
+    hod_fsx::write_file(&policy, POLICY.as_bytes()).map_err(|error| wording::of_file(&error))?;
+    let policy = policy.display().to_string();
+    Ok((scratch, policy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_of_a_store_are_those_of_the_tools() {
+        let spec = StoreSpec {
+            driver: Some("vfs".to_owned()),
+            root: Some("/r".to_owned()),
+            run_root: None,
+            options: vec!["a=b".to_owned(), "c".to_owned()],
+        };
+        let store = Store {
+            program: Program::Podman,
+            spec: Some(spec),
+        };
+        assert_eq!(
+            store.globals().join(" "),
+            "--storage-driver vfs --root /r --storage-opt a=b --storage-opt c"
+        );
+    }
+}
