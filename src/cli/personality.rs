@@ -45,19 +45,19 @@ struct Machine;
 
 impl Host for Machine {
     fn credentials(&self, authfile: Option<&Path>) -> Result<Credentials, HostError> {
-        settings::stored_credentials(authfile, &Silent).map_err(refused)
+        settings::stored_credentials(authfile, &Silent).map_err(|error| refused(&error))
     }
 
     fn trust(&self) -> Result<TrustOptions, HostError> {
-        settings::system_trust().map_err(refused)
+        settings::system_trust().map_err(|error| refused(&error))
     }
 
     fn registries_conf(&self, path: Option<&Path>) -> Result<RegistriesConf, HostError> {
-        settings::registries_conf_of(path).map_err(refused)
+        settings::registries_conf_of(path).map_err(|error| refused(&error))
     }
 
     fn login_file(&self, authfile: Option<&Path>) -> Result<PathBuf, HostError> {
-        settings::containers_login_file(authfile).map_err(refused)
+        settings::containers_login_file(authfile).map_err(|error| refused(&error))
     }
 
     fn hidden_line(&self) -> io::Result<String> {
@@ -69,6 +69,6 @@ impl Host for Machine {
     }
 }
 
-fn refused(error: CommandError) -> HostError {
-    HostError(hod_report::chain(&error))
+fn refused(error: &CommandError) -> HostError {
+    HostError(hod_report::chain(error))
 }

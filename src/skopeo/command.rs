@@ -44,7 +44,8 @@ impl Command<'_> {
             "standalone-sign" => {
                 let (args, output) = (args.to_vec(), self.values.text("output"));
                 let passphrase = self.values.path("passphrase-file");
-                hod_bridge::run(move || signing_verbs::sign(&args, &output, passphrase)).await
+                hod_bridge::run(move || signing_verbs::sign(&args, &output, passphrase.as_deref()))
+                    .await
             }
             "standalone-verify" => {
                 let (args, keys) = (args.to_vec(), self.values.given("public-key-file"));
@@ -55,7 +56,7 @@ impl Command<'_> {
                 self.host,
                 args,
                 &self.values.text("output-prefix"),
-                self.values.path("passphrase-file"),
+                self.values.path("passphrase-file").as_deref(),
             ),
             "login" => login::login(self.host, &self.values.login(), args).await,
             "logout" => login::logout(self.host, &self.values.login(), args).await,

@@ -1,9 +1,9 @@
 //! The configuration of an image, with the fields that the OCI image specification knows, in the
 //! order in which Go writes them (OCI image-spec, config.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The configuration blob. What is not a field here is dropped, as skopeo does.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -58,10 +58,11 @@ pub(crate) struct Runtime {
     )]
     pub(crate) user: String,
     #[serde(
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "or_default"
+        skip_serializing_if = "BTreeSet::is_empty",
+        deserialize_with = "keys",
+        serialize_with = "objects"
     )]
-    pub(crate) exposed_ports: BTreeMap<String, Nothing>,
+    pub(crate) exposed_ports: BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_none")]
     pub(crate) env: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
@@ -69,10 +70,11 @@ pub(crate) struct Runtime {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
     pub(crate) cmd: Vec<String>,
     #[serde(
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "or_default"
+        skip_serializing_if = "BTreeSet::is_empty",
+        deserialize_with = "keys",
+        serialize_with = "objects"
     )]
-    pub(crate) volumes: BTreeMap<String, Nothing>,
+    pub(crate) volumes: BTreeSet<String>,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "or_default"
@@ -88,10 +90,6 @@ pub(crate) struct Runtime {
     #[serde(skip_serializing_if = "is_false", deserialize_with = "or_default")]
     pub(crate) args_escaped: bool,
 }
-
-/// An empty object, whatever was in it.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-pub(crate) struct Nothing {}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -138,6 +136,19 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The keys of an object; what is in them does not matter.
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    let object = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(deserializer)?;
+    let keys = object.into_iter().flatten().map(|(key, _)| key);
+    Ok(keys.collect())
+}
+
+/// An object of empty objects.
+fn objects<S: Serializer>(keys: &BTreeSet<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let empty = serde_json::Map::new();
+    serializer.collect_map(keys.iter().map(|key| (key, &empty)))
 }
 
 /// A list or map that JSON leaves out when it is empty.

@@ -40,6 +40,7 @@ pub(crate) enum Selection {
 
 /// How the layers are compressed at the destination.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct CompressionFlags {
     pub(crate) compress: bool,
     pub(crate) decompress: bool,
@@ -300,19 +301,13 @@ impl Copying<'_> {
         let signatures = self.signatures(ends, manifest, "image source").await?;
         self.tell_layers(manifest);
         let mut converter = self.converter(image, target)?;
-        let converted = self.converted(&mut converter, manifest, target).await?;
-        let stored = kept(signatures, manifest, &converted, true)?;
+        let written = self.converted(&mut converter, manifest, target).await?;
+        let stored = kept(signatures, manifest, &written, true)?;
         let config = match target.archive() {
             Some(_) => Some(image.config(&image_of(manifest)?.config).await?),
             None => None,
         };
-        Ok(finish(
-            converter,
-            ends,
-            vec![converted],
-            config,
-            vec![stored],
-        ))
+        Ok(finish(converter, ends, vec![written], config, vec![stored]))
     }
 
     /// The signatures of a manifest that the policy accepts; the destination has a place for them.
@@ -357,7 +352,7 @@ impl Copying<'_> {
         // A list is not kept if the user asks for another kind, whatever else is to be kept.
         let kind = match self.flags.kind {
             Some(kind) => kind,
-            None => self.kind(&image.top, target)?,
+            None => self.kind(&image.top, target),
         };
         let n_copied = if selection == Selection::All {
             entries.len()
@@ -454,16 +449,16 @@ impl Copying<'_> {
         if self.flags.preserve_digests || is_artifact {
             return Ok(manifest.clone());
         }
-        let kind = self.kind(manifest, target)?;
+        let kind = self.kind(manifest, target);
         converter.convert(manifest, kind).await
     }
 
     /// The kind of manifest that is written.
-    fn kind(&self, manifest: &Manifest, target: &Target) -> Done<Kind> {
+    fn kind(&self, manifest: &Manifest, target: &Target) -> Kind {
         let own = Kind::of(manifest);
         let kinds = target.kinds();
         if let Some(kind) = self.flags.kind.filter(|_| !self.flags.preserve_digests) {
-            return Ok(kind);
+            return kind;
         }
         // Docker's schema 2 has no type for zstd.
         let is_zstd = self
@@ -473,9 +468,9 @@ impl Copying<'_> {
             .as_deref()
             .is_some_and(|f| f.starts_with("zstd"));
         if is_zstd && !self.flags.preserve_digests {
-            return Ok(Kind::Oci);
+            return Kind::Oci;
         }
-        Ok(if kinds.contains(&own) { own } else { kinds[0] })
+        if kinds.contains(&own) { own } else { kinds[0] }
     }
 
     /// Says which layers are copied, as skopeo does.

@@ -1,5 +1,7 @@
 //! JSON as Go's encoder writes it.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
@@ -29,7 +31,7 @@ fn escaped(json: Vec<u8>) -> Vec<u8> {
     let mut bytes = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_escaped(c) {
-            bytes.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _ = write!(bytes, "\\u{:04x}", u32::from(c));
         } else {
             bytes.push(c);
         }

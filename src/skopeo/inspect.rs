@@ -16,7 +16,7 @@ use crate::copy::artifact;
 use crate::failure::{Done, Failure};
 use crate::go_json;
 use crate::log::Log;
-use crate::name::ImageName;
+use crate::name::{ImageName, Named};
 use crate::platform::PlatformFlags;
 use crate::screen::Screen;
 use crate::source::{OpenImage, Opening};
@@ -88,7 +88,8 @@ pub(crate) async fn run(
     }
     let chosen = chosen(&image, flags).await?;
     let config = &image_of(&chosen)?.config;
-    if !config.media_type.is_image_config() && !(flags.config && flags.raw) {
+    let is_raw_config = flags.config && flags.raw;
+    if !(config.media_type.is_image_config() || is_raw_config) {
         return Err(artifact(&config.media_type));
     }
     let bytes = image.config(config).await?;
@@ -167,10 +168,7 @@ impl Inspected {
         Self {
             name: match name {
                 ImageName::Docker { named, .. } => named.name(),
-                _ => name
-                    .docker_reference()
-                    .map(|named| named.name())
-                    .unwrap_or_default(),
+                _ => name.docker_reference().map(Named::name).unwrap_or_default(),
             },
             digest: image.top.digest().to_string(),
             repo_tags: Vec::new(),

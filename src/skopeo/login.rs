@@ -19,6 +19,7 @@ const INPUT_LEN_MAX: u64 = 64 * 1024;
 
 /// The flags of both verbs.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct LoginFlags {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,

@@ -12,7 +12,7 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// A line of progress. That nobody reads it stops nothing.
-    pub(crate) fn line(&self, line: &str) {
+    pub(crate) fn line(self, line: &str) {
         if !self.is_quiet {
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }

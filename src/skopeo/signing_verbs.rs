@@ -21,13 +21,13 @@ fn read(path: &str, len_max: u64, what: &str) -> Done<Vec<u8>> {
         .map_err(|error| wording::of_file(&error).during(format!("Error reading {what}{path}")))
 }
 
-fn passphrase_in(path: Option<PathBuf>) -> Done<Option<Passphrase>> {
-    let read = path.as_deref().map(Passphrase::read).transpose();
+fn passphrase_in(path: Option<&Path>) -> Done<Option<Passphrase>> {
+    let read = path.map(Passphrase::read).transpose();
     read.map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Signs a manifest in a file for an image. Blocks.
-pub(crate) fn sign(args: &[String], output: &str, passphrase: Option<PathBuf>) -> Done {
+pub(crate) fn sign(args: &[String], output: &str, passphrase: Option<&Path>) -> Done {
     let ([manifest, reference, fingerprint], false) = (args, output.is_empty()) else {
         return Err(Failure::new(
             "Usage: skopeo standalone-sign manifest docker-reference key-fingerprint -o signature",
@@ -68,17 +68,16 @@ pub(crate) fn verify(args: &[String], keys: Option<&str>) -> Done {
     let signature = read(signature, SIGNATURE_LEN_MAX, "signature from ")?;
     let accepted: Vec<String> = fingerprints.split(',').map(str::to_owned).collect();
     let (now, mut ring) = (SystemTime::now(), KeyRing::default());
-    let file = match keys {
-        Some(path) => read(path, KEYS_LEN_MAX, "public keys from ")?,
+    let file = if let Some(path) = keys {
+        read(path, KEYS_LEN_MAX, "public keys from ")?
+    } else {
         // The key that signed, so that one that is not accepted can be named.
-        None => {
-            let unverified = Unverified::read(&signature);
-            let key = unverified.map(|unverified| unverified.key_id);
-            let keys = key.map_or_else(|_| accepted.clone(), |key| vec![key]);
-            Gpg::default()
-                .export(&keys)
-                .map_err(|error| Failure::new(format!("Error initializing GPG: {error}")))?
-        }
+        let unverified = Unverified::read(&signature);
+        let key = unverified.map(|unverified| unverified.key_id);
+        let keys = key.map_or_else(|_| accepted.clone(), |key| vec![key]);
+        Gpg::default()
+            .export(&keys)
+            .map_err(|error| Failure::new(format!("Error initializing GPG: {error}")))?
     };
     ring.add(&file, now);
     let accepted = if is_any {
@@ -114,7 +113,7 @@ pub(crate) fn generate(
     host: &dyn Host,
     args: &[String],
     prefix: &str,
-    passphrase: Option<PathBuf>,
+    passphrase: Option<&Path>,
 ) -> Done {
     if !args.is_empty() || prefix.is_empty() {
         return Err(Failure::new(

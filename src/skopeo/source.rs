@@ -293,15 +293,12 @@ fn in_layout(entries: &[CollectionEntry], image: &OciChoice) -> Done<Digest> {
             }
         },
         OciChoice::Named(name) => entries.iter().find(|entry| entry.names.contains(name)),
-        OciChoice::At(at) => match entries.get(*at) {
-            Some(entry) => Some(entry),
-            None => {
-                let n = entries.len();
-                return Err(Failure::new(format!(
-                    "index {at} is too large, only {n} entries available"
-                )));
-            }
-        },
+        OciChoice::At(at) => Some(entries.get(*at).ok_or_else(|| {
+            let n = entries.len();
+            Failure::new(format!(
+                "index {at} is too large, only {n} entries available"
+            ))
+        })?),
     };
     let name = match image {
         OciChoice::Named(name) => name,

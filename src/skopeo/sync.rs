@@ -4,6 +4,7 @@ mod find;
 mod group;
 mod yaml;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use hod_oci::Digest;
@@ -144,7 +145,7 @@ impl Syncing<'_> {
                 match outcome {
                     Ok(digest) => {
                         n_synced += 1;
-                        lines.push_str(&format!("{digest} {}\n", pair.to));
+                        let _ = writeln!(lines, "{digest} {}", pair.to);
                     }
                     Err(error) => {
                         let from = go_quoted(&pair.from.to_string());

@@ -10,7 +10,7 @@ use super::env::TestEnv;
 pub const PROGRAM: &str = "podman";
 
 /// How long the service may take to start.
-const START_TIME_MAX: Duration = Duration::from_secs(60);
+const START_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// A running service; it ends when it is dropped.
 #[derive(Debug)]

@@ -134,8 +134,8 @@ impl crate::config::Runtime {
     fn as_value(&self) -> Value {
         let texts = |list: &[String]| Value::texts((!list.is_empty()).then(|| list.to_vec()));
         let empty = || Value::of_struct("struct {}", Vec::new());
-        let set = |keys: Vec<&String>| {
-            let entries = keys.into_iter().map(|key| (key.clone(), empty()));
+        let set = |keys: &std::collections::BTreeSet<String>| {
+            let entries = keys.iter().map(|key| (key.clone(), empty()));
             let entries: std::collections::BTreeMap<String, Value> = entries.collect();
             Value::map(empty().type_of(), (!entries.is_empty()).then_some(entries))
         };
@@ -143,11 +143,11 @@ impl crate::config::Runtime {
             "v1.ImageConfig",
             vec![
                 Field::new("User", Value::text(self.user.as_str())).omit_empty(),
-                Field::new("ExposedPorts", set(self.exposed_ports.keys().collect())).omit_empty(),
+                Field::new("ExposedPorts", set(&self.exposed_ports)).omit_empty(),
                 Field::new("Env", Value::texts(self.env.clone())).omit_empty(),
                 Field::new("Entrypoint", texts(&self.entrypoint)).omit_empty(),
                 Field::new("Cmd", texts(&self.cmd)).omit_empty(),
-                Field::new("Volumes", set(self.volumes.keys().collect())).omit_empty(),
+                Field::new("Volumes", set(&self.volumes)).omit_empty(),
                 Field::new("WorkingDir", Value::text(self.working_dir.as_str())).omit_empty(),
                 Field::new("Labels", Value::text_map(self.labels.clone())).omit_empty(),
                 Field::new("StopSignal", Value::text(self.stop_signal.as_str())).omit_empty(),

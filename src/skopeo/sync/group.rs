@@ -260,27 +260,23 @@ impl Syncing<'_> {
         to: To,
         ready: &[(usize, Ready)],
     ) -> Done<Arc<dyn Sink>> {
-        match (&registries.dest, to) {
-            (Some(registry), To::Docker) => {
-                let client = registry.client.for_push();
-                let registry = registry.repo.registry.clone();
-                Ok(Arc::new(RegistrySink::new(client, registry)))
-            }
-            _ => {
-                let paths = ready.iter().filter_map(|(_, ready)| match &ready.target {
-                    Target::Dir(path) => Some(path.clone()),
-                    _ => None,
-                });
-                let paths: Vec<_> = paths.collect();
-                let create = move || {
-                    let writers = paths.iter().map(|path| DirWriter::create(path));
-                    writers.collect::<Result<Vec<_>, _>>()
-                };
-                let writers = hod_bridge::run(create).await;
-                let writers = writers.map_err(|error| wording::of_layout(&error))?;
-                Ok(Arc::new(DirSink::new(writers)))
-            }
+        if let (Some(registry), To::Docker) = (&registries.dest, to) {
+            let client = registry.client.for_push();
+            let registry = registry.repo.registry.clone();
+            return Ok(Arc::new(RegistrySink::new(client, registry)));
         }
+        let paths = ready.iter().filter_map(|(_, ready)| match &ready.target {
+            Target::Dir(path) => Some(path.clone()),
+            _ => None,
+        });
+        let paths: Vec<_> = paths.collect();
+        let create = move || {
+            let writers = paths.iter().map(|path| DirWriter::create(path));
+            writers.collect::<Result<Vec<_>, _>>()
+        };
+        let writers = hod_bridge::run(create).await;
+        let writers = writers.map_err(|error| wording::of_layout(&error))?;
+        Ok(Arc::new(DirSink::new(writers)))
     }
 }
 

@@ -41,7 +41,7 @@ enum Signer {
         fingerprint: String,
         passphrase: Option<Passphrase>,
     },
-    Sigstore(SigstoreSecretKey),
+    Sigstore(Box<SigstoreSecretKey>),
 }
 
 impl Signing {
@@ -72,9 +72,8 @@ impl Signing {
             let read = hod_fsx::read(path, KEY_LEN_MAX);
             let file = read.map_err(|error| wording::of_file(&error))?;
             let key = SigstoreSecretKey::open(&file, &passphrase);
-            signers.push(Signer::Sigstore(
-                key.map_err(|error| Failure::new(error.to_string()))?,
-            ));
+            let key = key.map_err(|error| Failure::new(error.to_string()))?;
+            signers.push(Signer::Sigstore(Box::new(key)));
         }
         if let Some(fingerprint) = &flags.sign_by {
             signers.push(Signer::Gpg {
