@@ -232,9 +232,9 @@ fn archives_of_new_engines_are_read_by_their_manifest() {
         "Layers": layers,
     }]);
     env.write("new/manifest.json", saved.to_string());
-    let mut builder = tar::Builder::new(std::fs::File::create(env.path("new.tar")).unwrap());
+    let mut builder = tar::Builder::new(Vec::new());
     builder.append_dir_all(".", env.path("new")).unwrap();
-    builder.finish().unwrap();
+    env.write("new.tar", builder.into_inner().unwrap());
     let _ = skopeo(
         &env,
         &format!("copy -q {TLS} {source} docker-archive:old.tar"),
