@@ -182,7 +182,9 @@ mod tests {
             entries.join(",")
         );
         let path = Path::new("x/app.tar");
-        let (tops, unreadable) = read(json.as_bytes(), path, "index.json").unwrap();
+        let Index {
+            tops, unreadable, ..
+        } = read(json.as_bytes(), path, "index.json").unwrap();
         assert!(unreadable.is_empty());
         let name = |top: TopManifest| match &top.image.tag {
             Some(tag) => format!("{}:{tag}", top.image.repository),
@@ -238,7 +240,9 @@ mod tests {
         let good = entry(b'2', &[(IMAGE_NAME, "quay.io/app:1")]);
         let json = format!(r#"{{"manifests":[{bad},{good}]}}"#);
         let path = Path::new("x.tar");
-        let (tops, unreadable) = read(json.as_bytes(), path, "index.json").unwrap();
+        let Index {
+            tops, unreadable, ..
+        } = read(json.as_bytes(), path, "index.json").unwrap();
         assert_eq!(tops.len(), 1);
         assert_eq!(unreadable[0].name, "Quay.io/App:1");
         assert_eq!(
