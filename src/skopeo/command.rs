@@ -3,8 +3,6 @@
 mod flags;
 mod values;
 
-use std::path::PathBuf;
-
 pub(crate) use self::values::Values;
 use crate::copy::{CopyFlags, Copying};
 use crate::failure::{Done, Failure};
@@ -259,9 +257,4 @@ async fn parsed(text: &str, role: &str) -> Done<ImageName> {
     let owned = text.to_owned();
     let parsed = hod_bridge::run(move || ImageName::parse(&owned)).await;
     parsed.map_err(|error| Failure::new(format!("Invalid {role} name {text}: {error}")))
-}
-
-/// A path that is given and not empty.
-fn path_of(text: Option<String>) -> Option<PathBuf> {
-    text.filter(|text| !text.is_empty()).map(PathBuf::from)
 }

@@ -5,7 +5,7 @@ mod layer;
 pub(crate) mod manifest;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -18,30 +18,12 @@ use crate::failure::{Done, Failure};
 use crate::go_json;
 use crate::source::OpenImage;
 
-pub(crate) use self::layer::{Compressor, LayerChange};
+use self::layer::LayerChange;
+pub(crate) use self::layer::{Compressor, Layers};
+pub(crate) use crate::converted::Part;
 
 /// How many layers are compressed at once: the work is the processors'.
 const LAYERS_AT_ONCE: usize = 2;
-
-/// What a destination does with layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layers {
-    /// As they are.
-    Keep,
-    /// Uncompressed ones are compressed.
-    Compress(Compressor),
-    /// All are compressed in this way.
-    Recompress(Compressor),
-    /// All are uncompressed.
-    Unpack,
-}
-
-/// Where a converted part of an image is.
-#[derive(Debug, Clone)]
-pub(crate) enum Part {
-    File(PathBuf),
-    Bytes(bytes::Bytes),
-}
 
 /// The parts of images that differ from the source.
 #[derive(Debug, Default)]

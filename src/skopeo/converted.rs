@@ -12,7 +12,12 @@ use hod_transfer::{
     BlobContent, BlobStream, Listed, Location, Origins, Placed, Source, SourceCaps, TransferError,
 };
 
-use crate::convert::Part;
+/// Where a converted part of an image is.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    File(PathBuf),
+    Bytes(bytes::Bytes),
+}
 
 /// The parts that were converted, and a source for all others.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 //! `skopeo inspect`
 
+mod inspected;
 mod value;
 
-use std::collections::BTreeMap;
-
-use hod_oci::{Descriptor, Manifest, ManifestBody};
+use hod_oci::{Manifest, ManifestBody};
 use hod_registry::RegistryError;
 use serde::Serialize;
 
+use self::inspected::Inspected;
 use self::value::{AsValue, formatted};
 
 use crate::config::OciConfig;
@@ -16,7 +16,7 @@ use crate::copy::artifact;
 use crate::failure::{Done, Failure};
 use crate::go_json;
 use crate::log::Log;
-use crate::name::{ImageName, Named};
+use crate::name::ImageName;
 use crate::platform::PlatformFlags;
 use crate::screen::Screen;
 use crate::source::{OpenImage, Opening};
@@ -30,35 +30,6 @@ pub(crate) struct InspectFlags {
     pub(crate) format: Option<String>,
     pub(crate) no_tags: bool,
     pub(crate) platform: PlatformFlags,
-}
-
-/// What the verb prints, in Go's order.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Inspected {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(crate) name: String,
-    pub(crate) digest: String,
-    pub(crate) repo_tags: Vec<String>,
-    pub(crate) created: Option<String>,
-    pub(crate) docker_version: String,
-    pub(crate) labels: Option<BTreeMap<String, String>>,
-    pub(crate) architecture: String,
-    pub(crate) os: String,
-    pub(crate) layers: Option<Vec<String>>,
-    pub(crate) layers_data: Option<Vec<Layer>>,
-    pub(crate) env: Option<Vec<String>>,
-}
-
-/// A layer in the manifest.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Layer {
-    #[serde(rename = "MIMEType")]
-    pub(crate) mime_type: String,
-    pub(crate) digest: String,
-    pub(crate) size: u64,
-    pub(crate) annotations: Option<BTreeMap<String, String>>,
 }
 
 /// Prints what is known of an image.
@@ -155,48 +126,5 @@ fn print(value: &(impl Serialize + AsValue), format: Option<&str>) -> Done {
             Screen::result(text.as_bytes())
         }
         Some(format) => Screen::result(&formatted(value, format)?),
-    }
-}
-
-impl Inspected {
-    fn of(name: &ImageName, image: &OpenImage, chosen: &Manifest, config: OciConfig) -> Self {
-        let layers = match chosen.body() {
-            ManifestBody::Image(image) => image.layers.as_slice(),
-            ManifestBody::Index(_) => &[],
-        };
-        let some = |is_empty: bool| (!is_empty).then_some(());
-        Self {
-            name: match name {
-                ImageName::Docker { named, .. } => named.name(),
-                _ => name.docker_reference().map(Named::name).unwrap_or_default(),
-            },
-            digest: image.top.digest().to_string(),
-            repo_tags: Vec::new(),
-            created: config.created,
-            docker_version: config.docker_version,
-            labels: config.config.labels,
-            architecture: config.architecture,
-            os: config.os,
-            layers: some(layers.is_empty()).map(|()| {
-                layers
-                    .iter()
-                    .map(|layer| layer.digest.to_string())
-                    .collect()
-            }),
-            layers_data: some(layers.is_empty()).map(|()| layers.iter().map(Layer::of).collect()),
-            env: config.config.env,
-        }
-    }
-}
-
-impl Layer {
-    fn of(layer: &Descriptor) -> Self {
-        let annotations = &layer.annotations;
-        Self {
-            mime_type: layer.media_type.to_string(),
-            digest: layer.digest.to_string(),
-            size: layer.size,
-            annotations: (!annotations.is_empty()).then(|| annotations.clone()),
-        }
     }
 }

@@ -188,7 +188,9 @@ pub(crate) async fn logout(host: &dyn Host, flags: &LoginFlags, args: &[String])
         .into_iter()
         .flatten()
     {
-        hod_fsx::stat(given).map_err(|error| {
+        let given = given.clone();
+        let found = hod_bridge::run(move || hod_fsx::stat(&given)).await;
+        found.map_err(|error| {
             wording::of_file_call("faccessat", &error).during("credential file is not accessible")
         })?;
     }

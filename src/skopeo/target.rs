@@ -3,42 +3,24 @@
 mod handed;
 mod index;
 mod local;
+mod moving;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use hod_fsx::Durability;
-use hod_layout::{DirWriter, DockerImage, OciDirWriter};
-use hod_oci::{ForeignLayers, Manifest, PlatformChoice, RepositoryName, Tag};
-use hod_report::{Reporter, Silent};
-use hod_retry::RetryPolicy;
-use hod_transfer::{
-    Destination, DockerSink, ImageOutcome, IndexMode, Locate, Location, OnFailure, Plan,
-    ReferrerMode, RegistrySink, Resolved, Sink, Source, Timings, Transfer, Wanted,
-};
+use hod_layout::{DirWriter, OciDirWriter};
+use hod_transfer::{Destination, RegistrySink};
 
 pub(crate) use self::handed::Handed;
 pub(crate) use self::local::DirSink;
 use self::local::OciSink;
+pub(crate) use self::moving::{Copied, move_all, resolved, unnamed};
+use self::moving::{run, write_docker_archive};
 use crate::convert::manifest::Kind;
 use crate::failure::{Done, Failure};
 use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
 use crate::source::OpenRegistry;
 use crate::wording;
-
-/// How many large blobs move at once, as with skopeo.
-const JOBS: usize = 6;
-
-/// All of an image that is to be written.
-#[derive(Debug)]
-pub(crate) struct Copied {
-    pub(crate) source: Arc<dyn Source>,
-    pub(crate) location: Location,
-    /// Children before their index, which is the last.
-    pub(crate) manifests: Vec<Manifest>,
-    /// The config, where the destination has no manifests.
-    pub(crate) config: Option<Vec<u8>>,
-}
 
 /// A place that images are written to.
 #[derive(Debug)]
@@ -214,86 +196,4 @@ impl Target {
             Self::Handed(handed) => handed.write(image).await,
         }
     }
-}
-
-/// The destination of an image whose place is its path.
-pub(crate) fn unnamed() -> Destination {
-    Destination {
-        repository: "image".parse::<RepositoryName>().expect("a plain word"),
-        tag: Some(Tag::latest()),
-    }
-}
-
-/// The plan of one image.
-fn plan(image: Copied, destination: Destination) -> (Arc<dyn Source>, Arc<Plan>) {
-    let resolved = resolved(image.location, image.manifests, destination);
-    (image.source, Arc::new(Plan::new(vec![resolved])))
-}
-
-/// An image as the engine has it.
-pub(crate) fn resolved(
-    location: Location,
-    manifests: Vec<Manifest>,
-    destination: Destination,
-) -> Resolved {
-    let top = manifests.last().expect("an image has a manifest");
-    let wanted = Wanted {
-        name: destination.to_string(),
-        locate: Locate::stored(&destination.repository, top.digest()),
-        platforms: PlatformChoice::All,
-        index_mode: IndexMode::Keep,
-        pinned: None,
-        rewritten: None,
-        referrers: ReferrerMode::Leave,
-        foreign_layers: ForeignLayers::Leave,
-        destination,
-    };
-    Resolved::of_manifests(wanted, location, manifests)
-}
-
-async fn run(sink: Arc<dyn Sink>, image: Copied, destination: Destination) -> Done {
-    let (source, plan) = plan(image, destination);
-    run_plan(sink, source, &plan).await
-}
-
-async fn run_plan(sink: Arc<dyn Sink>, source: Arc<dyn Source>, plan: &Arc<Plan>) -> Done {
-    for outcome in move_all(sink, source, plan, OnFailure::Stop).await {
-        outcome.map_err(|error| wording::of_transfer(&error))?;
-    }
-    Ok(())
-}
-
-/// Moves all images of a plan; one outcome for each.
-pub(crate) async fn move_all(
-    sink: Arc<dyn Sink>,
-    source: Arc<dyn Source>,
-    plan: &Arc<Plan>,
-    on_failure: OnFailure,
-) -> Vec<ImageOutcome> {
-    let reporter: Arc<dyn Reporter> = Arc::new(Silent);
-    let transfer = Transfer {
-        source,
-        share: None,
-        sink,
-        reporter,
-        jobs: JOBS,
-        on_failure,
-        retry: RetryPolicy::default(),
-        timings: Arc::new(Timings::default()),
-    };
-    transfer.run(plan).await
-}
-
-async fn write_docker_archive(path: &Path, tags: Vec<String>, image: Copied) -> Done {
-    let config = image.config.clone().unwrap_or_default();
-    let top = image.manifests.last().expect("an image has a manifest");
-    let saved = DockerImage::tagged(tags, top, config);
-    let saved = saved.map_err(|error| Failure::new(error.to_string()))?;
-    let destination = path.to_owned();
-    let create = hod_bridge::run(move || DockerSink::create(&destination, vec![saved], 0));
-    let sink = create.await.map_err(|error| wording::of_layout(&error))?;
-    let sink = Arc::new(sink);
-    run(Arc::clone(&sink) as Arc<dyn Sink>, image, unnamed()).await?;
-    let finished = hod_bridge::run(move || sink.finish(Durability::Synced)).await;
-    finished.map_err(|error| wording::of_layout(&error))
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hod_pflag::Value;
 
-use super::path_of;
 use crate::client::RegistryFlags;
 use crate::convert::manifest::Kind;
 use crate::copy::{CompressionFlags, CopyFlags, Selection};
@@ -247,4 +246,9 @@ impl Values<'_> {
         };
         tags.iter().map(parse).collect()
     }
+}
+
+/// A path that is given and not empty.
+fn path_of(text: Option<String>) -> Option<PathBuf> {
+    text.filter(|text| !text.is_empty()).map(PathBuf::from)
 }

@@ -10,13 +10,26 @@ use hod_tarball::{Compression, decoder};
 use hod_transfer::{BlobContent, TransferError};
 use tempfile::{NamedTempFile, TempPath};
 
-use super::Layers;
+use super::manifest::Kind;
 use crate::failure::{Done, Failure};
 use crate::source::OpenImage;
 use crate::wording;
 
 /// How much is compressed at once.
 const CHUNK_LEN: usize = 256 * 1024;
+
+/// What a destination does with layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layers {
+    /// As they are.
+    Keep,
+    /// Uncompressed ones are compressed.
+    Compress(Compressor),
+    /// All are compressed in this way.
+    Recompress(Compressor),
+    /// All are uncompressed.
+    Unpack,
+}
 
 /// A program-wide choice of how to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +78,7 @@ impl LayerChange {
         layer: &Descriptor,
     ) -> Done<Option<Self>> {
         // Of anything else it is not known what it is.
-        let is_layer = super::Kind::Oci.layer(layer.media_type.as_str()).is_ok();
+        let is_layer = Kind::Oci.layer(layer.media_type.as_str()).is_ok();
         if layers == Layers::Keep || !is_layer || layer.is_foreign() {
             return Ok(None);
         }

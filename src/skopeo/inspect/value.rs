@@ -2,7 +2,7 @@
 
 use hod_gotemplate::{Field, Limits, Report, Time, Type, Value};
 
-use super::{Inspected, Layer};
+use super::inspected::{Inspected, Layer};
 use crate::config::{History, OciConfig};
 use crate::failure::{Done, Failure};
 use crate::screen::Screen;

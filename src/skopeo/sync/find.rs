@@ -9,7 +9,7 @@ use crate::failure::{Done, Failure};
 use crate::log::go_quoted;
 use crate::name::{ImageName, Named};
 use crate::source::{OpenRegistry, Opening};
-use crate::sync::{From, Syncing};
+use crate::sync::syncing::{From, Syncing};
 use crate::wording;
 
 /// Images that are read in the same way.

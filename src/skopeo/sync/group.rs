@@ -15,7 +15,7 @@ use crate::failure::{Done, Failure};
 use crate::name::ImageName;
 use crate::source::{OpenImage, OpenRegistry, Opening};
 use crate::sync::find::Group;
-use crate::sync::{Outcome, Pair, Syncing, To};
+use crate::sync::syncing::{Outcome, Pair, Syncing, To};
 use crate::target::{self, DirSink, Target};
 use crate::trust::Stored;
 use crate::wording;

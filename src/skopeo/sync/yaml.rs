@@ -11,8 +11,8 @@ use crate::client::RegistryFlags;
 use crate::failure::{Done, Failure};
 use crate::log::{Level, go_quoted};
 use crate::name::{ImageName, Named};
-use crate::sync::Syncing;
 use crate::sync::find::{Group, docker};
+use crate::sync::syncing::Syncing;
 use crate::wording;
 
 /// The longest file that is read.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use hod_fsx::TempDir;
 use hod_layout::DirWriter;
 
-use super::{Copied, DirSink, run, unnamed, write_docker_archive};
+use super::local::DirSink;
+use super::moving::{Copied, run, unnamed, write_docker_archive};
 use crate::archive;
 use crate::client::RegistryFlags;
 use crate::convert::manifest::Kind;

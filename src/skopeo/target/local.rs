@@ -12,7 +12,8 @@ use hod_oci::{Digest, Manifest};
 use hod_report::BlobRoute;
 use hod_transfer::{Content, ImageOutcome, OciSink as ArchiveSink, Plan, Sink, TransferError};
 
-use super::{Copied, index, plan, run_plan, unnamed};
+use super::index;
+use super::moving::{Copied, plan, run_plan, unnamed};
 use crate::failure::Done;
 use crate::wording;
 

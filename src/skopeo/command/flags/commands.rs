@@ -2,7 +2,7 @@
 
 use hod_pflag::{Command, Flag, Layout};
 
-use super::{IMAGE, copy, inspect, login, logout, one_image, sync, text};
+use super::sets::{IMAGE, copy, inspect, login, logout, one_image, sync, text};
 use crate::name::TRANSPORTS;
 
 fn command(
