@@ -161,14 +161,13 @@ impl DockerWriter {
                     new.insert(image);
                 }
                 std::collections::btree_map::Entry::Occupied(mut old) => {
-                    old.get_mut().tags.extend(image.tags);
+                    let tags = &mut old.get_mut().tags;
+                    tags.extend(image.tags);
+                    tags.sort_unstable();
                 }
             }
         }
         let mut images: Vec<DockerImage> = by_config.into_values().collect();
-        for image in &mut images {
-            image.tags.sort_unstable();
-        }
         images.sort_by(|a, b| a.tags.cmp(&b.tags));
         let entries: Vec<Entry<'_>> = images.iter().map(entry).collect();
         let list = serde_json::to_vec(&entries).expect("a list of texts is JSON");

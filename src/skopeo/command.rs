@@ -100,13 +100,10 @@ impl Command<'_> {
         if let Some(path) = self.values.path("digestfile") {
             let shown = path.display().to_string();
             let text = digest.to_string();
-            let written =
-                hod_bridge::run(move || hod_fsx::write_file(&path, text.as_bytes())).await;
+            let written = hod_bridge::run(move || crate::wording::write_file(&path, &text)).await;
             written.map_err(|error| {
-                crate::wording::of_file(&error).during(format!(
-                    "Failed to write digest to file {}",
-                    go_quoted(&shown)
-                ))
+                let shown = go_quoted(&shown);
+                error.during(format!("Failed to write digest to file {shown}"))
             })?;
         }
         Ok(())

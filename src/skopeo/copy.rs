@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use hod_oci::{Descriptor, Digest, Manifest, ManifestBody, MediaType};
+use hod_oci::{Descriptor, Digest, Manifest, ManifestBody};
 use hod_trust::Signature;
 
 use crate::client::RegistryFlags;
+use crate::compression::CompressionFlags;
 use crate::convert::manifest::{self, Kind, image_of};
-use crate::convert::{Compressor, Converter, Layers, Parts};
+use crate::convert::{Converter, Layers, Parts};
 use crate::failure::{Done, Failure};
 use crate::host::Host;
 use crate::log::go_quoted;
@@ -22,11 +23,6 @@ use crate::wording::is_contact;
 
 /// Where layers are unpacked and compressed, unless the user says otherwise.
 pub(crate) const TMPDIR: &str = "/var/tmp";
-/// The level of gzip that Go compresses with by default.
-const GZIP_LEVEL: u32 = 6;
-/// The same for zstd.
-const ZSTD_LEVEL: i32 = 3;
-
 /// Which images of an index are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Selection {
@@ -36,18 +32,6 @@ pub(crate) enum Selection {
     All,
     /// The index without its images.
     IndexOnly,
-}
-
-/// How the layers are compressed at the destination.
-#[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(crate) struct CompressionFlags {
-    pub(crate) compress: bool,
-    pub(crate) decompress: bool,
-    pub(crate) format: Option<String>,
-    pub(crate) level: Option<i64>,
-    pub(crate) force_format: bool,
-    pub(crate) oci_accept_uncompressed: bool,
 }
 
 /// The flags of a copy.
@@ -87,57 +71,6 @@ pub(crate) struct Prepared {
     pub(crate) parts: Parts,
     /// The signatures of its manifests, in their order.
     pub(crate) stored: Vec<Stored>,
-}
-
-impl CompressionFlags {
-    fn compressor(&self) -> Done<Compressor> {
-        let level = |default: i64, max: i64| -> Done<i64> {
-            let level = self.level.unwrap_or(default);
-            if (0..=max).contains(&level) {
-                Ok(level)
-            } else {
-                Err(Failure::new(format!(
-                    "compression level {level} is not between 0 and {max}"
-                )))
-            }
-        };
-        match self.format.as_deref() {
-            None | Some("gzip") => Ok(Compressor::Gzip {
-                level: u32::try_from(level(GZIP_LEVEL.into(), 9)?).unwrap_or(GZIP_LEVEL),
-            }),
-            Some("zstd" | "zstd:chunked") => Ok(Compressor::Zstd {
-                level: i32::try_from(level(ZSTD_LEVEL.into(), 20)?).unwrap_or(ZSTD_LEVEL),
-            }),
-            Some(other) => Err(Failure::new(format!(
-                "cannot find compressor for {}",
-                go_quoted(other)
-            ))),
-        }
-    }
-
-    /// Checks the format, whatever the destination.
-    pub(crate) fn check(&self) -> Done {
-        self.compressor().map(drop)
-    }
-
-    /// What a destination does with layers.
-    fn layers(&self, target: &Target) -> Done<Layers> {
-        let compressor = self.compressor()?;
-        Ok(match target {
-            Target::Registry { .. } if self.force_format => Layers::Recompress(compressor),
-            Target::Registry { .. } => Layers::Compress(compressor),
-            Target::Dir(_) if self.compress => Layers::Compress(compressor),
-            Target::Dir(_) if self.decompress => Layers::Unpack,
-            Target::Oci { .. } | Target::OciArchive { .. } if self.format.is_some() => {
-                Layers::Recompress(compressor)
-            }
-            Target::Oci { .. } | Target::OciArchive { .. } if !self.oci_accept_uncompressed => {
-                Layers::Compress(compressor)
-            }
-            // Archives of `docker save` unpack by themselves.
-            _ => Layers::Keep,
-        })
-    }
 }
 
 impl Copying<'_> {
@@ -236,8 +169,15 @@ impl Copying<'_> {
             let new = self.signing.sign(self.screen, &one.manifest, to).await?;
             one.signatures.extend(new);
         }
-        if stored.iter().any(|one| !one.signatures.is_empty()) {
+        let is_list = matches!(image.top.body(), ManifestBody::Index(_))
+            && self.flags.selection != Selection::System;
+        let is_signed = stored.iter().any(|one| !one.signatures.is_empty());
+        if is_list {
+            self.screen.line("Storing list signatures");
+        } else if is_signed {
             self.screen.line("Storing signatures");
+        }
+        if is_signed {
             self.trust.store(image, target, &stored).await?;
         }
         Ok(())
@@ -354,6 +294,14 @@ impl Copying<'_> {
             Some(kind) => kind,
             None => self.kind(&image.top, target),
         };
+        let is_other_kind = Kind::of(&image.top) != kind;
+        if is_other_kind && self.flags.preserve_digests {
+            return Err(Failure::new(format!(
+                "Manifest list must be converted to type {} to be written to destination, but we \
+                 cannot modify it: Instructed to preserve digests",
+                go_quoted(kind.index())
+            )));
+        }
         let n_copied = if selection == Selection::All {
             entries.len()
         } else {
@@ -366,7 +314,7 @@ impl Copying<'_> {
         let mut converter = self.converter(image, target)?;
         let (mut manifests, mut stored) = (Vec::new(), Vec::new());
         let mut new_entries = entries.to_vec();
-        let mut is_changed = Kind::of(&image.top) != kind;
+        let mut is_changed = is_other_kind;
         if selection == Selection::All {
             for (at, entry) in entries.iter().enumerate() {
                 let (digest, n) = (&entry.digest, at + 1);
@@ -390,13 +338,6 @@ impl Copying<'_> {
             }
         }
         let top = if is_changed {
-            if self.flags.preserve_digests {
-                return Err(Failure::new(format!(
-                    "Manifest list must be converted to type {} to be written to destination, but \
-                     we cannot modify it: Instructed to preserve digests",
-                    go_quoted(kind.index())
-                )));
-            }
             manifest::index(kind, &new_entries)?
         } else {
             image.top.clone()
@@ -431,7 +372,7 @@ impl Copying<'_> {
         let image = image_of(manifest)?;
         let is_artifact = !image.config.media_type.is_image_config();
         if is_artifact && target.is_of_one_image() {
-            return Err(artifact(&image.config.media_type));
+            return Err(artifact(manifest).during("creating an updated image manifest"));
         }
         if target.archive().is_some() {
             if self.flags.preserve_digests && Kind::of(manifest) != Kind::Schema2 {
@@ -586,9 +527,18 @@ fn finish(
 }
 
 /// An artifact where only images can be.
-pub(crate) fn artifact(media_type: &MediaType) -> Failure {
+pub(crate) fn artifact(manifest: &Manifest) -> Failure {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        artifact_type: Option<String>,
+    }
+    let typed = serde_json::from_slice(manifest.bytes()).ok();
+    let own = typed.and_then(|typed: Typed| typed.artifact_type);
+    let config = || Some(image_of(manifest).ok()?.config.media_type.to_string());
+    let artifact_type = own.filter(|own| !own.is_empty()).or_else(config);
     Failure::new(format!(
         "unsupported image-specific operation on artifact with type {}",
-        go_quoted(media_type.as_str())
+        go_quoted(&artifact_type.unwrap_or_default())
     ))
 }

@@ -52,6 +52,10 @@ pub(crate) async fn run(
     let opened = OpenImage::open(&name, opening).await;
     let image = opened.map_err(|error| match &name {
         ImageName::Dir { .. } => error.during("Error retrieving manifest for image"),
+        // The archive itself is read before.
+        ImageName::Oci { .. } | ImageName::DockerArchive { .. } if is_choice(&error) => {
+            error.during("Error retrieving manifest for image")
+        }
         _ => named(error),
     })?;
     if flags.raw && !flags.config {
@@ -61,7 +65,7 @@ pub(crate) async fn run(
     let config = &image_of(&chosen)?.config;
     let is_raw_config = flags.config && flags.raw;
     if !(config.media_type.is_image_config() || is_raw_config) {
-        return Err(artifact(&config.media_type));
+        return Err(artifact(&chosen));
     }
     let bytes = image.config(config).await?;
     if flags.config && flags.raw {
@@ -127,4 +131,14 @@ fn print(value: &(impl Serialize + AsValue), format: Option<&str>) -> Done {
         }
         Some(format) => Screen::result(&formatted(value, format)?),
     }
+}
+
+/// Whether a layout or an archive was read, and lacks the image.
+fn is_choice(error: &Failure) -> bool {
+    let starts = [
+        "Tag ",
+        "Invalid source index ",
+        "Unexpected tar manifest.json: ",
+    ];
+    starts.iter().any(|start| error.text.starts_with(start)) || error.text.contains("/blobs/")
 }

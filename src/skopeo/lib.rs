@@ -33,6 +33,7 @@ mod wording;
 pub use host::{Host, HostError};
 
 mod command;
+mod compression;
 mod delete;
 
 use std::io::Write as _;

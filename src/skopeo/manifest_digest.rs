@@ -11,7 +11,8 @@ use crate::wording;
 /// Prints the digest of a manifest in a file, or a pipe.
 pub(crate) async fn run(path: &str) -> Done {
     let (path, shown) = (path.to_owned(), path.to_owned());
-    let bytes = hod_bridge::run(move || hod_fsx::read(Path::new(&path), MANIFEST_LEN_MAX)).await;
+    let bytes =
+        hod_bridge::run(move || hod_fsx::read_input(Path::new(&path), MANIFEST_LEN_MAX)).await;
     let bytes = bytes.map_err(|error| {
         wording::of_file(&error).during(format!("Error reading manifest from {shown}"))
     })?;

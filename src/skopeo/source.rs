@@ -179,6 +179,9 @@ impl OpenImage {
         let collection =
             Collection::open_layout(path, shared).map_err(|error| of_collection(&error))?;
         let digest = in_layout(collection.entries(), image)?;
+        let blobs = shared.map_or_else(|| path.join("blobs"), Path::to_owned);
+        let blob = blobs.join(digest.algorithm().as_str()).join(digest.hex());
+        hod_fsx::open(&blob).map_err(|error| wording::of_file(&error))?;
         Self::of_collection(collection, &digest, None)
     }
 

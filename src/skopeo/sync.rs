@@ -112,10 +112,8 @@ impl Syncing<'_> {
             return Ok(None);
         };
         let given = path.clone();
-        let emptied = hod_bridge::run(move || hod_fsx::write_file(&given, b"")).await;
-        emptied.map_err(|error| {
-            crate::wording::of_file(&error).during("Error creating digest file")
-        })?;
+        let emptied = hod_bridge::run(move || crate::wording::write_file(&given, "")).await;
+        emptied.map_err(|error| error.during("Error creating digest file"))?;
         Ok(Some(path))
     }
 

@@ -18,6 +18,7 @@ pub(crate) use self::moving::{Copied, move_all, resolved, unnamed};
 use self::moving::{run, write_docker_archive};
 use crate::convert::manifest::Kind;
 use crate::failure::{Done, Failure};
+use crate::log::go_quoted;
 use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
 use crate::source::OpenRegistry;
 use crate::wording;
@@ -142,13 +143,23 @@ impl Target {
     pub(crate) fn check(&self) -> Done {
         match self {
             Self::Registry { .. } | Self::OciArchive { .. } | Self::Handed(_) => Ok(()),
-            Self::Dir(path) => DirWriter::create(path)
-                .map(drop)
-                .map_err(|error| wording::of_layout(&error)),
+            Self::Dir(path) => {
+                let stat = hod_fsx::try_stat(path).map_err(|error| wording::of_file(&error))?;
+                if stat.is_some_and(|stat| !stat.is_dir) {
+                    let path = path.display();
+                    return Err(Failure::new(format!("open {path}: not a directory")));
+                }
+                let created = DirWriter::create(path).map(drop);
+                created.map_err(|error| wording::of_layout(&error))
+            }
             Self::Oci { path, .. } => {
                 OciDirWriter::check(path).map_err(|error| wording::of_layout(&error))
             }
             Self::DockerArchive { path, .. } => {
+                wording::require_dir_of(path).map_err(|error| {
+                    let path = go_quoted(&path.display().to_string());
+                    error.during(format!("opening file {path}"))
+                })?;
                 let stat = hod_fsx::try_stat(path).map_err(|error| wording::of_file(&error))?;
                 match stat {
                     Some(stat) if stat.is_file && stat.len > 0 => Err(Failure::new(

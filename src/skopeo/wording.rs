@@ -1,17 +1,20 @@
 //! Errors in the words of skopeo, which scripts look for.
 
+use std::path::Path;
+
 use hod_fsx::IoKind;
 use hod_layout::LayoutError;
 use hod_registry::{Refusal, RegistryError, RequestLine, TlsFailure};
 use hod_report::chain;
 use hod_transfer::TransferError;
 
-use crate::failure::Failure;
+use crate::failure::{Done, Failure};
 use crate::log::go_quoted;
 use crate::name::Named;
 
 /// The default messages of the codes of the distribution specification (distribution's
-/// `errcode`): where a registry states the default one, its code is not shown.
+/// `errcode`): where a registry states the default one, only it is shown, or only the code if there
+/// are no details.
 const CODES: [(&str, &str, &str); 17] = [
     ("UNAUTHORIZED", "unauthorized", "authentication required"),
     (
@@ -78,7 +81,9 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
     match (refusal.code(), refusal.message()) {
         (Some(code), message) => match (known(code), message) {
             (Some((_, _, usual)), None) => (*usual).to_owned(),
-            (Some((_, _, usual)), Some(message)) if message == *usual => message.to_owned(),
+            (Some((_, word, usual)), Some(message)) if message == *usual => {
+                if refusal.has_detail() { usual } else { word }.to_string()
+            }
             (Some((_, word, _)), Some(message)) => format!("{word}: {message}"),
             (None, Some(message)) => format!("unknown: {message}"),
             (None, None) => code.to_lowercase().replace('_', " "),
@@ -208,6 +213,10 @@ pub(crate) fn of_transfer(error: &TransferError) -> Failure {
         TransferError::Registry(error) => of_registry(error),
         TransferError::Layout(error) => of_layout(error),
         TransferError::File(error) => of_file(error),
+        TransferError::BlobAbsent { digest } => Failure::new(format!(
+            "reading blob {digest}: open {}: no such file or directory",
+            digest.hex()
+        )),
         error => Failure::new(in_go(chain(error))),
     }
 }
@@ -243,10 +252,33 @@ pub(crate) fn of_file_call(call: &str, error: &hod_fsx::Error) -> Failure {
     Failure::new(format!("{call} {}: {problem}", error.path().display()))
 }
 
+/// Fails, as opening the file would, if the directory of a new file does not exist. Blocks.
+pub(crate) fn require_dir_of(path: &Path) -> Done {
+    match hod_fsx::try_stat(hod_fsx::dir_of(path)).map_err(|error| of_file(&error))? {
+        Some(_) => Ok(()),
+        None => Err(Failure::new(format!(
+            "open {}: no such file or directory",
+            path.display()
+        ))),
+    }
+}
+
+/// Writes a file whose directory exists, as Go does. Blocks.
+pub(crate) fn write_file(path: &Path, text: &str) -> Done {
+    require_dir_of(path)?;
+    hod_fsx::write_file(path, text.as_bytes()).map_err(|error| of_file(&error))
+}
+
 /// The text of a system error as Go has it: in lower case, and without its number.
 pub(crate) fn go_problem(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        return "unexpected EOF".to_owned();
+    }
     let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
+    lower(text.split(" (os error").next().unwrap_or_default())
+}
+
+fn lower(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_lowercase().chain(letters).collect(),
@@ -254,15 +286,15 @@ pub(crate) fn go_problem(error: &std::io::Error) -> String {
     }
 }
 
-/// A text whose system errors are as Go has them.
+/// A text whose system error is as Go has it.
 fn in_go(text: String) -> String {
     let Some((start, rest)) = text.split_once(" (os error ") else {
         return text;
     };
     let end = rest.split_once(')').map_or("", |(_, end)| end);
-    let mut text = format!("{start}{end}");
-    for problem in ["No such file or directory", "Permission denied"] {
-        text = text.replace(problem, &problem.to_lowercase());
-    }
-    text
+    let (before, problem) = match start.rsplit_once(": ") {
+        Some((before, problem)) => (format!("{before}: "), problem),
+        None => (String::new(), start),
+    };
+    format!("{before}{}{end}", lower(problem))
 }

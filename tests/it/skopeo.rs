@@ -1,7 +1,20 @@
-//! hod as skopeo.
+//! hod called as `skopeo`, beside the real program.
+//!
+//! In most modules, an invocation is a line of shell, run in a directory of its own with the program
+//! under test in front of `PATH`. [`golden`] compares with recordings of skopeo 1.22, which hod
+//! follows; the others compare with the installed skopeo, an older one.
 
+mod beside;
 mod daemon;
+mod failures;
+mod golden;
+mod lab;
+mod normal;
+mod pairs;
+mod scripts;
+mod stock;
 mod storage;
+mod sync;
 
 use std::ffi::OsStr;
 

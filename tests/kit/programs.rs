@@ -99,6 +99,11 @@ pub fn other_registry() -> Option<std::ffi::OsString> {
     environment("HOD_TEST_REGISTRY").filter(|value| !value.is_empty())
 }
 
+/// The skopeo that the recordings of its outputs are made with, where they are to be made.
+pub fn other_skopeo() -> Option<std::ffi::OsString> {
+    environment("HOD_TEST_SKOPEO").filter(|value| !value.is_empty())
+}
+
 /// Whether every error is to be tried at many places instead of some, which takes an hour.
 pub fn is_sweep() -> bool {
     environment("HOD_TEST_SWEEP").is_some()

@@ -23,6 +23,8 @@ pub struct ErrorBody {
     pub code: Option<String>,
     /// The message of the first error.
     pub message: Option<String>,
+    /// Whether the first error has a `detail`.
+    pub(crate) has_detail: bool,
     /// Rare details; boxed to keep errors small.
     pub(crate) details: Option<Box<Details>>,
 }
@@ -84,9 +86,13 @@ impl ErrorBody {
     /// Reads a body of any kind; one field of an odd type does not hide the others.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
-        let (said, page) = match serde_json::from_slice::<Value>(bytes) {
-            Ok(value) => (errors_of(&value), None),
-            Err(_) => other_text(&text),
+        let value = serde_json::from_slice::<Value>(bytes).ok();
+        let has_detail = value
+            .as_ref()
+            .is_some_and(|value| !value["errors"][0]["detail"].is_null());
+        let (said, page) = match value {
+            Some(value) => (errors_of(&value), None),
+            None => other_text(&text),
         };
         let missing: Vec<Digest> = said
             .iter()
@@ -104,6 +110,7 @@ impl ErrorBody {
         Self {
             code: first.code,
             message: first.message,
+            has_detail,
             details: (details != Details::default()).then(|| Box::new(details)),
         }
     }

@@ -47,6 +47,11 @@ impl Refusal {
         self.body.message.as_deref()
     }
 
+    /// Whether the first error has a `detail`, of whatever kind.
+    pub fn has_detail(&self) -> bool {
+        self.body.has_detail
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         self.status

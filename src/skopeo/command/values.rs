@@ -6,8 +6,9 @@ use std::time::Duration;
 use hod_pflag::Value;
 
 use crate::client::RegistryFlags;
+use crate::compression::CompressionFlags;
 use crate::convert::manifest::Kind;
-use crate::copy::{CompressionFlags, CopyFlags, Selection};
+use crate::copy::{CopyFlags, Selection};
 use crate::failure::{Done, Failure};
 use crate::log::go_quoted;
 use crate::login::LoginFlags;

@@ -78,7 +78,8 @@ impl Kind {
             (Some((oci, _)), Self::Oci) => Ok(oci),
             (Some((oci, _)), Self::Schema2) if oci.ends_with("+zstd") => {
                 Err(Failure::new(format!(
-                    "{}: zstd compression is not (officially) supported for docker images",
+                    "creating an updated image manifest: Error during manifest conversion: {}: \
+                     zstd compression is not officially supported for docker images",
                     go_quoted(oci)
                 )))
             }

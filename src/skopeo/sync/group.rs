@@ -165,7 +165,7 @@ impl Syncing<'_> {
             daemon_host: None,
         };
         let from = &pair.from;
-        let during = |error: Failure| error.plain().during(format!("initializing source {from}"));
+        let during = |error: Failure| error.during(format!("initializing source {from}"));
         let image = match (&registries.source, from) {
             (Some(registry), ImageName::Docker { named, .. }) => {
                 OpenImage::in_registry(registry.of(named), named).await

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use super::auth_file::{AuthFile, BASE64, normalise};
 use super::{CredentialsError, DOCKER_HUB_KEY, Login, keychain, server_name};
@@ -183,7 +183,7 @@ impl LoginFile {
             hod_fsx::make_private(&path)
         } else {
             document.insert("auths".to_owned(), Node::Auths(entries));
-            hod_fsx::write_private(&path, &pretty(&document), hod_fsx::Durability::Synced)
+            hod_fsx::write_private(&path, &with_tabs(&document), hod_fsx::Durability::Synced)
         };
         kept.map_err(KeepError::File)?;
         Ok(value)
@@ -235,8 +235,10 @@ impl Entry {
     }
 }
 
+/// An entry as it stands in the file, with its indentation there.
 fn raw(entry: &Entry) -> Box<RawValue> {
-    to_raw_value(entry).expect("a map of texts is JSON")
+    let text = String::from_utf8(with_tabs(entry)).expect("JSON is UTF-8");
+    RawValue::from_string(text.replace('\n', "\n\t\t")).expect("a map of texts is JSON")
 }
 
 fn shown(entries: &Entries) -> Vec<(String, String)> {
@@ -261,14 +263,13 @@ fn open(bytes: &[u8]) -> Result<(BTreeMap<String, Node>, Entries), CredentialsEr
     Ok((document.collect(), auths.unwrap_or_default()))
 }
 
-/// With tabs, as Docker writes it.
-fn pretty(document: &BTreeMap<String, Node>) -> Vec<u8> {
+/// With tabs and without a newline at the end, as Docker writes it.
+fn with_tabs(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-    document
+    value
         .serialize(&mut serializer)
         .expect("what was read as JSON is JSON");
-    bytes.push(b'\n');
     bytes
 }
