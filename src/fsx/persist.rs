@@ -258,6 +258,19 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     result.map_err(|source| Error::new("write", path, source))
 }
 
+/// Overwrites the file at `path`, or creates it, as a shell's `>` does: unsynced and not atomic, through
+/// links, into pipes and devices. Blocks until a pipe has a reader.
+#[expect(clippy::disallowed_methods, reason = "the one home of creating files")]
+pub fn overwrite(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path);
+    let written = opened.and_then(|mut file| file.write_all(bytes));
+    written.map_err(|source| Error::new("write", path, source))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one home of creating files")]
 fn new_file(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new()

@@ -46,7 +46,7 @@ pub(crate) fn sign(args: &[String], output: &str, passphrase: Option<&Path>) -> 
     let json = json.map_err(|error| during(error.to_string()))?;
     let signed = Gpg::default().sign(json.as_bytes(), fingerprint, passphrase.as_ref());
     let signed = signed.map_err(|error| during(error.to_string()))?;
-    hod_fsx::write_file(Path::new(output), &signed).map_err(|error| {
+    hod_fsx::overwrite(Path::new(output), &signed).map_err(|error| {
         wording::of_file(&error).during(format!("Error writing signature to {output}"))
     })
 }

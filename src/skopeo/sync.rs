@@ -80,7 +80,7 @@ impl Syncing<'_> {
         }
         if let Some(path) = digests {
             let written =
-                hod_bridge::run(move || hod_fsx::write_file(&path, lines.as_bytes())).await;
+                hod_bridge::run(move || hod_fsx::overwrite(&path, lines.as_bytes())).await;
             written.map_err(|error| {
                 crate::wording::of_file(&error).during("Failed to write digest to file")
             })?;

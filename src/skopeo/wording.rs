@@ -266,7 +266,7 @@ pub(crate) fn require_dir_of(path: &Path) -> Done {
 /// Writes a file whose directory exists, as Go does. Blocks.
 pub(crate) fn write_file(path: &Path, text: &str) -> Done {
     require_dir_of(path)?;
-    hod_fsx::write_file(path, text.as_bytes()).map_err(|error| of_file(&error))
+    hod_fsx::overwrite(path, text.as_bytes()).map_err(|error| of_file(&error))
 }
 
 /// The text of a system error as Go has it: in lower case, and without its number.

@@ -208,6 +208,24 @@ fn archives_go_through_pipes() {
     );
 }
 
+#[test]
+fn digests_are_written_through_links() {
+    let (env, registry) = (TestEnv::new(), lab());
+    env.write(
+        "there",
+        "old, and longer than a digest is: so that it would be seen behind it",
+    );
+    std::os::unix::fs::symlink("there", env.path("link")).unwrap();
+    let source = format!("docker://{}/lab/oci:v1", registry.host());
+    let _ = skopeo(
+        &env,
+        &format!("copy -q {TLS} --digestfile link {source} dir:out"),
+    )
+    .success();
+    let is_digest = |text: &str| text.starts_with("sha256:") && text.len() == 71;
+    assert!(is_digest(&env.read("there")), "{}", env.read("there"));
+}
+
 /// Docker 25 and later save OCI layouts that have a `manifest.json` as well; of Docker 29 the layers
 /// are compressed.
 #[test]
