@@ -381,11 +381,12 @@ impl Copying<'_> {
                 ));
             }
             // The archive has the blobs of either; skopeo reports this one.
-            let reported = match target.unpacked_archive() {
-                Some(_) => None,
-                None => manifest::image(Kind::Schema2, image).ok(),
-            };
-            return Ok(reported.unwrap_or_else(|| manifest.clone()));
+            let is_kept =
+                target.unpacked_archive().is_some() || Kind::of(manifest) == Kind::Schema2;
+            let reported = (!is_kept).then(|| manifest::image(Kind::Schema2, image));
+            return Ok(reported
+                .and_then(Done::ok)
+                .unwrap_or_else(|| manifest.clone()));
         }
         if self.flags.preserve_digests || is_artifact {
             return Ok(manifest.clone());

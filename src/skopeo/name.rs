@@ -405,7 +405,7 @@ mod tests {
             ),
             ("docker-archive:f:@1", "docker-archive:f:@1"),
             ("docker-daemon:a:1", "docker-daemon:a:1"),
-            ("tarball:-:x", "tarball:-:x"),
+            ("tarball:-:/", "tarball:-:/"),
         ] {
             assert_eq!(ImageName::parse(text).unwrap().to_string(), shown);
         }

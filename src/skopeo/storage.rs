@@ -260,11 +260,25 @@ impl Store {
     }
 }
 
-/// Removes an image. Blocks.
+/// Removes an image with all its names, unless a container uses it. Blocks.
 pub(crate) fn delete(name: &StorageName) -> Done {
     let store = Store::open(name.store.as_ref())?;
     let id = store.find(name).map_err(Failure::plain)?;
-    store.run(&["rmi", &id]).map(drop)
+    let removed = match store.program {
+        Program::Podman => {
+            let filter = format!("ancestor={id}");
+            let users = store.run(&["ps", "-a", "--external", "-q", "--filter", &filter])?;
+            if let Some(user) = users.lines().next() {
+                return Err(Failure::new(format!(
+                    "image used by {user}: image is in use by a container"
+                )));
+            }
+            // Without it, an image with several names is not removed.
+            store.run(&["rmi", "--force", &id])
+        }
+        Program::Buildah => store.run(&["rmi", &id]),
+    };
+    removed.map(drop)
 }
 
 /// A temporary directory with the policy of the tools.

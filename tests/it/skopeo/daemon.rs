@@ -149,7 +149,7 @@ fn refusals_and_broken_answers_fail() {
         "check if the server supports the requested API version",
     );
     check_save(|| Reply::ok("<html>"), "level=fatal");
-    check_save(|| Reply::ok(vec![0; 1024]), "Tar manifest.json not found");
+    check_save(|| Reply::ok(vec![0; 1024]), "is not a tar archive");
 }
 
 #[test]
