@@ -503,23 +503,22 @@ pub(crate) struct CompletionsArgs {
 #[command(
     disable_help_flag = true,
     after_long_help = "\
-Instead of skopeo:                              with hod:
-  copy docker://A docker://B                      hod copy A B
-  copy --all                                      the default of hod copy
-  --override-os linux --override-arch arm64       --platform linux/arm64
-  copy docker://A dir:D                           hod copy A dir:D
-  inspect docker://A                              hod inspect A
-  list-tags docker://R                            hod tags R
-  delete docker://A                               hod delete A
-  manifest-digest F                               hod digest F
-  sync --src docker --dest dir REPO D             hod copy 'REPO:*' dir:D
-  sync --src yaml --dest docker F B               hod copy F B
-  sync --src dir --dest docker D B                hod push D B
-  login R -u U --password-stdin                   hod login R --username U \\
-                                                    --password-stdin
-  --src-tls-verify=false                          --insecure or --plain-http HOST
-  --retry-times N                                 --retries N
-  --digestfile F                                  --report F, or --json"
+Instead of skopeo:                          with hod:
+  copy docker://A docker://B                hod copy A B
+  copy --all                                the default of hod copy
+  --override-os OS --override-arch ARCH     --platform OS/ARCH
+  copy docker://A dir:D                     hod copy A dir:D
+  inspect docker://A                        hod inspect A
+  list-tags docker://R                      hod tags R
+  delete docker://A                         hod delete A
+  manifest-digest F                         hod digest F
+  sync --src docker --dest dir REPO D       hod copy 'REPO:*' dir:D
+  sync --src yaml --dest docker F B         hod copy F B
+  sync --src dir --dest docker D B          hod push D B
+  login R -u U                              hod login R --username U
+  --src-tls-verify=false                    --insecure or --plain-http HOST
+  --retry-times N                           --retries N
+  --digestfile F                            --report F, or --json"
 )]
 pub(crate) struct SkopeoArgs {
     /// The command of skopeo and its arguments
