@@ -150,8 +150,8 @@ impl<'a> Content<'a> {
         self.early = None;
     }
 
-    /// Opens the content as [`Content::open`] does, and passes it to `work` piece by piece. On
-    /// failure, the moved bytes are lost.
+    /// Opens the content, and passes it to `work` piece by piece. On failure, the moved bytes are
+    /// lost.
     pub async fn pour<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Pieces) -> Result<T, TransferError> + Send + 'static,
