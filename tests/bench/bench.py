@@ -23,6 +23,7 @@ import packs
 import pulls
 import pushes
 import reads
+import syncs
 import table
 import weather
 from measure import Failed, run, say
@@ -51,9 +52,11 @@ JOBS = {
     "push": pushes.push,
     "push_volumes": pushes.push_volumes,
     "copy": copies.copy,
+    "sync": syncs.sync,
     "far_copy": copies.far_copy,
     "far_pull": pulls.far_pull,
     "far_push": pushes.far_push,
+    "far_sync": syncs.far_sync,
     "weather": weather.weather,
     "physical": limits.physical,
     "large": limits.large,

@@ -7,16 +7,8 @@ tool=$1 source=$2 names=$3 target=$4 work=$5
 
 mkdir -p "$work"
 case $tool in
-    skopeo)
-        # One process for all, and the index with all its platforms.
-        {
-            echo "$source:"
-            echo "  tls-verify: false"
-            echo "  images:"
-            sed 's/^\(.*\):\([^:]*\)$/    \1: ["\2"]/' "$names"
-        } >"$work/skopeo.yml"
-        skopeo --insecure-policy sync --all --retry-times 5 --src yaml --dest docker \
-            --dest-tls-verify=false "$work/skopeo.yml" "$target"
+    skopeo | image-syncer)
+        "$(dirname "$0")/sync.sh" "$tool" "$source" "$names" "$target" "$work"
         ;;
     crane)
         while read -r name; do
@@ -28,17 +20,6 @@ case $tool in
             regctl --host "reg=$source,tls=disabled" --host "reg=$target,tls=disabled" \
                 image copy "$source/$name" "$target/$name" </dev/null >/dev/null
         done <"$names"
-        ;;
-    image-syncer)
-        {
-            echo "{"
-            sed "s|^\(.*\):\([^:]*\)$|\"$source/\1:\2\": \"$target/\1:\2\",|" "$names" | sed '$ s/,$//'
-            echo "}"
-        } >"$work/images.json"
-        cat >"$work/auth.json" <<END
-{"$source": {"insecure": true}, "$target": {"insecure": true}}
-END
-        image-syncer --proc=6 --retries=5 --auth="$work/auth.json" --images="$work/images.json"
         ;;
     *)
         echo "copy.sh: no such tool: $tool" >&2
