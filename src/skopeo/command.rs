@@ -12,7 +12,7 @@ use crate::log::{Log, go_quoted};
 use crate::name::ImageName;
 use crate::screen::Screen;
 use crate::source::Opening;
-use crate::sync::{SyncFlags, Syncing};
+use crate::sync::{Sources, SyncFlags, Syncing};
 use crate::trust::{Signing, Trust};
 use crate::{delete, list_tags, login, manifest_digest, signing_verbs};
 
@@ -95,6 +95,7 @@ impl Command<'_> {
             flags: &flags,
             trust: &trust,
             signing: &signing,
+            skips_present: false,
         };
         let digest = self.with_retries(|| copying.run(&from, &to)).await?;
         if let Some(path) = self.values.path("digestfile") {
@@ -149,6 +150,7 @@ impl Command<'_> {
             flags: &flags,
             trust: &trust,
             signing: &signing,
+            sources: &Sources::default(),
         };
         flags.copy.source.check()?;
         flags.copy.dest.check()?;
@@ -230,7 +232,7 @@ impl Command<'_> {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            if n >= n_max || !failure.may_pass() {
+            if n >= n_max || !failure.is_transient {
                 return Err(failure);
             }
             let delay = fixed.unwrap_or_else(|| {

@@ -62,6 +62,8 @@ pub(crate) struct Copying<'a> {
     pub(crate) flags: &'a CopyFlags,
     pub(crate) trust: &'a Trust,
     pub(crate) signing: &'a Signing,
+    /// Whether images that their destination has already are left alone.
+    pub(crate) skips_present: bool,
 }
 
 /// An image that is ready to be written.
@@ -71,6 +73,8 @@ pub(crate) struct Prepared {
     pub(crate) parts: Parts,
     /// The signatures of its manifests, in their order.
     pub(crate) stored: Vec<Stored>,
+    /// Whether its destination has all of it.
+    pub(crate) is_present: bool,
 }
 
 impl Copying<'_> {
@@ -99,6 +103,7 @@ impl Copying<'_> {
             copied,
             parts,
             stored,
+            is_present: _,
         } = prepared;
         let digest = copied.manifests.last().map(|top| top.digest().clone());
         let mut digest = digest.expect("an image has a manifest");
@@ -191,18 +196,9 @@ impl Copying<'_> {
         }
         let registry = match to {
             ImageName::Docker { named, .. } => {
-                let opening = Opening {
-                    host: self.host,
-                    flags: &flags.dest,
-                    shared_blobs: None,
-                    tmpdir: None,
-                    daemon_host: None,
-                };
-                let opened = OpenRegistry::open(named, &opening).await;
-                let registry =
-                    opened.and_then(|registry| registry.require_allowed().map(|()| registry));
+                let opened = OpenRegistry::for_destination(self.host, &flags.dest, named).await;
                 Some(
-                    registry
+                    opened
                         .map_err(|error| error.during(format!("initializing destination {to}")))?,
                 )
             }
@@ -239,8 +235,11 @@ impl Copying<'_> {
     async fn one(&self, ends: &Ends<'_>, manifest: &Manifest) -> Done<Prepared> {
         let (image, target) = (ends.image, ends.target);
         let signatures = self.signatures(ends, manifest, "image source").await?;
-        self.tell_layers(manifest);
         let mut converter = self.converter(image, target)?;
+        if self.is_to_stay(manifest, target, &signatures).await {
+            return Ok(present(converter, ends, manifest.clone()));
+        }
+        self.tell_layers(manifest);
         let written = self.converted(&mut converter, manifest, target).await?;
         let stored = kept(signatures, manifest, &written, true)?;
         let config = match target.archive() {
@@ -301,6 +300,12 @@ impl Copying<'_> {
                  cannot modify it: Instructed to preserve digests",
                 go_quoted(kind.index())
             )));
+        }
+        // Its images have the same signatures, none, and the policy does not require any.
+        let is_accepted = self.flags.kind.is_none() && !self.trust.needs_signatures(ends.from);
+        if is_accepted && self.is_to_stay(&image.top, target, &list_signatures).await {
+            let converter = self.converter(image, target)?;
+            return Ok(present(converter, ends, image.top.clone()));
         }
         let n_copied = if selection == Selection::All {
             entries.len()
@@ -393,6 +398,25 @@ impl Copying<'_> {
         }
         let kind = self.kind(manifest, target);
         converter.convert(manifest, kind).await
+    }
+
+    /// Whether the target has an image, of which nothing would be written but the same once more.
+    async fn is_to_stay(
+        &self,
+        manifest: &Manifest,
+        target: &Target,
+        signatures: &[Signature],
+    ) -> bool {
+        let is_artifact =
+            image_of(manifest).is_ok_and(|image| !image.config.media_type.is_image_config());
+        let is_kept = self.flags.preserve_digests
+            || is_artifact
+            || self.kind(manifest, target) == Kind::of(manifest);
+        self.skips_present
+            && signatures.is_empty()
+            && !self.signing.is_wanted()
+            && is_kept
+            && target.has(manifest.digest()).await
     }
 
     /// The kind of manifest that is written.
@@ -507,6 +531,14 @@ fn kept(
     })
 }
 
+/// An image that its destination has.
+fn present(converter: Converter<'_>, ends: &Ends<'_>, manifest: Manifest) -> Prepared {
+    Prepared {
+        is_present: true,
+        ..finish(converter, ends, vec![manifest], None, Vec::new())
+    }
+}
+
 fn finish(
     converter: Converter<'_>,
     ends: &Ends<'_>,
@@ -524,6 +556,7 @@ fn finish(
         },
         parts,
         stored,
+        is_present: false,
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn run(opening: &Opening<'_>, name: &ImageName) -> Done {
             name.transport()
         )));
     };
-    let registry = OpenRegistry::open(named, opening).await?;
+    let registry = OpenRegistry::open(opening.host, opening.flags, named).await?;
     let manifests = &registry.client.manifests;
     let digest = match (&named.digest, &named.tag) {
         (Some(digest), _) => digest.clone(),

@@ -12,6 +12,8 @@ pub(crate) struct Failure {
     pub(crate) code: u8,
     /// Whether the help of the command is shown too.
     pub(crate) shows_usage: bool,
+    /// Whether another attempt may succeed: not where something is absent, refused or wrong.
+    pub(crate) is_transient: bool,
 }
 
 /// What a command returns.
@@ -23,6 +25,7 @@ impl Failure {
             text: text.into(),
             code: 1,
             shows_usage: false,
+            is_transient: false,
         }
     }
 
@@ -50,17 +53,13 @@ impl Failure {
         }
     }
 
-    /// Whether another attempt may succeed: not where something is absent, refused or wrong.
-    pub(crate) fn may_pass(&self) -> bool {
-        let lasting = [
-            "manifest unknown",
-            "authentication required",
-            "unauthorized",
-            "denied",
-            "Invalid ",
-            "invalid ",
-        ];
-        self.code == 1 && !lasting.iter().any(|words| self.text.contains(words))
+    /// The same for a failure of that kind.
+    pub(crate) fn of_kind(self, kind: hod_retry::Failure) -> Self {
+        let is_transient = kind != hod_retry::Failure::Lasting;
+        Self {
+            is_transient,
+            ..self
+        }
     }
 
     /// The same as a plain failure, whatever was not found.

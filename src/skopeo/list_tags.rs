@@ -58,7 +58,7 @@ async fn of_registry(opening: &Opening<'_>, rest: &str) -> Done<Tags> {
     if !named.is_name_only() {
         return Err(Failure::new("No tag or digest allowed in reference"));
     }
-    let registry = OpenRegistry::open(&named, opening).await?;
+    let registry = OpenRegistry::open(opening.host, opening.flags, &named).await?;
     let tags = registry.client.tags.list(&registry.repo).await;
     let tags =
         tags.map_err(|error| wording::of_tags(&error).during("Error listing repository tags"))?;

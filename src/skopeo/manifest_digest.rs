@@ -16,9 +16,13 @@ pub(crate) async fn run(path: &str) -> Done {
     let bytes = bytes.map_err(|error| {
         wording::of_file(&error).during(format!("Error reading manifest from {shown}"))
     })?;
-    let digest = Digest::of(
-        &crate::schema1::payload(&bytes)
-            .map_err(|error| Failure::new(format!("Error computing digest: {error}")))?,
-    );
+    let digest = digest_of(&bytes).map_err(|error| error.during("Error computing digest"))?;
     Screen::result(format!("{digest}\n").as_bytes())
+}
+
+/// The digest of a manifest: of a signed one of schema 1, that of what was signed.
+pub(crate) fn digest_of(manifest: &[u8]) -> Done<Digest> {
+    let payload = hod_oci::signed_payload(manifest);
+    let payload = payload.map_err(|error| Failure::new(error.to_string()))?;
+    Ok(Digest::of(payload.as_deref().unwrap_or(manifest)))
 }

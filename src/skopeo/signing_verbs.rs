@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use hod_oci::{Digest, MANIFEST_LEN_MAX};
+use hod_oci::MANIFEST_LEN_MAX;
 use hod_trust::{
     GeneratedKey, Gpg, KEYS_LEN_MAX, KeyRing, Passphrase, Payload, PayloadKind, SIGNATURE_LEN_MAX,
     StandaloneExpected, Unverified, verify_manifest,
@@ -11,6 +11,7 @@ use hod_trust::{
 
 use crate::failure::{Done, Failure};
 use crate::host::Host;
+use crate::manifest_digest::digest_of;
 use crate::screen::Screen;
 use crate::trust::{ask, now, quoted};
 use crate::wording;
@@ -37,7 +38,7 @@ pub(crate) fn sign(args: &[String], output: &str, passphrase: Option<&Path>) -> 
     let passphrase = passphrase_in(passphrase)?;
     let during = |error: String| Failure::new(format!("Error creating signature: {error}"));
     let payload = Payload {
-        digest: digest_of(&bytes)?,
+        digest: digest_of(&bytes).map_err(|error| error.during("Error creating signature"))?,
         docker_reference: reference.clone(),
         creator: Some(concat!("hod ", env!("CARGO_PKG_VERSION")).to_owned()),
         timestamp: Some(now()),
@@ -99,13 +100,6 @@ pub(crate) fn verify(args: &[String], keys: Option<&str>) -> Done {
     Screen::result(
         format!("Signature verified using fingerprint {fingerprint}, digest {digest}\n").as_bytes(),
     )
-}
-
-fn digest_of(manifest: &[u8]) -> Done<Digest> {
-    let payload = crate::schema1::payload(manifest);
-    let payload =
-        payload.map_err(|error| Failure::new(format!("Error creating signature: {error}")))?;
-    Ok(Digest::of(&payload))
 }
 
 /// Makes a pair of keys in two new files. Blocks.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hod_fsx::TempDir;
 use hod_layout::{Collection, CollectionEntry, CollectionError, DirLayout, FoundLayout};
 use hod_oci::{Descriptor, Digest, Manifest};
-use hod_registry::{Client, ManifestRef, Repo};
+use hod_registry::{Client, Repo};
 use hod_report::Silent;
 use hod_retry::RetryPolicy;
 use hod_transfer::{
@@ -115,35 +115,22 @@ impl OpenImage {
     }
 
     async fn of_registry(named: &Named, opening: &Opening<'_>) -> Done<Self> {
-        Self::in_registry(OpenRegistry::open(named, opening).await?, named).await
+        let registry = OpenRegistry::open(opening.host, opening.flags, named).await?;
+        Self::in_registry(registry, named).await
     }
 
-    /// Reads the manifest of an image with a client that is there.
+    /// Reads the manifest of an image with an open client.
     pub(crate) async fn in_registry(registry: OpenRegistry, named: &Named) -> Done<Self> {
-        let at = match (&named.tag, &named.digest) {
-            (Some(tag), _) => ManifestRef::Tag(tag.clone()),
-            (None, Some(digest)) => ManifestRef::Digest(digest.clone()),
-            (None, None) => ManifestRef::Tag(hod_oci::Tag::latest()),
-        };
+        let at = named.manifest_ref();
         let fetched = registry.client.manifests.fetch(&registry.repo, &at).await;
         let top = fetched
             .map_err(|error| wording::of_manifest(named, &error))?
             .ok_or_else(|| wording::manifest_unknown(named))?;
-        Ok(Self {
-            source: Arc::new(RegistrySource {
-                client: registry.client.clone(),
-                known: None,
-                look: None,
-            }),
-            location: Location::Repo(registry.repo.clone()),
-            top,
-            registry: Some(registry),
-            held: Held::Nothing,
-        })
+        Ok(Self::of_manifest(registry, top))
     }
 
-    /// An image at a destination, whose manifest is known.
-    pub(crate) fn in_target(registry: OpenRegistry, top: Manifest) -> Self {
+    /// An image of a registry whose manifest is known.
+    pub(crate) fn of_manifest(registry: OpenRegistry, top: Manifest) -> Self {
         Self {
             source: Arc::new(RegistrySource {
                 client: registry.client.clone(),
@@ -249,27 +236,43 @@ impl OpenImage {
 }
 
 impl OpenRegistry {
+    /// A client for the registry of a name, after finding out whether it has TLS.
+    pub(crate) async fn open(host: &dyn Host, flags: &RegistryFlags, named: &Named) -> Done<Self> {
+        let client = flags.client(host, &named.registry)?;
+        let found = client.find_scheme(&named.registry).await;
+        found.map_err(|error| wording::of_manifest(named, &error))?;
+        let repo = named.repo();
+        Ok(Self { client, repo })
+    }
+
+    /// The same to write to; fails if `registries.conf` blocks the repository.
+    pub(crate) async fn for_destination(
+        host: &dyn Host,
+        flags: &RegistryFlags,
+        named: &Named,
+    ) -> Done<Self> {
+        let registry = Self::open(host, flags, named).await?;
+        registry.require_allowed()?;
+        Ok(registry)
+    }
+
+    /// The same client for another repository of the registry.
+    pub(crate) fn of(&self, named: &Named) -> Self {
+        Self {
+            client: self.client.clone(),
+            repo: named.repo(),
+        }
+    }
+
     /// Fails if `registries.conf` blocks the repository.
     pub(crate) fn require_allowed(&self) -> Done {
         let allowed = self.client.require_allowed(&self.repo);
         allowed.map_err(|error| wording::of_registry(&error))
     }
-
-    /// A client for the registry of a name, after finding out whether it has TLS.
-    pub(crate) async fn open(named: &Named, opening: &Opening<'_>) -> Done<Self> {
-        let client = opening.flags.client(opening.host, &named.registry)?;
-        let found = client.find_scheme(&named.registry).await;
-        found.map_err(|error| wording::of_manifest(named, &error))?;
-        let repo = Repo {
-            registry: named.registry.clone(),
-            name: named.repository.clone(),
-        };
-        Ok(Self { client, repo })
-    }
 }
 
 /// The layout at a path, under any name.
-fn layout_at(path: &Path) -> FoundLayout {
+pub(crate) fn layout_at(path: &Path) -> FoundLayout {
     FoundLayout {
         path: path.to_owned(),
         reference: "image:latest".parse().expect("a plain name is a reference"),

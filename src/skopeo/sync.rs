@@ -1,17 +1,19 @@
 //! `skopeo sync`: all images of a command line at once, where skopeo copies one after the other.
 
+mod batch;
 mod find;
-mod group;
+mod registries;
 mod syncing;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use self::find::Group;
-use self::syncing::{Pair, To};
-pub(crate) use self::syncing::{SyncFlags, Syncing};
-use crate::copy::{CopyFlags, Copying};
+use self::syncing::{Outcome, Pair, To};
+pub(crate) use self::syncing::{Sources, SyncFlags, Syncing};
+use crate::copy::Copying;
 use crate::failure::{Done, Failure};
 use crate::log::go_quoted;
 use crate::name::ImageName;
@@ -26,9 +28,10 @@ impl Syncing<'_> {
         }
         let n_groups = groups.len();
         let mut pairs = Vec::with_capacity(n_groups);
+        let mut dirs = BTreeSet::new();
         for group in groups {
-            let pairs_of = self.pairs(&group, to, Path::new(destination)).await?;
-            pairs.push((group, pairs_of));
+            let pairs_of = self.pairs(&group, to, Path::new(destination), &mut dirs);
+            pairs.push(pairs_of.await?);
         }
         let digests = self.open_digestfile().await?;
         let said = if self.flags.dry_run {
@@ -36,7 +39,7 @@ impl Syncing<'_> {
         } else {
             "Copying"
         };
-        for (_, pairs) in &pairs {
+        for pairs in &pairs {
             for (at, pair) in pairs.iter().enumerate() {
                 let (n, of) = (at + 1, pairs.len());
                 let fields = [("from", pair.from.to_string()), ("to", pair.to.to_string())];
@@ -45,7 +48,7 @@ impl Syncing<'_> {
             }
         }
         if self.flags.dry_run {
-            let n: usize = pairs.iter().map(|(_, pairs)| pairs.len()).sum();
+            let n: usize = pairs.iter().map(Vec::len).sum();
             self.log.info(
                 &format!("Would have synced {n} images from {n_groups} sources"),
                 &[],
@@ -55,27 +58,23 @@ impl Syncing<'_> {
         let mut n_synced = 0;
         let mut lines = String::new();
         let mut first_failure = None;
-        for (group, pairs) in &pairs {
-            for (pair, outcome) in pairs.iter().zip(self.copy(group, to, pairs).await) {
-                match outcome {
-                    Ok(digest) => {
-                        n_synced += 1;
-                        let _ = writeln!(lines, "{digest} {}", pair.to);
-                    }
-                    Err(error) => {
-                        let from = go_quoted(&pair.from.to_string());
-                        if self.flags.keep_going {
-                            let fields = [("error", error.to_string())];
-                            let text = format!("Error copying ref {from}");
-                            self.log.line(crate::log::Level::Error, &text, &fields);
-                        }
-                        first_failure
-                            .get_or_insert(error.during(format!("Error copying ref {from}")));
-                    }
+        let pairs = pairs.concat();
+        for (pair, outcome) in pairs.iter().zip(self.copy_all(to, &pairs).await) {
+            match outcome {
+                Outcome::Present(digest) => {
+                    n_synced += 1;
+                    let _ = writeln!(lines, "{digest} {}", pair.to);
                 }
-            }
-            if first_failure.is_some() && !self.flags.keep_going {
-                break;
+                Outcome::NotTried => {}
+                Outcome::Failed(error) => {
+                    let from = go_quoted(&pair.from.to_string());
+                    if self.flags.keep_going {
+                        let fields = [("error", error.to_string())];
+                        let text = format!("Error copying ref {from}");
+                        self.log.line(crate::log::Level::Error, &text, &fields);
+                    }
+                    first_failure.get_or_insert(error.during(format!("Error copying ref {from}")));
+                }
             }
         }
         if let Some(path) = digests {
@@ -117,8 +116,14 @@ impl Syncing<'_> {
         Ok(Some(path))
     }
 
-    /// The destinations of a group's images.
-    async fn pairs(&self, group: &Group, to: To, destination: &Path) -> Done<Vec<Pair>> {
+    /// The destinations of a group's images; no other image goes to one of `dirs`.
+    async fn pairs(
+        &self,
+        group: &Group,
+        to: To,
+        destination: &Path,
+        dirs: &mut BTreeSet<PathBuf>,
+    ) -> Done<Vec<Pair>> {
         let mut pairs: Vec<Pair> = Vec::with_capacity(group.images.len());
         for from in &group.images {
             let suffix = group.suffix(from, self.flags.scoped);
@@ -134,10 +139,7 @@ impl Syncing<'_> {
                         crate::wording::of_file(&error)
                             .during("Destination directory could not be used")
                     })?;
-                    let is_taken = pairs.iter().any(|pair| {
-                        matches!(&pair.to, ImageName::Dir { path: other, .. } if *other == path)
-                    });
-                    if is_there.is_some() || is_taken {
+                    if is_there.is_some() || !dirs.insert(path.clone()) {
                         return Err(Failure::new(format!(
                             "Refusing to overwrite destination directory {}",
                             go_quoted(&text)
@@ -152,18 +154,37 @@ impl Syncing<'_> {
             pairs.push(Pair {
                 from: from.clone(),
                 to,
+                flags: group.flags.clone(),
             });
         }
         Ok(pairs)
     }
 
-    fn copying<'a>(&'a self, group: &'a CopyFlags) -> Copying<'a> {
+    /// Copies all images, those to one destination one after the other: the last one stays.
+    async fn copy_all(&self, to: To, mut pairs: &[Pair]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(pairs.len());
+        while !pairs.is_empty() {
+            let mut taken = BTreeSet::new();
+            let is_new = |pair: &&Pair| taken.insert(pair.to.to_string());
+            let (now, later) = pairs.split_at(pairs.iter().take_while(is_new).count());
+            outcomes.extend(self.copy(to, now).await);
+            let has_failed = outcomes.iter().any(|o| matches!(o, Outcome::Failed(_)));
+            if has_failed && !self.flags.keep_going {
+                break;
+            }
+            pairs = later;
+        }
+        outcomes
+    }
+
+    fn copying(&self) -> Copying<'_> {
         Copying {
             host: self.host,
             screen: self.screen,
-            flags: group,
+            flags: &self.flags.copy,
             trust: self.trust,
             signing: self.signing,
+            skips_present: true,
         }
     }
 }

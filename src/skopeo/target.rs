@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hod_layout::{DirWriter, OciDirWriter};
+use hod_oci::Digest;
 use hod_transfer::{Destination, RegistrySink};
 
 pub(crate) use self::handed::Handed;
@@ -171,17 +172,31 @@ impl Target {
         }
     }
 
+    /// Whether it has an image by its name already. What cannot be asked is said by the copy.
+    pub(crate) async fn has(&self, digest: &Digest) -> bool {
+        let Self::Registry { registry, named } = self else {
+            return false;
+        };
+        let at = named.manifest_ref();
+        let found = registry.client.manifests.head(&registry.repo, &at).await;
+        matches!(found, Ok(Some(found)) if found.digest.as_ref() == Some(digest))
+    }
+
+    /// The name of an image in it; one that is a path has no other.
+    pub(crate) fn destination(&self) -> Destination {
+        match self {
+            Self::Registry { named, .. } => named.destination(),
+            _ => unnamed(),
+        }
+    }
+
     /// Writes an image; it is visible when all of it is there.
     pub(crate) async fn write(&self, image: Copied) -> Done {
         match self {
             Self::Registry { registry, named } => {
                 let client = registry.client.for_push();
                 let sink = RegistrySink::new(client, registry.repo.registry.clone());
-                let destination = Destination {
-                    repository: named.repository.clone(),
-                    tag: named.tag.clone(),
-                };
-                run(Arc::new(sink), image, destination).await
+                run(Arc::new(sink), image, named.destination()).await
             }
             Self::Dir(path) => {
                 let path = path.clone();

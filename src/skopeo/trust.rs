@@ -71,6 +71,12 @@ impl Trust {
         })
     }
 
+    /// Whether the policy looks at signatures of an image.
+    pub(crate) fn needs_signatures(&self, name: &ImageName) -> bool {
+        let policy = self.policy.as_ref();
+        policy.is_some_and(|policy| policy.requirements(&scope_of(name)).needs_signatures())
+    }
+
     /// Fails unless the policy accepts a manifest of an image; returns its signatures, if they are
     /// wanted or needed.
     pub(crate) async fn accept(

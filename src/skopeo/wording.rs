@@ -6,7 +6,7 @@ use hod_fsx::IoKind;
 use hod_layout::LayoutError;
 use hod_registry::{Refusal, RegistryError, RequestLine, TlsFailure};
 use hod_report::chain;
-use hod_transfer::TransferError;
+use hod_transfer::{Reach, TransferError};
 
 use crate::failure::{Done, Failure};
 use crate::log::go_quoted;
@@ -155,7 +155,7 @@ pub(crate) fn of_registry(error: &RegistryError) -> Failure {
         let (registry, scheme) = (request.host(), request.scheme());
         let url = go_quoted(&format!("{scheme}://{registry}/v2/"));
         let text = format!("pinging container registry {registry}: Get {url}: {problem}");
-        return Failure::new(text);
+        return Failure::new(text).of_kind(error.failure());
     }
     let text = match error {
         RegistryError::Refused(refused) => refusal(refused),
@@ -174,7 +174,7 @@ pub(crate) fn of_registry(error: &RegistryError) -> Failure {
         RegistryError::Refused(refused) if refused.code() == Some("MANIFEST_UNKNOWN") => {
             Failure::not_found(text)
         }
-        _ => Failure::new(text),
+        error => Failure::new(text).of_kind(error.failure()),
     }
 }
 
@@ -217,7 +217,7 @@ pub(crate) fn of_transfer(error: &TransferError) -> Failure {
             "reading blob {digest}: open {}: no such file or directory",
             digest.hex()
         )),
-        error => Failure::new(in_go(chain(error))),
+        error => Failure::new(in_go(chain(error))).of_kind(error.failure(Reach::Remote)),
     }
 }
 

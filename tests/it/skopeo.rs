@@ -15,6 +15,7 @@ mod scripts;
 mod stock;
 mod storage;
 mod sync;
+mod sync_rules;
 
 use std::ffi::OsStr;
 

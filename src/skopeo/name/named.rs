@@ -3,6 +3,8 @@
 use std::fmt;
 
 use hod_oci::{Digest, Registry, RepositoryName, Tag};
+use hod_registry::{ManifestRef, Repo};
+use hod_transfer::Destination;
 
 /// The longest name of a repository with its registry.
 const NAME_LEN_MAX: usize = 255;
@@ -93,6 +95,31 @@ impl Named {
             tag: Some(tag),
             digest: None,
             ..self.clone()
+        }
+    }
+
+    /// The repository in its registry.
+    pub(crate) fn repo(&self) -> Repo {
+        Repo {
+            registry: self.registry.clone(),
+            name: self.repository.clone(),
+        }
+    }
+
+    /// What a registry is asked for: the tag, or else the digest; without both, `latest`.
+    pub(crate) fn manifest_ref(&self) -> ManifestRef {
+        match (&self.tag, &self.digest) {
+            (Some(tag), _) => ManifestRef::Tag(tag.clone()),
+            (None, Some(digest)) => ManifestRef::Digest(digest.clone()),
+            (None, None) => ManifestRef::Tag(Tag::latest()),
+        }
+    }
+
+    /// The name as the destination of an image.
+    pub(crate) fn destination(&self) -> Destination {
+        Destination {
+            repository: self.repository.clone(),
+            tag: self.tag.clone(),
         }
     }
 

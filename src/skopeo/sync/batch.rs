@@ -1,20 +1,22 @@
-//! Copies the images of one group with the engine, all at once.
+//! Copies images with the engine, all at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use hod_layout::DirWriter;
-use hod_oci::{Descriptor, Digest, Manifest};
-use hod_registry::{ManifestRef, Repo};
-use hod_transfer::{Destination, Location, OnFailure, Plan, RegistrySink, Resolved, Sink, Source};
+use hod_oci::{Descriptor, Digest, Manifest, Registry};
+use hod_transfer::{
+    LayoutsSource, Location, OnFailure, Plan, RegistrySink, Resolved, Sink, Source, TransferError,
+};
 
 use crate::convert::Parts;
 use crate::converted::Converted;
-use crate::copy::{CopyFlags, Copying, config_of, first_layer};
+use crate::copy::{Copying, config_of, first_layer};
 use crate::failure::{Done, Failure};
 use crate::name::ImageName;
-use crate::source::{OpenImage, OpenRegistry, Opening};
-use crate::sync::find::Group;
+use crate::source::{OpenImage, OpenRegistry, Opening, layout_at};
+use crate::sync::registries::Registries;
 use crate::sync::syncing::{Outcome, Pair, Syncing, To};
 use crate::target::{self, DirSink, Target};
 use crate::trust::Stored;
@@ -37,55 +39,53 @@ struct Ready {
 enum Looked {
     Ready(Box<Ready>),
     /// Its destination has it.
-    There(Digest),
+    Present(Digest),
     Failed(Failure),
 }
 
 impl Syncing<'_> {
-    /// Copies the images of a group; one outcome for each, in their order.
-    pub(super) async fn copy(&self, group: &Group, to: To, pairs: &[Pair]) -> Vec<Outcome> {
-        let flags = CopyFlags {
-            source: group.flags.clone(),
-            ..self.flags.copy.clone()
-        };
-        let copying = self.copying(&flags);
-        let registries = match self.registries(&copying, group, to, pairs).await {
-            Ok(registries) => registries,
-            Err(error) => return pairs.iter().map(|_| Err(error.clone())).collect(),
+    /// Copies images to different destinations; one outcome for each, in their order. Unless the
+    /// user wants to keep going, those after one that cannot be copied are not tried.
+    pub(super) async fn copy(&self, to: To, pairs: &[Pair]) -> Vec<Outcome> {
+        let copying = self.copying();
+        let registry = match self.destination(to, pairs).await {
+            Ok(registry) => registry,
+            Err(error) => {
+                let failed = || Outcome::Failed(error.clone());
+                return pairs.iter().map(|_| failed()).collect();
+            }
         };
         let looks = pairs
             .iter()
-            .map(|pair| self.look(&copying, &registries, pair));
+            .map(|pair| self.look(&copying, registry.as_ref(), pair));
         let looked: Vec<Looked> = futures_util::stream::iter(looks)
             .buffered(LOOKS_AT_ONCE)
             .collect()
             .await;
-        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(pairs.len());
+        let mut outcomes = Vec::with_capacity(pairs.len());
         let mut ready = Vec::new();
+        let mut is_stopped = false;
         for (at, looked) in looked.into_iter().enumerate() {
             outcomes.push(match looked {
                 Looked::Ready(image) => {
-                    ready.push((at, *image));
-                    None
+                    if !is_stopped {
+                        ready.push((at, *image));
+                    }
+                    Outcome::NotTried
                 }
-                Looked::There(digest) => Some(Ok(digest)),
-                Looked::Failed(failure) => Some(Err(failure)),
+                Looked::Present(digest) => Outcome::Present(digest),
+                Looked::Failed(failure) => {
+                    is_stopped = !self.flags.keep_going;
+                    Outcome::Failed(failure)
+                }
             });
         }
-        let is_stopped = outcomes.iter().flatten().any(Result::is_err) && !self.flags.keep_going;
-        if is_stopped {
-            let stopped = || Err(Failure::new("stopped because another image failed"));
-            return outcomes
-                .into_iter()
-                .map(|o| o.unwrap_or_else(stopped))
-                .collect();
-        }
         let moved = self
-            .move_ready(&copying, &registries, to, pairs, &mut ready)
+            .move_ready(&copying, registry.as_ref(), pairs, &mut ready)
             .await;
         for ((at, ready), outcome) in ready.into_iter().zip(moved) {
-            let outcome = match outcome {
-                Ok(digest) => {
+            outcomes[at] = match outcome {
+                Outcome::Present(digest) => {
                     let Ready {
                         image,
                         target,
@@ -94,52 +94,36 @@ impl Syncing<'_> {
                     } = ready;
                     let to = &pairs[at].to;
                     let signed = copying.sign_and_store(&image, &target, to, stored).await;
-                    signed.map(|()| digest)
+                    signed.map_or_else(Outcome::Failed, |()| Outcome::Present(digest))
                 }
-                failed => failed,
+                other => other,
             };
-            outcomes[at] = Some(outcome);
         }
-        let lost = || Err(Failure::new("not copied"));
         outcomes
-            .into_iter()
-            .map(|o| o.unwrap_or_else(lost))
-            .collect()
     }
 
-    /// The clients of both sides; each registry is asked once whether it has TLS.
-    async fn registries(
+    /// The registry that all images go to, if they go to one.
+    async fn destination(&self, to: To, pairs: &[Pair]) -> Done<Option<OpenRegistry>> {
+        let first = pairs.first().map(|pair| &pair.to);
+        match (to, first) {
+            (To::Docker, Some(to @ ImageName::Docker { named, .. })) => {
+                let dest = &self.flags.copy.dest;
+                let opened = OpenRegistry::for_destination(self.host, dest, named).await;
+                let during =
+                    |error: Failure| error.during(format!("initializing destination {to}"));
+                Ok(Some(opened.map_err(during)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn look(
         &self,
         copying: &Copying<'_>,
-        group: &Group,
-        to: To,
-        pairs: &[Pair],
-    ) -> Done<Registries> {
-        let opening = |flags| Opening {
-            host: self.host,
-            flags,
-            shared_blobs: None,
-            tmpdir: None,
-            daemon_host: None,
-        };
-        let first = pairs.first();
-        let source = match first.map(|pair| &pair.from) {
-            Some(ImageName::Docker { named, .. }) => {
-                Some(OpenRegistry::open(named, &opening(&group.flags)).await?)
-            }
-            _ => None,
-        };
-        let dest = match (to, first.map(|pair| &pair.to)) {
-            (To::Docker, Some(ImageName::Docker { named, .. })) => {
-                Some(OpenRegistry::open(named, &opening(&copying.flags.dest)).await?)
-            }
-            _ => None,
-        };
-        Ok(Registries { source, dest })
-    }
-
-    async fn look(&self, copying: &Copying<'_>, registries: &Registries, pair: &Pair) -> Looked {
-        match self.try_look(copying, registries, pair).boxed_local().await {
+        registry: Option<&OpenRegistry>,
+        pair: &Pair,
+    ) -> Looked {
+        match self.try_look(copying, registry, pair).boxed_local().await {
             Ok(looked) => looked,
             Err(failure) => Looked::Failed(failure),
         }
@@ -148,32 +132,25 @@ impl Syncing<'_> {
     async fn try_look(
         &self,
         copying: &Copying<'_>,
-        registries: &Registries,
+        registry: Option<&OpenRegistry>,
         pair: &Pair,
     ) -> Done<Looked> {
-        if let Some(digest) = registries.in_place(pair).await {
+        let Pair { from, to, .. } = pair;
+        let registry = match (registry, to) {
+            (Some(registry), ImageName::Docker { named, .. }) => Some(registry.of(named)),
+            _ => None,
+        };
+        let target = Target::of(to, registry, None, &[])?;
+        let during = |error: Failure| error.during(format!("initializing source {from}"));
+        let image = self.open(pair).await.map_err(during)?;
+        let prepared = copying.prepare(&image, from, &target, to).await?;
+        if prepared.is_present {
             self.screen
                 .line("Skipping: image already present at destination");
-            return Ok(Looked::There(digest));
+            let top = prepared.copied.manifests.last();
+            let digest = top.map_or_else(|| image.top.digest().clone(), |top| top.digest().clone());
+            return Ok(Looked::Present(digest));
         }
-        let target = registries.target(pair)?;
-        let opening = Opening {
-            host: self.host,
-            flags: &copying.flags.source,
-            shared_blobs: None,
-            tmpdir: copying.flags.tmpdir.as_deref(),
-            daemon_host: None,
-        };
-        let from = &pair.from;
-        let during = |error: Failure| error.during(format!("initializing source {from}"));
-        let image = match (&registries.source, from) {
-            (Some(registry), ImageName::Docker { named, .. }) => {
-                OpenImage::in_registry(registry.of(named), named).await
-            }
-            _ => OpenImage::open(from, &opening).await,
-        };
-        let image = image.map_err(during)?;
-        let prepared = copying.prepare(&image, from, &target, &pair.to).await?;
         Ok(Looked::Ready(Box::new(Ready {
             location: prepared.copied.location,
             manifests: prepared.copied.manifests,
@@ -184,11 +161,30 @@ impl Syncing<'_> {
         })))
     }
 
+    /// Opens the image that a pair comes from.
+    async fn open(&self, pair: &Pair) -> Done<OpenImage> {
+        match &pair.from {
+            ImageName::Docker { named, .. } => {
+                let registry = self.sources.open(self.host, &pair.flags, named).await?;
+                OpenImage::in_registry(registry, named).await
+            }
+            other => {
+                let opening = Opening {
+                    host: self.host,
+                    flags: &pair.flags,
+                    shared_blobs: None,
+                    tmpdir: self.flags.copy.tmpdir.as_deref(),
+                    daemon_host: None,
+                };
+                OpenImage::open(other, &opening).await
+            }
+        }
+    }
+
     async fn move_ready(
         &self,
         copying: &Copying<'_>,
-        registries: &Registries,
-        to: To,
+        registry: Option<&OpenRegistry>,
         pairs: &[Pair],
         ready: &mut [(usize, Ready)],
     ) -> Vec<Outcome> {
@@ -199,7 +195,7 @@ impl Syncing<'_> {
         let mut images: Vec<Resolved> = Vec::with_capacity(ready.len());
         for (_, ready) in ready.iter_mut() {
             parts.join(std::mem::take(&mut ready.parts));
-            let destination = destination(&ready.target);
+            let destination = ready.target.destination();
             let manifests = std::mem::take(&mut ready.manifests);
             images.push(target::resolved(
                 ready.location.clone(),
@@ -217,18 +213,16 @@ impl Syncing<'_> {
             _ => None,
         };
         let configs: Vec<Option<Digest>> = images.iter().map(config).collect();
-        // Layouts are sources of their own; all others share one.
-        let sources: Vec<Arc<dyn Source>> = ready
-            .iter()
-            .map(|(_, r)| Arc::clone(&r.image.source))
-            .collect();
         let source: Arc<dyn Source> = Arc::new(Converted {
-            inner: joined(sources, &mut images),
+            inner: joined(pairs, ready, &mut images),
             parts: parts.by_digest.clone(),
         });
-        let sink = match self.sink(registries, to, ready).await {
+        let sink = match self.sink(registry, ready).await {
             Ok(sink) => sink,
-            Err(failure) => return ready.iter().map(|_| Err(failure.clone())).collect(),
+            Err(failure) => {
+                let failed = || Outcome::Failed(failure.clone());
+                return ready.iter().map(|_| failed()).collect();
+            }
         };
         let on_failure = OnFailure::of(!self.flags.keep_going);
         let plan = Arc::new(Plan::new(images));
@@ -243,11 +237,13 @@ impl Syncing<'_> {
                         if let Some(config) = config {
                             copying.tell_end(&config);
                         }
-                        Ok(digest)
+                        Outcome::Present(digest)
                     }
+                    Err(error) if matches!(*error, TransferError::Stopped) => Outcome::NotTried,
                     Err(error) => {
                         let failure = wording::of_transfer(&error);
-                        Err(Copying::of_write(&pairs[*at].to, first.as_ref(), failure))
+                        let to = &pairs[*at].to;
+                        Outcome::Failed(Copying::of_write(to, first.as_ref(), failure))
                     }
                 },
             )
@@ -256,11 +252,10 @@ impl Syncing<'_> {
 
     async fn sink(
         &self,
-        registries: &Registries,
-        to: To,
+        registry: Option<&OpenRegistry>,
         ready: &[(usize, Ready)],
     ) -> Done<Arc<dyn Sink>> {
-        if let (Some(registry), To::Docker) = (&registries.dest, to) {
+        if let Some(registry) = registry {
             let client = registry.client.for_push();
             let registry = registry.repo.registry.clone();
             return Ok(Arc::new(RegistrySink::new(client, registry)));
@@ -280,77 +275,29 @@ impl Syncing<'_> {
     }
 }
 
-/// The registries of a group: all its images come from one, and go to one.
-struct Registries {
-    source: Option<OpenRegistry>,
-    dest: Option<OpenRegistry>,
-}
-
-impl Registries {
-    fn target(&self, pair: &Pair) -> Done<Target> {
-        let registry = match (&self.dest, &pair.to) {
-            (Some(registry), ImageName::Docker { named, .. }) => Some(registry.of(named)),
+/// One source for images that were opened one by one: their registries, or their layouts.
+fn joined(pairs: &[Pair], ready: &[(usize, Ready)], images: &mut [Resolved]) -> Arc<dyn Source> {
+    let registries = ready.iter().filter_map(|(_, ready)| {
+        let registry = ready.image.registry.as_ref()?;
+        let source = Arc::clone(&ready.image.source);
+        Some((registry.repo.registry.clone(), source))
+    });
+    let mut registries: BTreeMap<Registry, Arc<dyn Source>> = registries.collect();
+    if registries.is_empty() {
+        for (at, image) in images.iter_mut().enumerate() {
+            image.location = Location::Layout(at);
+        }
+        let layouts = ready.iter().filter_map(|(at, _)| match &pairs[*at].from {
+            ImageName::Dir { path, .. } => Some(layout_at(path)),
             _ => None,
-        };
-        Target::of(&pair.to, registry, None, &[])
+        });
+        return Arc::new(LayoutsSource(Arc::new(layouts.collect())));
     }
-
-    /// The digest of an image that its destination has already; asks each side for a digest only.
-    async fn in_place(&self, pair: &Pair) -> Option<Digest> {
-        let (ImageName::Docker { named: from, .. }, ImageName::Docker { named: to, .. }) =
-            (&pair.from, &pair.to)
-        else {
-            return None;
-        };
-        let (source, dest) = (self.source.as_ref()?.of(from), self.dest.as_ref()?.of(to));
-        let at = |named: &crate::name::Named| match (&named.tag, &named.digest) {
-            (Some(tag), _) => Some(ManifestRef::Tag(tag.clone())),
-            (None, digest) => digest.clone().map(ManifestRef::Digest),
-        };
-        let (from_at, to_at) = (at(from)?, at(to)?);
-        let here = source.client.manifests.head(&source.repo, &from_at);
-        let there = dest.client.manifests.head(&dest.repo, &to_at);
-        let (here, there) = futures_util::future::join(here, there).await;
-        // What cannot be asked here is copied, and fails then if it must.
-        let (here, there) = (here.ok()??.digest?, there.ok()??.digest?);
-        (here == there).then_some(here)
-    }
-}
-
-impl OpenRegistry {
-    /// The same client for another repository of the registry.
-    fn of(&self, named: &crate::name::Named) -> Self {
-        Self {
-            client: self.client.clone(),
-            repo: Repo {
-                registry: named.registry.clone(),
-                name: named.repository.clone(),
-            },
+    match (registries.pop_first(), registries.is_empty()) {
+        (Some((_, only)), true) => only,
+        (first, _) => {
+            registries.extend(first);
+            Arc::new(Registries(registries))
         }
     }
-}
-
-/// The destination of an image in a registry; of a layout, its path is what counts.
-fn destination(target: &Target) -> Destination {
-    match target {
-        Target::Registry { named, .. } => Destination {
-            repository: named.repository.clone(),
-            tag: named.tag.clone(),
-        },
-        _ => target::unnamed(),
-    }
-}
-
-/// One source for images that were opened one by one: the registry that all are in, or the layouts.
-fn joined(sources: Vec<Arc<dyn Source>>, images: &mut [Resolved]) -> Arc<dyn Source> {
-    let is_shared = images
-        .iter()
-        .all(|image| matches!(image.location, Location::Repo(_)));
-    if is_shared && let Some(first) = sources.first() {
-        return Arc::clone(first);
-    }
-    for (at, image) in images.iter_mut().enumerate() {
-        image.location = Location::Layout(at);
-    }
-    Arc::new(crate::layouts::Layouts(sources))
 }

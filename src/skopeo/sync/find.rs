@@ -8,7 +8,6 @@ use crate::client::RegistryFlags;
 use crate::failure::{Done, Failure};
 use crate::log::go_quoted;
 use crate::name::{ImageName, Named};
-use crate::source::{OpenRegistry, Opening};
 use crate::sync::syncing::{From, Syncing};
 use crate::wording;
 
@@ -122,20 +121,14 @@ impl Syncing<'_> {
     /// The tags of a repository, in the registry's order.
     pub(super) async fn tags(&self, flags: &RegistryFlags, named: &Named) -> Done<Vec<Tag>> {
         self.log.info("Getting tags", &[("image", named.name())]);
-        let opening = Opening {
-            host: self.host,
-            flags,
-            shared_blobs: None,
-            tmpdir: None,
-            daemon_host: None,
-        };
         let during = |error: Failure| {
             error.during(format!(
                 "Error determining repository tags for repo {}",
                 named.name()
             ))
         };
-        let registry = OpenRegistry::open(named, &opening).await.map_err(during)?;
+        let opened = self.sources.open(self.host, flags, named).await;
+        let registry = opened.map_err(during)?;
         let tags = registry.client.tags.list(&registry.repo).await;
         tags.map_err(|error| during(wording::of_tags(&error)))
     }

@@ -1,15 +1,20 @@
 //! What is synchronized, and how.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hod_oci::Digest;
+use hod_oci::{Digest, Registry};
+use hod_registry::Client;
+use tokio::sync::Mutex;
 
+use crate::client::RegistryFlags;
 use crate::copy::CopyFlags;
 use crate::failure::{Done, Failure};
 use crate::host::Host;
 use crate::log::{Log, go_quoted};
-use crate::name::ImageName;
+use crate::name::{ImageName, Named};
 use crate::screen::Screen;
+use crate::source::OpenRegistry;
 use crate::trust::{Signing, Trust};
 
 /// Where images come from.
@@ -49,6 +54,33 @@ pub(crate) struct Syncing<'a> {
     pub(crate) flags: &'a SyncFlags,
     pub(crate) trust: &'a Trust,
     pub(crate) signing: &'a Signing,
+    pub(crate) sources: &'a Sources,
+}
+
+/// The clients for the registries that images come from, each opened once.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(Mutex<BTreeMap<Registry, Client>>);
+
+impl Sources {
+    /// The client for the registry of a name. What the flags say of a registry is the same for all
+    /// its repositories.
+    pub(super) async fn open(
+        &self,
+        host: &dyn Host,
+        flags: &RegistryFlags,
+        named: &Named,
+    ) -> Done<OpenRegistry> {
+        let mut clients = self.0.lock().await;
+        if let Some(client) = clients.get(&named.registry) {
+            return Ok(OpenRegistry {
+                client: client.clone(),
+                repo: named.repo(),
+            });
+        }
+        let opened = OpenRegistry::open(host, flags, named).await?;
+        clients.insert(named.registry.clone(), opened.client.clone());
+        Ok(opened)
+    }
 }
 
 /// One image and its destination.
@@ -56,10 +88,19 @@ pub(crate) struct Syncing<'a> {
 pub(crate) struct Pair {
     pub(crate) from: ImageName,
     pub(crate) to: ImageName,
+    /// How the registry that it comes from is reached.
+    pub(crate) flags: RegistryFlags,
 }
 
 /// What became of one image.
-pub(crate) type Outcome = Done<Digest>;
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The destination has the manifest or index of this digest.
+    Present(Digest),
+    Failed(Failure),
+    /// Another one failed before.
+    NotTried,
+}
 
 impl SyncFlags {
     pub(super) fn ends(&self) -> Done<(From, To)> {

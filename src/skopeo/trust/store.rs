@@ -123,7 +123,7 @@ async fn attach(
         None => Attachments::first(signatures),
         Some(old) => {
             let config = crate::convert::manifest::image_of(&old)?.config.clone();
-            let at_target = OpenImage::in_target(registry.clone(), old.clone());
+            let at_target = OpenImage::of_manifest(registry.clone(), old.clone());
             let config = at_target.config(&config).await?;
             let attachments = Attachments::parse(old.bytes()).map_err(|e| wrong(&e))?;
             attachments
