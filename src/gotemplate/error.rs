@@ -12,7 +12,7 @@ pub enum TemplateError {
     },
     #[error(
         "template: {name}:{line}:{column}: executing {template} at <{context}>: {message}",
-        template = crate::quote::quote(template.as_bytes())
+        template = hod_gotext::quote(template)
     )]
     Execute {
         /// The name of the text.

@@ -1,6 +1,6 @@
 //! Escapes for HTML, JavaScript and URLs, as Go's template functions make them.
 
-use crate::quote::{chars, is_print};
+use hod_gotext::{chars, is_print};
 
 pub(crate) fn html(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());

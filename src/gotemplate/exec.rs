@@ -226,7 +226,7 @@ impl<'t> State<'t> {
 
     fn template(&mut self, dot: &Value, name: &'t str, pipe: Option<&'t Pipe>) -> Evaluated<()> {
         let Some(root) = self.program.definitions.get(name) else {
-            let name = crate::quote::quote(name.as_bytes());
+            let name = hod_gotext::quote(name);
             return self.error(format!("template {name} not defined"));
         };
         let dot = match pipe {

@@ -1,8 +1,8 @@
 //! JSON as Go's `encoding/json` writes it.
 
 use crate::number;
-use crate::quote::chars;
 use crate::value::{Field, Omit, Struct, Text, Value};
+use hod_gotext::chars;
 
 /// Whether `<`, `>` and `&` are written as escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -66,9 +66,9 @@ impl std::fmt::Display for Item {
             Token::Keyword(_) | Token::Dot | Token::Nil => write!(f, "<{}>", self.text),
             _ if self.text.len() > 10 => {
                 let start: String = self.text.chars().take(10).collect();
-                write!(f, "{}...", crate::quote::quote(start.as_bytes()))
+                write!(f, "{}...", hod_gotext::quote(&start))
             }
-            _ => f.write_str(&crate::quote::quote(self.text.as_bytes())),
+            _ => f.write_str(&hod_gotext::quote(&self.text)),
         }
     }
 }

@@ -21,7 +21,6 @@ mod limits;
 mod node;
 mod number;
 mod parse;
-mod quote;
 mod report;
 mod tabwriter;
 #[cfg(test)]
@@ -33,7 +32,6 @@ pub use error::TemplateError;
 pub use json::{HtmlEscapes, json, json_indented};
 pub use kind::Type;
 pub use limits::Limits;
-pub use quote::quote;
 pub use report::{Report, ReportError, is_json};
 pub use time::Time;
 pub use value::{Field, List, Map, Pointer, Struct, Text, Value};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::quote::quote;
+use hod_gotext::quote;
 
 /// A part of a template, and where it begins, in bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,7 +123,7 @@ impl fmt::Display for Node {
                 f.write_str("{{end}}")
             }
             Kind::Template { name, pipe } => {
-                write!(f, "{{{{template {}", quote(name.as_bytes()))?;
+                write!(f, "{{{{template {}", quote(name))?;
                 if let Some(pipe) = pipe {
                     write!(f, " {pipe}")?;
                 }

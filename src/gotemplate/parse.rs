@@ -220,7 +220,7 @@ impl Parser<'_> {
         if !has_one {
             self.definitions.insert(name.to_owned(), root);
         } else if !root.is_empty() {
-            let name = crate::quote::quote(name.as_bytes());
+            let name = hod_gotext::quote(name);
             return self.error(format!("template: multiple definition of template {name}"));
         }
         Ok(())

@@ -56,7 +56,7 @@ pub(crate) fn align(text: &[u8], columns: Columns, max: usize) -> Option<Vec<u8>
 }
 
 fn finish(cell: &mut Cell, lines: &mut [Vec<Cell>]) {
-    cell.width = crate::quote::count(&cell.text);
+    cell.width = hod_gotext::count(&cell.text);
     if let Some(line) = lines.last_mut() {
         line.push(std::mem::take(cell));
     }

@@ -50,7 +50,10 @@ pub(crate) fn parse(text: &str) -> Result<i64, ValueError> {
             return Err(fail("missing unit in duration".to_owned()));
         }
         let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(fail(format!("unknown unit {} in duration", quoted(unit))));
+            return Err(fail(format!(
+                "unknown unit {} in duration",
+                hod_gotext::quote_time(unit)
+            )));
         };
         let part = nanoseconds(whole, fraction, *nanos);
         sum = part
@@ -87,23 +90,4 @@ fn nanoseconds(whole: &str, fraction: &str, unit: u64) -> Option<u64> {
     whole
         .checked_add(u64::try_from(part).ok()?)
         .filter(|nanos| *nanos <= MAX)
-}
-
-/// Quotes a text as Go's package `time` does, which escapes all that is not ASCII.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::from('"');
-    for c in text.chars() {
-        if c < ' ' || !c.is_ascii() {
-            let mut buffer = [0; 4];
-            let bytes = c.encode_utf8(&mut buffer).bytes();
-            out.extend(bytes.map(|byte| format!("\\x{byte:02x}")));
-        } else {
-            if matches!(c, '"' | '\\') {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-    }
-    out.push('"');
-    out
 }

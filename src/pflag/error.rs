@@ -1,17 +1,17 @@
 //! What is wrong with a command line, in the words of pflag and cobra.
 
-use crate::quote::{quote, quote_char};
+use hod_gotext::{Charset, quote, quote_char};
 
 /// A flag that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FlagError {
     #[error("unknown flag: --{name}")]
     Unknown { name: String },
-    #[error("unknown shorthand flag: {} in -{cluster}", quote_char(*.shorthand))]
+    #[error("unknown shorthand flag: {} in -{cluster}", quote_char((*.shorthand).into(), Charset::Unicode))]
     UnknownShorthand { shorthand: char, cluster: String },
     #[error("flag needs an argument: --{name}")]
     MissingValue { name: String },
-    #[error("flag needs an argument: {} in -{cluster}", quote_char(*.shorthand))]
+    #[error("flag needs an argument: {} in -{cluster}", quote_char((*.shorthand).into(), Charset::Unicode))]
     MissingShorthandValue { shorthand: char, cluster: String },
     #[error("bad flag syntax: {argument}")]
     Syntax { argument: String },
@@ -37,7 +37,7 @@ pub enum ValueError {
         text: String,
         problem: &'static str,
     },
-    #[error("time: {problem} {}", crate::duration::quoted(.text))]
+    #[error("time: {problem} {}", hod_gotext::quote_time(.text))]
     Duration { problem: String, text: String },
     #[error("parse error on line {line}, column {column}: {problem}")]
     Csv {

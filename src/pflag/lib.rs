@@ -18,7 +18,6 @@ mod error;
 mod flag;
 mod parse;
 mod program;
-mod quote;
 mod suggest;
 #[cfg(test)]
 mod tests;

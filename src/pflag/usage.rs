@@ -2,8 +2,8 @@
 
 use crate::flag::Flag;
 use crate::program::{Command, Layout, Program, help_flag};
-use crate::quote::quote;
 use crate::value::Kind;
+use hod_gotext::quote;
 
 /// Minimum width of the names of commands.
 const NAME_WIDTH_MIN: usize = 11;

@@ -8,7 +8,7 @@ use crate::copy::{CopyFlags, Copying};
 use crate::failure::{Done, Failure};
 use crate::host::Host;
 use crate::inspect::{self, InspectFlags};
-use crate::log::{Log, go_quoted};
+use crate::log::Log;
 use crate::name::ImageName;
 use crate::screen::Screen;
 use crate::source::Opening;
@@ -103,7 +103,7 @@ impl Command<'_> {
             let text = digest.to_string();
             let written = hod_bridge::run(move || crate::wording::write_file(&path, &text)).await;
             written.map_err(|error| {
-                let shown = go_quoted(&shown);
+                let shown = hod_gotext::quote(&shown);
                 error.during(format!("Failed to write digest to file {shown}"))
             })?;
         }

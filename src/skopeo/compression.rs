@@ -2,7 +2,6 @@
 
 use crate::convert::{Compressor, Layers};
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 use crate::target::Target;
 
 /// The level of gzip that Go compresses with by default.
@@ -43,7 +42,7 @@ impl CompressionFlags {
             }),
             Some(other) => Err(Failure::new(format!(
                 "cannot find compressor for {}",
-                go_quoted(other)
+                hod_gotext::quote(other)
             ))),
         }
     }

@@ -3,13 +3,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hod_gotemplate::Time;
+use hod_gotext::quote;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a configuration cannot be parsed, in Go's words for the usual case.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("parsing time {time} as \"2006-01-02T15:04:05Z07:00\": cannot parse {time} as \"2006\"", time = quote(.0))]
+    Time(String),
+}
 
 /// The configuration blob. What is not a field here is dropped, as skopeo does.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct OciConfig {
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "time")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "or_default"
+    )]
     pub(crate) created: Option<String>,
     #[serde(
         skip_serializing_if = "String::is_empty",
@@ -103,7 +117,10 @@ pub(crate) struct RootFs {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct History {
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "time")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "or_default"
+    )]
     pub(crate) created: Option<String>,
     #[serde(
         skip_serializing_if = "String::is_empty",
@@ -160,26 +177,18 @@ where
     Option::<T>::deserialize(deserializer)
 }
 
-/// A time as Go writes it again: without zeros at the end of the fraction.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.map(|text| match text.find('.') {
-        Some(dot) => {
-            let digits = text[dot + 1..].bytes();
-            let n = digits.take_while(u8::is_ascii_digit).count();
-            let (fraction, zone) = text[dot + 1..].split_at(n);
-            let fraction = fraction.trim_end_matches('0');
-            let dot_text = if fraction.is_empty() { "" } else { "." };
-            format!("{}{dot_text}{fraction}{zone}", &text[..dot])
-        }
-        None => text,
-    }))
-}
-
 impl OciConfig {
-    /// Parses a configuration.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+    /// Parses a configuration; its times are those that Go writes again, without zeros at the end of
+    /// their fractions.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        let mut config: Self = serde_json::from_slice(bytes)?;
+        let steps = config.history.iter_mut().map(|step| &mut step.created);
+        for time in steps.chain([&mut config.created]).flatten() {
+            let parsed =
+                Time::parse_rfc3339(time).ok_or_else(|| ConfigError::Time(time.clone()))?;
+            *time = parsed.to_rfc3339();
+        }
+        Ok(config)
     }
 
     /// The same with lists and maps left out that are empty, as JSON of Go has it.
@@ -204,6 +213,8 @@ mod tests {
             "history":[{"created":"2026-01-02T00:00:00.000Z","created_by":"/bin/sh","empty_layer":true}]}"#;
         let config = OciConfig::parse(docker).unwrap();
         assert_eq!(config.docker_version, "20");
+        let yesterday = OciConfig::parse(br#"{"created":"yesterday"}"#);
+        assert!(matches!(yesterday, Err(ConfigError::Time(_))));
         let bytes = go_json::compact(&config.without_empty());
         assert_eq!(
             String::from_utf8(bytes).unwrap(),

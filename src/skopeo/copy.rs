@@ -11,7 +11,6 @@ use crate::convert::manifest::{self, Kind, image_of};
 use crate::convert::{Converter, Layers, Parts};
 use crate::failure::{Done, Failure};
 use crate::host::Host;
-use crate::log::go_quoted;
 use crate::made::as_written;
 use crate::name::{ImageName, Named};
 use crate::platform::PlatformFlags;
@@ -283,7 +282,7 @@ impl Copying<'_> {
             return Err(Failure::new(format!(
                 "copying multiple images: destination transport {} does not support copying \
                  multiple images as a group",
-                go_quoted(ends.to.transport())
+                hod_gotext::quote(ends.to.transport())
             )));
         }
         let list_signatures = self.signatures(ends, &image.top, "image list").await?;
@@ -298,7 +297,7 @@ impl Copying<'_> {
             return Err(Failure::new(format!(
                 "Manifest list must be converted to type {} to be written to destination, but we \
                  cannot modify it: Instructed to preserve digests",
-                go_quoted(kind.index())
+                hod_gotext::quote(kind.index())
             )));
         }
         // Its images have the same signatures, none, and the policy does not require any.
@@ -573,6 +572,6 @@ pub(crate) fn artifact(manifest: &Manifest) -> Failure {
     let artifact_type = own.filter(|own| !own.is_empty()).or_else(config);
     Failure::new(format!(
         "unsupported image-specific operation on artifact with type {}",
-        go_quoted(&artifact_type.unwrap_or_default())
+        hod_gotext::quote(artifact_type.unwrap_or_default())
     ))
 }

@@ -42,7 +42,12 @@ pub(crate) async fn run(
     if flags.raw && flags.format.is_some() {
         return Err(Failure::new("raw output does not support format option"));
     }
-    let named = |error: Failure| error.during(format!("Error parsing image name {text:?}"));
+    let named = |error: Failure| {
+        error.during(format!(
+            "Error parsing image name {}",
+            hod_gotext::quote(text)
+        ))
+    };
     let parsed = {
         let text = text.to_owned();
         hod_bridge::run(move || ImageName::parse(&text)).await

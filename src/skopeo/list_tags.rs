@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::failure::{Done, Failure};
 use crate::go_json;
-use crate::log::go_quoted;
 use crate::name::{ImageName, Named};
 use crate::screen::Screen;
 use crate::source::{OpenRegistry, Opening, entries_of_archive};
@@ -26,7 +25,7 @@ pub(crate) async fn run(opening: &Opening<'_>, text: &str) -> Done {
     let Some((transport, rest)) = text.split_once(':') else {
         return Err(Failure::new(format!(
             "Invalid {}: does not specify a transport",
-            go_quoted(text)
+            hod_gotext::quote(text)
         )));
     };
     let tags = match transport {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
+
+use hod_gotemplate::Time;
 
 /// The width to which messages are padded on a terminal, if fields follow.
 const MESSAGE_WIDTH: usize = 44;
@@ -136,35 +138,7 @@ fn value_text(value: &str) -> String {
     if !value.is_empty() && value.chars().all(is_plain) {
         return value.to_owned();
     }
-    go_quoted(value)
-}
-
-/// A text as Go's `%q` has it.
-pub(crate) fn go_quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '\u{c}' => quoted.push_str("\\f"),
-            c if c.is_control() && u32::from(c) < 0x80 => {
-                let _ = write!(quoted, "\\x{:02x}", u32::from(c));
-            }
-            c if c.is_control() || is_hidden(c) => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    hod_gotext::quote(value)
 }
 
 /// Whether a character would change how others are shown.
@@ -178,46 +152,15 @@ fn visible(message: &str) -> String {
     message.chars().filter(|c| keep(*c)).collect()
 }
 
-/// A time in UTC (RFC 3339).
+/// A time in UTC (RFC 3339), in whole seconds.
 fn utc(time: SystemTime) -> String {
-    format!("{}Z", until_second(time))
-}
-
-/// A time as Go has it in JSON, in UTC: its fraction has no zeros at the end.
-pub(crate) fn utc_nanos(time: SystemTime) -> String {
-    let nanos = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let fraction = format!("{:09}", nanos.subsec_nanos());
-    let fraction = fraction.trim_end_matches('0');
-    let dot = if fraction.is_empty() { "" } else { "." };
-    format!("{}{dot}{fraction}Z", until_second(time))
-}
-
-fn until_second(time: SystemTime) -> String {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years begin in March, so that the leap day is their last one.
-    let day = days + 719_468;
-    let era = day / 146_097;
-    let day = day % 146_097;
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
-    )
+    Time::from(time).format("2006-01-02T15:04:05Z07:00")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,6 @@ use hod_report::chain;
 use crate::client::RegistryFlags;
 use crate::failure::{Done, Failure};
 use crate::host::Host;
-use crate::log::go_quoted;
 use crate::name::Named;
 use crate::wording;
 
@@ -51,12 +50,15 @@ impl Key {
         };
         let registry = text.split('/').next().unwrap_or_default();
         let wrong = |error: &dyn std::error::Error| {
-            Failure::new(format!("parse reference from {}: {error}", go_quoted(text)))
+            Failure::new(format!(
+                "parse reference from {}: {error}",
+                hod_gotext::quote(text)
+            ))
         };
         if registry != text {
             let named = Named::parse(text).map_err(|error| wrong(&error))?;
             if !named.is_name_only() {
-                let named = go_quoted(&named.to_string());
+                let named = hod_gotext::quote(named.to_string());
                 return Err(Failure::new(format!(
                     "reference {named} contains tag or digest"
                 )));
@@ -161,7 +163,7 @@ pub(crate) async fn login(host: &dyn Host, flags: &LoginFlags, args: &[String]) 
     match check.map_err(|error| refused(&key, &wording::of_registry(&error)))? {
         LoginCheck::Accepted | LoginCheck::NotNeeded => {}
         LoginCheck::Refused(_) => {
-            let name = go_quoted(&key.text);
+            let name = hod_gotext::quote(&key.text);
             return Err(Failure::new(format!(
                 "logging into {name}: invalid username/password"
             )));
@@ -225,7 +227,7 @@ pub(crate) async fn logout(host: &dyn Host, flags: &LoginFlags, args: &[String])
 }
 
 fn refused(key: &Key, failure: &Failure) -> Failure {
-    let name = go_quoted(&key.text);
+    let name = hod_gotext::quote(&key.text);
     Failure::new(format!("authenticating creds for {name}: {failure}"))
 }
 

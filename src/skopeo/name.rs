@@ -7,6 +7,7 @@ mod storage;
 use std::fmt;
 use std::path::PathBuf;
 
+use hod_gotext::quote;
 use hod_oci::Digest;
 
 pub(crate) use named::{Named, NamedError};
@@ -97,11 +98,11 @@ pub(crate) enum DaemonImage {
 /// Why a text is not the name of an image, in skopeo's words.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NameError {
-    #[error("Invalid image name {0:?}, expected colon-separated transport:reference")]
+    #[error("Invalid image name {}, expected colon-separated transport:reference", quote(.0))]
     NoTransport(String),
-    #[error("Invalid image name {name:?}, unknown transport {transport:?}")]
+    #[error("Invalid image name {}, unknown transport {}", quote(.name), quote(.transport))]
     UnknownTransport { name: String, transport: String },
-    #[error("The transport {0:?} is not supported in this build")]
+    #[error("The transport {} is not supported in this build", quote(.0))]
     Unsupported(String),
     #[error("docker: image reference {0} does not start with //")]
     NoSlashes(String),
@@ -110,7 +111,7 @@ pub(crate) enum NameError {
     #[error("Docker references with both a tag and digest are currently not supported")]
     TagAndDigest,
     #[error(
-        "docker: image reference {0:?} has unknown digest set but it contains either a tag or digest"
+        "docker: image reference {} has unknown digest set but it contains either a tag or digest", quote(.0)
     )]
     UnknownDigest(String),
     #[error(transparent)]
@@ -118,7 +119,8 @@ pub(crate) enum NameError {
     #[error("Invalid image {0}")]
     OciImage(String),
     #[error(
-        "Invalid source index @{0}: not an integer: strconv.Atoi: parsing {0:?}: invalid syntax"
+        "Invalid source index @{0}: not an integer: strconv.Atoi: parsing {quoted}: invalid syntax",
+        quoted = quote(.0)
     )]
     IndexNumber(String),
     #[error("Invalid source index @{0}: must not be negative")]
@@ -139,7 +141,7 @@ pub(crate) enum NameError {
     DaemonTagAndDigest,
     #[error(transparent)]
     Storage(#[from] StorageNameError),
-    #[error("error opening {path:?}: open {path}: {problem}")]
+    #[error("error opening {}: open {path}: {problem}", quote(.path))]
     Tarball { path: String, problem: String },
 }
 

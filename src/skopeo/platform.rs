@@ -3,7 +3,6 @@
 use hod_oci::{Descriptor, Manifest, MediaType, Platform};
 
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 
 /// The variants of an architecture, the most demanding first.
 const COMPATIBLE: [(&str, &[&str]); 2] = [("arm", &["v8", "v7", "v6", "v5"]), ("arm64", &["v8"])];
@@ -67,9 +66,9 @@ impl PlatformFlags {
         let variant = self.variant.as_deref().unwrap_or_default();
         Failure::new(format!(
             "no image found in {kind} for architecture {}, variant {}, OS {}",
-            go_quoted(self.arch()),
-            go_quoted(variant),
-            go_quoted(self.os())
+            hod_gotext::quote(self.arch()),
+            hod_gotext::quote(variant),
+            hod_gotext::quote(self.os())
         ))
     }
 }

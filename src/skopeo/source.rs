@@ -20,7 +20,6 @@ use crate::archive::{self, Spooled};
 use crate::client::RegistryFlags;
 use crate::failure::{Done, Failure};
 use crate::host::Host;
-use crate::log::go_quoted;
 use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
 use crate::storage::StoredImage;
 use crate::wording;
@@ -76,8 +75,8 @@ impl OpenImage {
             } => {
                 if *is_digest_unknown {
                     return Err(Failure::new(format!(
-                        "reading images from docker: reference {:?} without a tag or digest is not supported",
-                        name.to_string().trim_start_matches("docker:")
+                        "reading images from docker: reference {} without a tag or digest is not supported",
+                        hod_gotext::quote(name.to_string().trim_start_matches("docker:"))
                     )));
                 }
                 Self::of_registry(named, opening).await
@@ -176,8 +175,8 @@ impl OpenImage {
         if !hod_fsx::try_stat(path).is_ok_and(|stat| stat.is_some()) {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             return Err(Failure::new(format!(
-                "creating temp directory: archive file not found: {:?}",
-                path.display().to_string()
+                "creating temp directory: archive file not found: {}",
+                hod_gotext::quote(path.display().to_string())
             )));
         }
         let spooled = archive::plain(path, tmpdir)?;
@@ -189,7 +188,7 @@ impl OpenImage {
 
     fn of_docker_archive(path: &Path, image: &ArchiveChoice, tmpdir: Option<&Path>) -> Done<Self> {
         let during = |error: Failure| {
-            let path = go_quoted(&path.display().to_string());
+            let path = hod_gotext::quote(path.display().to_string());
             error.during(format!("opening file {path}"))
         };
         Self::of_saved(archive::plain(path, tmpdir).map_err(during)?, image, tmpdir)
@@ -311,5 +310,8 @@ fn in_layout(entries: &[CollectionEntry], image: &OciChoice) -> Done<Digest> {
         _ => "",
     };
     let digest = found.and_then(|entry| entry.digest.clone());
-    digest.ok_or_else(|| Failure::not_found(format!("no descriptor found for reference {name:?}")))
+    digest.ok_or_else(|| {
+        let name = hod_gotext::quote(name);
+        Failure::not_found(format!("no descriptor found for reference {name}"))
+    })
 }

@@ -112,10 +112,8 @@ impl Store {
             found = self.lookup(&named.to_string())?;
         }
         found.ok_or_else(|| {
-            let full = self.full_name(name);
-            Failure::not_found(format!(
-                "reference {full:?} does not resolve to an image ID"
-            ))
+            let full = hod_gotext::quote(self.full_name(name));
+            Failure::not_found(format!("reference {full} does not resolve to an image ID"))
         })
     }
 

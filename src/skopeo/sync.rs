@@ -15,7 +15,6 @@ use self::syncing::{Outcome, Pair, To};
 pub(crate) use self::syncing::{Sources, SyncFlags, Syncing};
 use crate::copy::Copying;
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 use crate::name::ImageName;
 
 impl Syncing<'_> {
@@ -67,7 +66,7 @@ impl Syncing<'_> {
                 }
                 Outcome::NotTried => {}
                 Outcome::Failed(error) => {
-                    let from = go_quoted(&pair.from.to_string());
+                    let from = hod_gotext::quote(pair.from.to_string());
                     if self.flags.keep_going {
                         let fields = [("error", error.to_string())];
                         let text = format!("Error copying ref {from}");
@@ -142,7 +141,7 @@ impl Syncing<'_> {
                     if is_there.is_some() || !dirs.insert(path.clone()) {
                         return Err(Failure::new(format!(
                             "Refusing to overwrite destination directory {}",
-                            go_quoted(&text)
+                            hod_gotext::quote(&text)
                         )));
                     }
                     ImageName::Dir {
@@ -193,7 +192,7 @@ fn docker_destination(text: &str) -> Done<ImageName> {
     ImageName::parse(&format!("docker://{text}")).map_err(|error| {
         Failure::new(format!(
             "Cannot obtain a valid image reference for transport \"docker\" and reference {}: {error}",
-            go_quoted(&format!("//{text}"))
+            hod_gotext::quote(format!("//{text}"))
         ))
     })
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use hod_gotemplate::Time;
 use hod_oci::{Algorithm, Digest, DigestHasher, Manifest, MediaType};
 use hod_tarball::{Compression, decoder};
 use serde::Serialize;
@@ -15,7 +16,6 @@ use crate::archive::{self, Spooled};
 use crate::failure::{Done, Failure};
 use crate::files::FilePart;
 use crate::go_json;
-use crate::log;
 use crate::name::STDIN;
 use crate::platform::own_arch;
 use crate::wording;
@@ -102,8 +102,8 @@ pub(crate) fn make(layers: &[String], tmpdir: Option<&Path>) -> Done<MadeImage> 
             _ => (PathBuf::from(name), None),
         };
         let layer = Layer::read(&path, modified).map_err(|error| {
-            let problem = wording::go_problem(&error);
-            Failure::new(format!("error reading {name:?}: {problem}"))
+            let (name, problem) = (hod_gotext::quote(name), wording::go_problem(&error));
+            Failure::new(format!("error reading {name}: {problem}"))
         })?;
         parts.insert(layer.digest.clone(), FilePart::File(path));
         read.push(layer);
@@ -134,12 +134,12 @@ pub(crate) fn make(layers: &[String], tmpdir: Option<&Path>) -> Done<MadeImage> 
 fn config(layers: &[Layer]) -> Vec<u8> {
     let newest = layers.iter().map(|layer| layer.modified).max();
     let history = layers.iter().map(|layer| History {
-        created: log::utc_nanos(layer.modified),
+        created: Time::from(layer.modified).to_rfc3339(),
         created_by: format!("/bin/sh -c #(nop) ADD file:{} in /", layer.diff_id.hex()),
         comment: COMMENT,
     });
     go_json::compact(&Config {
-        created: log::utc_nanos(newest.unwrap_or(SystemTime::UNIX_EPOCH)),
+        created: Time::from(newest.unwrap_or(SystemTime::UNIX_EPOCH)).to_rfc3339(),
         architecture: own_arch(),
         os: std::env::consts::OS,
         rootfs: RootFs {

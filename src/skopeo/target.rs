@@ -19,7 +19,6 @@ pub(crate) use self::moving::{Copied, move_all, resolved, unnamed};
 use self::moving::{run, write_docker_archive};
 use crate::convert::manifest::Kind;
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
 use crate::source::OpenRegistry;
 use crate::wording;
@@ -158,7 +157,7 @@ impl Target {
             }
             Self::DockerArchive { path, .. } => {
                 wording::require_dir_of(path).map_err(|error| {
-                    let path = go_quoted(&path.display().to_string());
+                    let path = hod_gotext::quote(path.display().to_string());
                     error.during(format!("opening file {path}"))
                 })?;
                 let stat = hod_fsx::try_stat(path).map_err(|error| wording::of_file(&error))?;

@@ -9,7 +9,6 @@ use hod_report::chain;
 use hod_transfer::{Reach, TransferError};
 
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 use crate::name::Named;
 
 /// The default messages of the codes of the distribution specification (distribution's
@@ -90,7 +89,11 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         },
         (None, _) if refusal.status() == 401 => "authentication required".to_owned(),
         (None, Some(message)) => {
-            format!("StatusCode: {}, {}", refusal.status(), go_quoted(message))
+            format!(
+                "StatusCode: {}, {}",
+                refusal.status(),
+                hod_gotext::quote(message)
+            )
         }
         (None, None) => format!("StatusCode: {}, \"\"", refusal.status()),
     }
@@ -153,7 +156,7 @@ pub(crate) fn of_registry(error: &RegistryError) -> Failure {
     let error = last(error);
     if let Some((request, problem)) = contact(error) {
         let (registry, scheme) = (request.host(), request.scheme());
-        let url = go_quoted(&format!("{scheme}://{registry}/v2/"));
+        let url = hod_gotext::quote(format!("{scheme}://{registry}/v2/"));
         let text = format!("pinging container registry {registry}: Get {url}: {problem}");
         return Failure::new(text).of_kind(error.failure());
     }

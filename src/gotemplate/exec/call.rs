@@ -24,7 +24,7 @@ impl<'t> State<'t> {
         given: Given<'t, '_>,
     ) -> Evaluated<Value> {
         let Some(function) = functions::find(name) else {
-            let name = crate::quote::quote(name.as_bytes());
+            let name = hod_gotext::quote(name);
             return self.error(format!("{name} is not a defined function"));
         };
         let n_given = given.arguments.len() + usize::from(given.piped.is_some());

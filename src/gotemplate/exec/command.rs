@@ -63,7 +63,7 @@ impl<'t> State<'t> {
                     Kind::Number(number) => self.constant(number),
                     Kind::Literal(literal) => Ok(Value::text(literal.text.clone())),
                     _ => {
-                        let word = crate::quote::quote(first.to_string().as_bytes());
+                        let word = hod_gotext::quote(first.to_string());
                         self.error(format!("can't evaluate command {word}"))
                     }
                 }

@@ -1,8 +1,8 @@
 //! The directives of a format: `%-8.3[2]v`.
 
 use super::padding::{Flags, Printer};
-use crate::quote::chars;
 use crate::value::Value;
+use hod_gotext::chars;
 
 /// Widths and precisions above this are not taken, as in Go.
 const NUMBER_MAX: i64 = 1_000_000;

@@ -1,7 +1,7 @@
 //! Integers in all bases.
 
 use super::padding::{Flags, Printer};
-use crate::quote::{character, is_print, quote_char};
+use hod_gotext::{character, is_print, quote_char};
 
 /// The bases that verbs print.
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";

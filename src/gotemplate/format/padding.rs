@@ -1,7 +1,7 @@
 //! Texts in their width.
 
 use crate::limits::TEXT_LEN_MAX;
-use crate::quote::{Charset, count};
+use hod_gotext::{Charset, count};
 
 /// What stands between the percent sign and the verb.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,8 +4,8 @@ use super::integer::Integer;
 use super::padding::Printer;
 use crate::limits::TEXT_LEN_MAX;
 use crate::number;
-use crate::quote::{can_backquote, chars, quoted};
 use crate::value::{List, Map, Pointer, Struct, Text, Value};
+use hod_gotext::{can_backquote, chars, quoted};
 
 /// Whether a value is an argument or in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,7 +111,7 @@ fn halves(receiver: &Value) -> Result<(&[u8], &[u8]), String> {
         Some(at) => Ok((&digest[..at], &digest[at + 1..])),
         None => Err(format!(
             "no ':' separator in digest {}",
-            crate::quote::quote(digest)
+            hod_gotext::quote(digest)
         )),
     }
 }

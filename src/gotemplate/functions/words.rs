@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::signature::Called;
 use crate::limits::{PARTS_MAX, TEXT_LEN_MAX};
-use crate::quote::chars;
 use crate::value::{Text, Value};
+use hod_gotext::chars;
 
 pub(super) fn join(given: &[Value]) -> Called {
     let texts: Vec<&[u8]> = given[0].items().iter().map(Value::bytes).collect();

@@ -1,7 +1,7 @@
 //! The tokens inside an action.
 
 use super::{Item, Keyword, Lexer, RIGHT, SPACES, Token, has_right_trim_marker};
-use crate::quote::{is_print, quote};
+use hod_gotext::{is_print, quote};
 
 impl Lexer<'_> {
     pub(super) fn inside_action(&mut self) -> Item {

@@ -3,7 +3,7 @@
 use super::{Block, Parsed, Parser};
 use crate::lex::{Item, Keyword, Token};
 use crate::node::{Branch, Kind, Node, Word};
-use crate::quote::unquote;
+use hod_gotext::unquote;
 
 impl Parser<'_> {
     pub(super) fn action(&mut self) -> Parsed<Node> {

@@ -1,7 +1,7 @@
 //! Number and character constants.
 
 use crate::node::Number;
-use crate::quote::{Unquoted, quote, unquote_one};
+use hod_gotext::{Unquoted, quote, unquote_one};
 
 /// Why a constant is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) enum NumberError {
 
 impl NumberError {
     pub(super) fn message(self, source: &str) -> String {
-        let quoted = quote(source.as_bytes());
+        let quoted = quote(source);
         match self {
             Self::Syntax => "invalid syntax".to_owned(),
             Self::MalformedCharacter => format!("malformed character constant: {source}"),

@@ -4,7 +4,7 @@ use super::number::{self, NumberError};
 use super::{Parsed, Parser};
 use crate::lex::{Item, Token};
 use crate::node::{Kind, Literal, Node, Pipe};
-use crate::quote::{quote, unquote};
+use hod_gotext::{quote, unquote};
 
 impl Parser<'_> {
     /// Parses a pipeline with what ends it. `context` is what errors call it.
@@ -132,7 +132,7 @@ impl Parser<'_> {
             Kind::Field(first) => Kind::Field([first, names].concat()),
             Kind::Variable(first) => Kind::Variable([first, names].concat()),
             _ if is_constant(&node) => {
-                let term = quote(node.to_string().as_bytes());
+                let term = quote(node.to_string());
                 return self.error(format!("unexpected . after term {term}"));
             }
             _ => Kind::Chain(Box::new(node), names),
@@ -144,14 +144,14 @@ impl Parser<'_> {
         let item = self.next_token();
         let kind = match item.token {
             Token::Identifier if !(self.is_function)(&item.text) => {
-                let name = quote(item.text.as_bytes());
+                let name = quote(&item.text);
                 return self.error(format!("function {name} not defined"));
             }
             Token::Identifier => Kind::Identifier(item.text),
             Token::Dot => Kind::Dot,
             Token::Nil => Kind::Nil,
             Token::Variable if !self.scope.variables.contains(&item.text) => {
-                let name = quote(item.text.as_bytes());
+                let name = quote(&item.text);
                 return self.error(format!("undefined variable {name}"));
             }
             Token::Variable => Kind::Variable(vec![item.text]),

@@ -1,6 +1,8 @@
 //! What a template may take, and how it is refused.
 
-use crate::{Limits, Report, Type, Value, is_json, quote};
+use hod_gotext::quote;
+
+use crate::{Limits, Report, Type, Value, is_json};
 
 const SMALL: Limits = Limits {
     source_len: 4_096,

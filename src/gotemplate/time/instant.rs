@@ -1,5 +1,7 @@
 //! An instant and its zone, as a date and a time of day.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// An instant, and the zone it is shown in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time {
@@ -123,4 +125,13 @@ pub(super) fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let day_of_year = (153 * from_march + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
+}
+
+impl From<SystemTime> for Time {
+    /// The instant in UTC; what is before 1970 is 1970.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Self::utc(seconds, since.subsec_nanos())
+    }
 }

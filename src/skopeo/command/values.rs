@@ -10,7 +10,6 @@ use crate::compression::CompressionFlags;
 use crate::convert::manifest::Kind;
 use crate::copy::{CopyFlags, Selection};
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 use crate::login::LoginFlags;
 use crate::name::Named;
 use crate::platform::PlatformFlags;
@@ -210,7 +209,7 @@ impl Values<'_> {
             Some(other) => Err(Failure::new(format!(
                 "unknown multi-arch option {}. Choose one of the supported options: 'system', \
                  'all', or 'index-only'",
-                go_quoted(other)
+                hod_gotext::quote(other)
             ))),
         }
     }
@@ -225,7 +224,7 @@ impl Values<'_> {
             )),
             Some(other) => Err(Failure::new(format!(
                 "unknown format {}. Choose one of the supported formats: 'oci', 'v2s1', or 'v2s2'",
-                go_quoted(other)
+                hod_gotext::quote(other)
             ))),
         }
     }

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::failure::{Done, Failure};
 use crate::go_json;
-use crate::log::go_quoted;
 
 /// The layers' types of both kinds, in pairs: OCI's, Docker's.
 const LAYERS: [(&str, &str); 5] = [
@@ -80,13 +79,13 @@ impl Kind {
                 Err(Failure::new(format!(
                     "creating an updated image manifest: Error during manifest conversion: {}: \
                      zstd compression is not officially supported for docker images",
-                    go_quoted(oci)
+                    hod_gotext::quote(oci)
                 )))
             }
             (Some((_, docker)), Self::Schema2) => Ok(docker),
             (None, _) => Err(Failure::new(format!(
                 "unknown MIME type of a layer: {}",
-                go_quoted(media_type)
+                hod_gotext::quote(media_type)
             ))),
         }
     }

@@ -216,7 +216,7 @@ fn with_certificates(
     };
     if is_verified {
         let path = dir.join("ca.pem");
-        let shown = format!("{:?}", path.display().to_string());
+        let shown = hod_gotext::quote(path.display().to_string());
         let pem = read(&path).map_err(|error| error.during(format!("reading CA file {shown}")))?;
         let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
         if found.is_empty() {

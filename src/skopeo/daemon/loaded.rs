@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 
 /// A message; of most of them nothing matters.
 #[derive(Deserialize)]
@@ -35,7 +34,7 @@ pub(super) fn check(answer: &[u8]) -> Done {
         if let Some(reported) = reported.or(message.error) {
             return Err(Failure::new(format!(
                 "docker engine reported: {}",
-                go_quoted(&reported)
+                hod_gotext::quote(&reported)
             )));
         }
     }

@@ -43,11 +43,11 @@ pub(crate) enum StorageNameError {
     Store,
     #[error("path name is not absolute")]
     Relative,
-    #[error("empty trailing digest or ID in {0:?}: invalid reference")]
+    #[error("empty trailing digest or ID in {}: invalid reference", hod_gotext::quote(.0))]
     EmptyId(String),
-    #[error("{0:?} does not look like an image ID or digest: invalid reference")]
+    #[error("{} does not look like an image ID or digest: invalid reference", hod_gotext::quote(.0))]
     Id(String),
-    #[error("parsing named reference {text:?}: {problem}")]
+    #[error("parsing named reference {}: {problem}", hod_gotext::quote(.text))]
     Named { text: String, problem: NamedError },
 }
 

@@ -84,27 +84,29 @@ fn open(path: &Path) -> Done<Collection> {
 /// The manifest of an image in the archive.
 fn chosen(entries: &[CollectionEntry], image: &ArchiveChoice) -> Done<Digest> {
     let n = entries.len();
-    let found =
-        match image {
-            ArchiveChoice::Only if n == 1 => entries.first(),
-            ArchiveChoice::Only => {
-                return Err(Failure::new(format!(
-                    "Unexpected tar manifest.json: expected 1 item, got {n}"
-                )));
-            }
-            ArchiveChoice::Named(named) => {
-                let is_it = |tag: &String| Named::parse(tag).is_ok_and(|tag| tag == *named);
-                let found = entries.iter().find(|entry| entry.names.iter().any(is_it));
-                Some(found.ok_or_else(|| {
-                    Failure::new(format!("Tag {:?} not found", named.to_string()))
-                })?)
-            }
-            ArchiveChoice::At(at) => Some(entries.get(*at).ok_or_else(|| {
+    let found = match image {
+        ArchiveChoice::Only if n == 1 => entries.first(),
+        ArchiveChoice::Only => {
+            return Err(Failure::new(format!(
+                "Unexpected tar manifest.json: expected 1 item, got {n}"
+            )));
+        }
+        ArchiveChoice::Named(named) => {
+            let is_it = |tag: &String| Named::parse(tag).is_ok_and(|tag| tag == *named);
+            let found = entries.iter().find(|entry| entry.names.iter().any(is_it));
+            Some(found.ok_or_else(|| {
                 Failure::new(format!(
-                    "Invalid source index @{at}, only {n} manifest items available"
+                    "Tag {} not found",
+                    hod_gotext::quote(named.to_string())
                 ))
-            })?),
-        };
+            })?)
+        }
+        ArchiveChoice::At(at) => Some(entries.get(*at).ok_or_else(|| {
+            Failure::new(format!(
+                "Invalid source index @{at}, only {n} manifest items available"
+            ))
+        })?),
+    };
     let digest = found.and_then(|entry| entry.digest.clone());
     digest.ok_or_else(|| Failure::new("the image in the archive cannot be read"))
 }

@@ -6,7 +6,6 @@ use hod_oci::Tag;
 
 use crate::client::RegistryFlags;
 use crate::failure::{Done, Failure};
-use crate::log::go_quoted;
 use crate::name::{ImageName, Named};
 use crate::sync::syncing::{From, Syncing};
 use crate::wording;
@@ -85,7 +84,7 @@ impl Syncing<'_> {
         let named = Named::parse(source).map_err(|error| {
             Failure::new(format!(
                 "Cannot obtain a valid image reference for transport \"docker\" and reference {}: {error}",
-                go_quoted(source)
+                hod_gotext::quote(source)
             ))
         })?;
         let is_tagged = !named.is_name_only();
@@ -98,7 +97,7 @@ impl Syncing<'_> {
             if named.tag.is_some() && named.digest.is_some() {
                 return Err(Failure::new(format!(
                     "Cannot obtain a valid image reference for transport \"docker\" and reference {}: {}",
-                    go_quoted(&named.to_string()),
+                    hod_gotext::quote(named.to_string()),
                     crate::name::NameError::TagAndDigest
                 )));
             }
@@ -142,7 +141,7 @@ pub(super) fn docker(named: Named) -> ImageName {
 }
 
 fn nothing(source: &str) -> Failure {
-    let source = go_quoted(source);
+    let source = hod_gotext::quote(source);
     Failure::new(format!("No images to sync found in {source}"))
 }
 
@@ -154,7 +153,7 @@ fn of_dir(dir: &Path) -> Done<Vec<ImageName>> {
     let mut paths = Vec::new();
     for entry in hod_fsx::walk(dir, |_| true) {
         let entry = entry.map_err(|error| {
-            let dir = go_quoted(&dir.display().to_string());
+            let dir = hod_gotext::quote(dir.display().to_string());
             wording::of_file(&error).during(format!("Error walking the path {dir}"))
         })?;
         if entry

@@ -11,7 +11,7 @@ use crate::client::RegistryFlags;
 use crate::copy::CopyFlags;
 use crate::failure::{Done, Failure};
 use crate::host::Host;
-use crate::log::{Log, go_quoted};
+use crate::log::Log;
 use crate::name::{ImageName, Named};
 use crate::screen::Screen;
 use crate::source::OpenRegistry;
@@ -110,7 +110,7 @@ impl SyncFlags {
             "dir" => From::Dir,
             "yaml" => From::Yaml,
             other => {
-                let other = go_quoted(other);
+                let other = hod_gotext::quote(other);
                 return Err(Failure::new(format!(
                     "{other} is not a valid source transport"
                 )));
@@ -121,7 +121,7 @@ impl SyncFlags {
             "docker" => To::Docker,
             "dir" => To::Dir,
             other => {
-                let other = go_quoted(other);
+                let other = hod_gotext::quote(other);
                 return Err(Failure::new(format!(
                     "{other} is not a valid destination transport"
                 )));

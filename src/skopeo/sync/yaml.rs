@@ -9,7 +9,7 @@ use hod_oci::{Registry, RepositoryName, Tag};
 
 use crate::client::RegistryFlags;
 use crate::failure::{Done, Failure};
-use crate::log::{Level, go_quoted};
+use crate::log::Level;
 use crate::name::{ImageName, Named};
 use crate::sync::find::{Group, docker};
 use crate::sync::syncing::Syncing;
@@ -32,7 +32,7 @@ impl Syncing<'_> {
         let read = hod_bridge::run(move || hod_fsx::read_input(Path::new(&file), FILE_LEN_MAX));
         let bytes = read.await.map_err(|error| wording::of_file(&error))?;
         let unusable = |problem: String| {
-            let path = go_quoted(path);
+            let path = hod_gotext::quote(path);
             Failure::new(format!("Failed to unmarshal {path}: {problem}"))
         };
         let text = String::from_utf8(bytes).map_err(|error| unusable(error.to_string()))?;

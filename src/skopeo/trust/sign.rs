@@ -8,7 +8,6 @@ use hod_trust::{Gpg, Passphrase, Payload, PayloadKind, Signature, SigstoreSecret
 
 use crate::failure::{Done, Failure};
 use crate::host::Host;
-use crate::log::go_quoted;
 use crate::name::{ImageName, Named};
 use crate::screen::Screen;
 use crate::wording;
@@ -200,5 +199,5 @@ pub(crate) fn now() -> i64 {
 
 /// A path in quotes, as messages about keys have it.
 pub(crate) fn quoted(path: &std::path::Path) -> String {
-    go_quoted(&path.display().to_string())
+    hod_gotext::quote(path.display().to_string())
 }

@@ -26,8 +26,8 @@ const LICENCES: [&str; 13] = [
 
 /// The crates, from the ground up: each may use only those on lower floors.
 const FLOORS: [&[&str]; 10] = [
-    &["hod-oci", "hod-gotemplate", "hod-pflag"],
-    &["hod-report"],
+    &["hod-oci", "hod-gotext"],
+    &["hod-gotemplate", "hod-pflag", "hod-report"],
     &["hod-list", "hod-program", "hod-retry"],
     &["hod-fsx"],
     &["hod-bridge", "hod-tarball"],

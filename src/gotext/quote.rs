@@ -1,19 +1,19 @@
 //! Quoted strings and characters as Go's `strconv` writes and reads them.
 
 /// Quotes a text as Go's `%q` does: in double quotes, with escapes for what cannot be printed.
-pub fn quote(text: &[u8]) -> String {
-    quoted(text, '"', Charset::Unicode)
+pub fn quote(text: impl AsRef<[u8]>) -> String {
+    quoted(text.as_ref(), '"', Charset::Unicode)
 }
 
 /// Which characters stand for themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Charset {
+pub enum Charset {
     Ascii,
     Unicode,
 }
 
 /// Text as characters; bytes that are not UTF-8 are given as they are.
-pub(crate) fn chars(text: &[u8]) -> impl Iterator<Item = Result<char, u8>> {
+pub fn chars(text: &[u8]) -> impl Iterator<Item = Result<char, u8>> {
     text.utf8_chunks().flat_map(|chunk| {
         let invalid = chunk.invalid().iter().map(|byte| Err(*byte));
         chunk.valid().chars().map(Ok).chain(invalid)
@@ -21,11 +21,12 @@ pub(crate) fn chars(text: &[u8]) -> impl Iterator<Item = Result<char, u8>> {
 }
 
 /// The number of characters as Go counts them: each byte that is not UTF-8 is one.
-pub(crate) fn count(text: &[u8]) -> usize {
+pub fn count(text: &[u8]) -> usize {
     chars(text).count()
 }
 
-pub(crate) fn quoted(text: &[u8], mark: char, charset: Charset) -> String {
+/// Quotes a text in these marks.
+pub fn quoted(text: &[u8], mark: char, charset: Charset) -> String {
     let mut out = String::from(mark);
     for c in chars(text) {
         match c {
@@ -38,14 +39,15 @@ pub(crate) fn quoted(text: &[u8], mark: char, charset: Charset) -> String {
 }
 
 /// Quotes a character as `%q` does of a number; what is not a character is U+FFFD.
-pub(crate) fn quote_char(code: u64, charset: Charset) -> String {
+pub fn quote_char(code: u64, charset: Charset) -> String {
     let mut out = String::from('\'');
     escape(character(code), '\'', charset, &mut out);
     out.push('\'');
     out
 }
 
-pub(crate) fn character(code: u64) -> char {
+/// Returns the character with a number, or else U+FFFD.
+pub fn character(code: u64) -> char {
     let code = u32::try_from(code).ok();
     code.and_then(char::from_u32).unwrap_or('\u{fffd}')
 }
@@ -75,7 +77,7 @@ fn escape(c: char, mark: char, charset: Charset, out: &mut String) {
 }
 
 /// Returns true for letters, marks, numbers, punctuation, symbols and the space.
-pub(crate) fn is_print(c: char) -> bool {
+pub fn is_print(c: char) -> bool {
     if c.is_ascii() {
         return (' '..='~').contains(&c);
     }
@@ -86,7 +88,7 @@ pub(crate) fn is_print(c: char) -> bool {
 }
 
 /// Returns true if the text can stand between backquotes.
-pub(crate) fn can_backquote(text: &[u8]) -> bool {
+pub fn can_backquote(text: &[u8]) -> bool {
     chars(text).all(|c| match c {
         Ok('\u{feff}' | '`' | '\x7f') | Err(_) => false,
         Ok(c) => c >= ' ' || c == '\t',
@@ -94,7 +96,7 @@ pub(crate) fn can_backquote(text: &[u8]) -> bool {
 }
 
 /// Reads a literal with its quotes; `None` where Go says "invalid syntax".
-pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
+pub fn unquote(literal: &str) -> Option<Vec<u8>> {
     let mark = literal.chars().next()?;
     let inner = literal.strip_prefix(mark)?.strip_suffix(mark)?;
     if mark == '`' {
@@ -120,14 +122,14 @@ pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
 
 /// What one character or escape stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unquoted {
+pub enum Unquoted {
     Char(char),
     /// Written as `\x` or in octal.
     Byte(u8),
 }
 
 /// Reads one character of a literal in these quotes, and returns it with what follows.
-pub(crate) fn unquote_one(text: &str, mark: char) -> Option<(Unquoted, &str)> {
+pub fn unquote_one(text: &str, mark: char) -> Option<(Unquoted, &str)> {
     let mut chars = text.chars();
     let first = chars.next()?;
     if first != '\\' {
@@ -169,4 +171,23 @@ pub(crate) fn unquote_one(text: &str, mark: char) -> Option<(Unquoted, &str)> {
         }
         _ => None,
     }
+}
+
+/// Quotes a text as Go's package `time` does in errors: all that is not ASCII is escaped by bytes.
+pub fn quote_time(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        if c < ' ' || !c.is_ascii() {
+            let mut buffer = [0; 4];
+            let bytes = c.encode_utf8(&mut buffer).bytes();
+            out.extend(bytes.map(|byte| format!("\\x{byte:02x}")));
+        } else {
+            if matches!(c, '"' | '\\') {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+    }
+    out.push('"');
+    out
 }
