@@ -20,7 +20,10 @@ impl FromStr for ChosenImage {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let name = text.parse::<Reference>();
+        let name = match text.parse::<Reference>() {
+            Err(error @ ReferenceError::Host { .. }) => stored(text).ok_or(error),
+            name => name,
+        };
         let tag = text.parse::<Tag>().ok();
         match (tag, name) {
             (None, Err(error)) => Err(error),
@@ -64,6 +67,25 @@ impl ChosenImage {
     }
 }
 
+/// The name of an image as `hod ls` prints it, whose first part is a host whose port follows `_`.
+fn stored(text: &str) -> Option<Reference> {
+    let (name, digest) = match text.split_once('@') {
+        Some((name, digest)) => (name, Some(digest.parse().ok()?)),
+        None => (text, None),
+    };
+    let (path, last) = name.rsplit_once('/')?;
+    let (last, tag) = match last.split_once(':') {
+        Some((last, tag)) => (last, Some(tag.parse().ok()?)),
+        None => (last, None),
+    };
+    Some(Reference {
+        registry: None,
+        repository: format!("{path}/{last}").parse().ok()?,
+        tag,
+        digest,
+    })
+}
+
 fn has_name(image: &Listed, name: &Reference) -> bool {
     let is_there = |repository| image.destination.repository == repository;
     let names = [name.stored_name().ok(), Some(name.repository.clone())];
@@ -104,6 +126,7 @@ mod tests {
             "quay.io/a/b:7",
             "library/latest:2",
             "x/y:latest",
+            "127.0.0.1_5000/a/b:8",
         ];
         let listed = images.map(listed);
         let digest = Digest::of(b"app:1.0");
@@ -115,6 +138,9 @@ mod tests {
             ("app:1.0", "app:1.0"),
             ("quay.io/a/b:7", "quay.io/a/b:7"),
             ("a/b:7", ""),
+            ("127.0.0.1:5000/a/b:8", "127.0.0.1_5000/a/b:8"),
+            ("127.0.0.1_5000/a/b:8", "127.0.0.1_5000/a/b:8"),
+            ("127.0.0.1_5001/a/b:8", ""),
             ("ghcr.io/a/b:7", ""),
             ("latest", "x/y:latest"),
             ("x/y", "x/y:latest"),
