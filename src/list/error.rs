@@ -42,10 +42,14 @@ pub enum ListError {
         files: Vec<String>,
         sections: Vec<String>,
     },
+    /// `hod sync` is not told where to.
+    #[error("{} destination for any image", names_no_target(files))]
+    NoTargets { files: Vec<String> },
 }
 
 /// One bad line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} ({}:{line})", visible(reason), visible(file))]
 pub struct BadLine {
     pub file: String,
     /// Counted from one.
@@ -69,6 +73,26 @@ impl BadLine {
             reason: bad.reason,
             fix: bad.fix,
             format: None,
+        }
+    }
+
+    /// The text of the line, or its position if the whole line is meant; for messages.
+    pub fn name(&self) -> String {
+        if self.text.is_empty() {
+            format!("{}:{}", visible(&self.file), self.line)
+        } else {
+            visible(&self.text)
+        }
+    }
+}
+
+impl Diagnose for BadLine {
+    /// Of one line of a list whose other lines are used.
+    fn diagnose(&self) -> Diagnosis {
+        let usage = Diagnosis::refused(ErrorClass::Usage);
+        match &self.fix {
+            Some(fix) => usage.hint(format!("Did you mean `{}`?", visible(fix))),
+            None => usage.hint("Correct the line in its file."),
         }
     }
 }
@@ -180,6 +204,10 @@ impl Diagnose for ListError {
             }
             Self::Foreign { format, .. } => usage.hint(format.hint()),
             Self::Empty { .. } => usage,
+            Self::NoTargets { .. } => usage.hint(
+                "Name a destination on the command line, such as `harbor.corp/project`, or write \
+                 `to=HOST/REPOSITORY` on the lines of the list.",
+            ),
         }
     }
 }
@@ -204,6 +232,13 @@ fn has(files: &[String]) -> String {
 fn names_no(files: &[String]) -> String {
     match files {
         [] => "no image list names an".to_owned(),
+        [file] => format!("image list `{}` names no", visible(file)),
+        _ => format!("image lists {} name no", ticked(files, "and")),
+    }
+}
+
+fn names_no_target(files: &[String]) -> String {
+    match files {
         [file] => format!("image list `{}` names no", visible(file)),
         _ => format!("image lists {} name no", ticked(files, "and")),
     }

@@ -134,6 +134,23 @@ impl Name {
     }
 }
 
+impl Name {
+    /// Takes the target with this name from an image; its only name stays.
+    pub(super) fn leave(&self, entry: &mut ListEntry) {
+        let Some(registry) = &self.registry else {
+            return;
+        };
+        let tag = entry.reference.tag.clone();
+        entry.targets.retain(|target| {
+            let stored = StoredAs {
+                repository: target.repository.clone(),
+                tag: target.tag.clone().or_else(|| tag.clone()),
+            };
+            target.registry != *registry || stored != self.stored
+        });
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(registry) = &self.registry {
@@ -167,12 +184,38 @@ impl ImageList {
     pub fn expand<E>(
         &self,
         source: &Registry,
-        mut tags_of: impl FnMut(&PatternLine) -> Result<Vec<Tag>, E>,
+        tags_of: impl FnMut(&PatternLine) -> Result<Vec<Tag>, E>,
     ) -> Result<Vec<Expanded<E>>, ListError> {
+        let (expanded, problems) = self.expand_usable(source, tags_of);
+        self.refuse(problems).map(|()| expanded)
+    }
+
+    /// Fails with the problems of its lines, if there are any.
+    pub fn refuse(&self, problems: Vec<BadLine>) -> Result<(), ListError> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let files = self.lines.iter().map(|line| &line.stem().origin.file);
+        let mut files: Vec<&String> = files.collect();
+        files.sort();
+        files.dedup();
+        Err(ListError::Invalid {
+            problems,
+            n_files: files.len(),
+        })
+    }
+
+    /// As [`ImageList::expand`], but an image whose destination another image has is left out, and
+    /// is a problem of its line.
+    pub fn expand_usable<E>(
+        &self,
+        source: &Registry,
+        mut tags_of: impl FnMut(&PatternLine) -> Result<Vec<Tag>, E>,
+    ) -> (Vec<Expanded<E>>, Vec<BadLine>) {
         let mut claims = Claims::new(source);
         let mut expanded: Vec<Expanded<E>> = Vec::with_capacity(self.lines.len());
         let mut problems = Vec::new();
-        let mut add = |expanded: &mut Vec<Expanded<E>>, entry: ListEntry| {
+        let mut add = |expanded: &mut Vec<Expanded<E>>, mut entry: ListEntry| {
             let claimed = claims.claim(&entry, expanded.len());
             for Holder { name, at } in claimed.holders {
                 if let Expanded::Image(first) = &expanded[at]
@@ -180,6 +223,7 @@ impl ImageList {
                 {
                     let bad = LineProblem::new(&entry.reference.to_string(), reason);
                     problems.push(BadLine::new(entry.origin.clone(), bad));
+                    name.leave(&mut entry);
                 }
             }
             if claimed.is_new {
@@ -198,16 +242,6 @@ impl ImageList {
                 },
             }
         }
-        if problems.is_empty() {
-            return Ok(expanded);
-        }
-        let files = self.lines.iter().map(|line| &line.stem().origin.file);
-        let mut files: Vec<&String> = files.collect();
-        files.sort();
-        files.dedup();
-        Err(ListError::Invalid {
-            problems,
-            n_files: files.len(),
-        })
+        (expanded, problems)
     }
 }

@@ -10,11 +10,11 @@ use super::expand::{Claims, Holder};
 use super::foreign::ForeignFormat;
 use super::found::Found;
 use super::problem::LineProblem;
-use super::recognise::{Recognised, recognise};
+use super::recognise::{Recognised, recognise, stated};
 use super::text::{ImageLine, Line, parse_line};
 use super::{
-    BadLine, Destination, ImageList, ListEntry, ListError, ListLine, ListOptions, ListPosition,
-    ListSource, PatternLine, RegistrySettings, SyncTarget, TargetUse, skopeo, syncer,
+    BadLine, BadLines, Destination, ImageList, ListEntry, ListError, ListLine, ListOptions,
+    ListPosition, ListSource, PatternLine, RegistrySettings, SyncTarget, TargetUse, skopeo, syncer,
 };
 
 /// Collects the lines of lists.
@@ -53,7 +53,11 @@ impl<'a> Gatherer<'a> {
     /// Reads one list; a section does not reach beyond its end.
     pub(super) fn add(&mut self, list: &ListSource<'_>) {
         self.files.push(list.name.to_owned());
-        if let Some(recognised) = recognise(list.text) {
+        let recognised = match self.options.format {
+            Some(format) => Some(stated(list.text, format)),
+            None => recognise(list.text),
+        };
+        if let Some(recognised) = recognised {
             return self.add_foreign(list.name, recognised);
         }
         let text = list.text.strip_prefix('\u{feff}').unwrap_or(list.text);
@@ -158,6 +162,7 @@ impl<'a> Gatherer<'a> {
         for Holder { name, at } in claimed.holders {
             if let Err(reason) = self.claims.compare(&name, self.lines[at].stem(), &entry) {
                 self.add_problem(entry.origin.clone(), LineProblem::new(&written, reason));
+                name.leave(&mut entry);
             }
         }
         if !claimed.is_new {
@@ -205,6 +210,10 @@ impl<'a> Gatherer<'a> {
                 (entry.origin.clone(), LineProblem::new(&word, reason))
             })
             .collect();
+        self.lines.retain(|line| {
+            let origin = &line.stem().origin;
+            !shared.iter().any(|(bad, _)| bad == origin)
+        });
         for (origin, bad) in shared {
             self.add_problem(origin, bad);
         }
@@ -225,7 +234,8 @@ impl<'a> Gatherer<'a> {
             });
         }
         self.refuse_repeated_destinations();
-        if !self.problems.is_empty() {
+        let is_usable = self.options.bad_lines == BadLines::Keep && !self.lines.is_empty();
+        if !self.problems.is_empty() && !is_usable {
             return Err(ListError::Invalid {
                 problems: self.problems,
                 n_files: self.files.len(),
@@ -251,6 +261,8 @@ impl<'a> Gatherer<'a> {
             lines: self.lines,
             warnings: self.warnings,
             registries: self.registries,
+            problems: self.problems,
+            formats: self.read_foreign.into_values().collect(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use hod_oci::Registry;
 
-use super::{ListLine, RegistrySettings};
+use super::{BadLine, ForeignFormat, ListLine, RegistrySettings};
 
 /// The text of one list.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,19 @@ pub struct ListOptions<'a> {
     /// Returns the value of a variable of the environment, which files of image-syncer name.
     pub variable: fn(&str) -> Option<String>,
     pub targets: TargetUse,
+    pub bad_lines: BadLines,
+    /// The format of all files; `None` to recognise it. Only those of skopeo and image-syncer can
+    /// be stated.
+    pub format: Option<ForeignFormat>,
+}
+
+/// What becomes of lines that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadLines {
+    /// With any of them, the lists cannot be used.
+    Refuse,
+    /// They are in [`ImageList::problems`], unless nothing else is in the lists.
+    Keep,
 }
 
 /// What the places at registries are for that a line names.
@@ -45,4 +58,8 @@ pub struct ImageList {
     pub warnings: Vec<String>,
     /// What files of skopeo and image-syncer say about registries; see [`RegistrySettings::of`].
     pub registries: Vec<RegistrySettings>,
+    /// The lines that cannot be used, with [`BadLines::Keep`].
+    pub problems: Vec<BadLine>,
+    /// The formats of other tools among the files.
+    pub formats: Vec<ForeignFormat>,
 }

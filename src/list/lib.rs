@@ -56,7 +56,7 @@ pub use entry::{COMMAND_LINE, Destination, ListEntry, ListPosition, StoredAs};
 pub use error::{BadLine, ListError};
 pub use expand::Expanded;
 pub use foreign::ForeignFormat;
-pub use image_list::{ImageList, ListOptions, ListSource, TargetUse};
+pub use image_list::{BadLines, ImageList, ListOptions, ListSource, TargetUse};
 pub use line::{ListLine, PatternLine};
 pub use options::{IndexChoice, LineOptions};
 pub use rename::{Collision, HostPart, Landing, RenameError, RenameRule, RenameRules, collisions};
@@ -64,7 +64,7 @@ pub use settings::{ListLogin, RegistrySettings};
 pub use tags::{
     PatternError, RangeError, TagPattern, TagRegex, TagRule, TagVersions, Version, VersionRange,
 };
-pub use target::SyncTarget;
+pub use target::{DefaultTarget, SyncTarget};
 pub use write::write_lines;
 
 use hod_oci::Registry;
@@ -83,14 +83,16 @@ pub fn parse(sources: &[ListSource<'_>], sections: &[String]) -> Result<ImageLis
         sections,
         variable: |_| None,
         targets: TargetUse::Name,
+        bad_lines: BadLines::Refuse,
+        format: None,
     };
     parse_with(&options, sources)
 }
 
 /// Parses lists.
 ///
-/// Every invalid line is reported, also in sections that were not selected. Duplicates are joined
-/// into the first.
+/// Every invalid line is reported, also in sections that were not selected; with
+/// [`BadLines::Keep`], the others are used all the same. Duplicates are joined into the first.
 pub fn parse_with(
     options: &ListOptions<'_>,
     sources: &[ListSource<'_>],
@@ -296,6 +298,8 @@ mod tests {
                 sections: &[],
                 variable: |_| None,
                 targets: TargetUse::Name,
+                bad_lines: BadLines::Refuse,
+                format: None,
             };
             let error = parse_with(&options, &[source(text)]).unwrap_err();
             let ListError::Invalid { problems, .. } = &error else {

@@ -17,6 +17,17 @@ pub(super) enum Recognised {
     Unreadable(ForeignFormat),
 }
 
+/// Parses a file whose format the user stated.
+pub(super) fn stated(text: &str, format: ForeignFormat) -> Recognised {
+    let text = text.trim_start_matches('\u{feff}');
+    match (document::parse(text), format) {
+        (Err(error), _) => Recognised::Damaged(format, error),
+        (Ok(document), ForeignFormat::ImageSyncer) => Recognised::ImageSyncer(document),
+        (Ok(document), ForeignFormat::SkopeoSync) => Recognised::SkopeoSync(document),
+        (Ok(_), other) => Recognised::Unreadable(other),
+    }
+}
+
 /// Recognises a file of another tool; `None` if it may be a list.
 pub(super) fn recognise(text: &str) -> Option<Recognised> {
     let text = text.trim_start_matches('\u{feff}');

@@ -118,12 +118,13 @@ pub(super) fn read_auth(root: &Node, variable: Option<Variable>, found: &mut Fou
             cert_dir: None,
             origin: found.position(pair.line),
         };
-        let (mut username, mut password) = (None, None);
+        let (mut username, mut password, mut token) = (None, None, None);
         for key in keys {
             let written = format!("{}: {}", pair.key, key.key);
             let slot = match key.key.as_str() {
                 "username" => &mut username,
                 "password" => &mut password,
+                "identityToken" | "identitytoken" => &mut token,
                 "insecure" => {
                     let insecure = found.boolean(&key.value, &written);
                     settings.tls_verify = insecure.filter(|insecure| *insecure).map(|_| false);
@@ -148,7 +149,7 @@ pub(super) fn read_auth(root: &Node, variable: Option<Variable>, found: &mut Fou
             }
             *slot = expanded.ok();
         }
-        match login(username, password, None) {
+        match login(username, password, token) {
             Ok(login) => settings.login = login,
             Err(reason) => found.problem(pair.line, &pair.key, reason),
         }
@@ -356,7 +357,7 @@ impl<'a> Place<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        ImageList, ListError, ListLogin, ListOptions, ListSource, TargetUse, parse_auth,
+        BadLines, ImageList, ListError, ListLogin, ListOptions, ListSource, TargetUse, parse_auth,
         parse_with, write_lines,
     };
     use super::*;
@@ -375,6 +376,8 @@ mod tests {
             sections: &[],
             variable,
             targets,
+            bad_lines: BadLines::Refuse,
+            format: None,
         };
         parse_with(
             &options,

@@ -9,6 +9,7 @@ mod outcome;
 mod room;
 mod target;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -163,17 +164,27 @@ impl Batch {
         batch
     }
 
-    /// The same images, in the same order, under the names of `wanted`.
-    pub(super) fn redirected(&self, wanted: &[Wanted]) -> Self {
+    /// The images at these positions, which may repeat, under the names of `wanted`.
+    pub(super) fn assigned<'w>(&self, wanted: impl Iterator<Item = (usize, &'w Wanted)>) -> Self {
+        let places = self.positions.iter().enumerate();
+        let places: HashMap<usize, usize> = places.map(|(at, position)| (*position, at)).collect();
         let mut batch = self.clone();
-        let mut images = self.plan.images.clone();
-        for (image, &position) in images.iter_mut().zip(&self.positions) {
-            image.wanted.destination = wanted[position].destination.clone();
+        let mut images = Vec::new();
+        batch.reports.clear();
+        batch.positions.clear();
+        for (position, wanted) in wanted {
+            if let Some(&at) = places.get(&position) {
+                let mut image = self.plan.images[at].clone();
+                image.wanted.destination = wanted.destination.clone();
+                images.push(image);
+                batch.positions.push(batch.reports.len());
+            }
+            batch.reports.push(ImageReport {
+                destination: wanted.destination.to_string(),
+                ..self.reports[position].clone()
+            });
         }
         batch.plan = Arc::new(Plan::new(images));
-        for (report, wanted) in batch.reports.iter_mut().zip(wanted) {
-            report.destination = wanted.destination.to_string();
-        }
         batch
     }
 

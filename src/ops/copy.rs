@@ -10,7 +10,9 @@ mod lock;
 mod refusals;
 mod registry;
 mod store;
+mod sync;
 mod target;
+mod unchanged;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ pub use registry::{Recheck, RegistryTarget};
 pub(super) use store::files_besides;
 pub use store::{Others, StoreTarget};
 use target::Prepared;
-pub use target::{CopyOptions, CopyTarget};
+pub use target::{CopyOptions, CopyTarget, SyncMode};
 
 /// Copies images.
 ///
@@ -44,7 +46,10 @@ pub use target::{CopyOptions, CopyTarget};
 ///
 /// A slow or failing target delays the others by at most a few seconds.
 pub fn copy<'a>(cx: &'a Context, options: &'a CopyOptions) -> Verb<'a, BatchOutcome> {
-    Box::pin(run(cx, options))
+    match options.sync {
+        None => Box::pin(run(cx, options)),
+        Some(mode) => Box::pin(sync::run(cx, options, mode)),
+    }
 }
 
 async fn run(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsError> {
@@ -58,15 +63,7 @@ async fn run(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsErr
         _ => None,
     };
     let input = OpenInput::open(cx, &options.from, known).await?;
-    if options.targets.len() > 1
-        && input.source.is_sequential()
-        && let Some(catalog) = input.catalog()
-    {
-        return Err(OpsError::OneTarget {
-            path: catalog.path().to_owned(),
-            kind: catalog.kind(),
-        });
-    }
+    require_readable_again(options, &input)?;
     for at in refusals.accepted() {
         refusals.note(at, options.targets[at].accept(cx, &input).await)?;
     }
@@ -88,12 +85,7 @@ async fn run(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsErr
         refusals.end()?;
         return Ok(batch.finish());
     }
-    let checks_later = options.mode == RunMode::Real
-        && options
-            .targets
-            .iter()
-            .all(|target| target.checks_platforms(&options.from));
-    if !checks_later {
+    if !checks_platforms_later(options) {
         input.check_platforms(cx, &mut batch).await;
         require_all(options, &batch)?;
         if batch.must_stop() {
@@ -106,7 +98,7 @@ async fn run(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsErr
         [_] => vec![batch],
         _ => names
             .iter()
-            .map(|wanted| batch.redirected(wanted))
+            .map(|wanted| batch.assigned(wanted.iter().enumerate()))
             .collect(),
     };
     let mut batches: Vec<Option<Batch>> = batches.into_iter().map(Some).collect();
@@ -139,6 +131,20 @@ async fn run(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsErr
     Ok(BatchOutcome::joined(targets.zip(outcomes).collect()))
 }
 
+/// Refuses a source that is read once, for several targets.
+fn require_readable_again(options: &CopyOptions, input: &OpenInput<'_>) -> Result<(), OpsError> {
+    if options.targets.len() > 1
+        && input.source.is_sequential()
+        && let Some(catalog) = input.catalog()
+    {
+        return Err(OpsError::OneTarget {
+            path: catalog.path().to_owned(),
+            kind: catalog.kind(),
+        });
+    }
+    Ok(())
+}
+
 /// Refuses a batch with a failed image, if the target takes all images or none.
 fn require_all(options: &CopyOptions, batch: &Batch) -> Result<(), OpsError> {
     let mut targets = options.targets.iter();
@@ -146,6 +152,12 @@ fn require_all(options: &CopyOptions, batch: &Batch) -> Result<(), OpsError> {
         Some(failure) if targets.any(|target| target.is_whole()) => Err(failure.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether all targets look at the platforms of images themselves.
+fn checks_platforms_later(options: &CopyOptions) -> bool {
+    let mut targets = options.targets.iter();
+    options.mode == RunMode::Real && targets.all(|target| target.checks_platforms(&options.from))
 }
 
 /// Gives the only image the name that its target states.

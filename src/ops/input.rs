@@ -19,9 +19,12 @@ use super::batch::Batch;
 use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
 use super::{Catalog, Context, OpsError, SourceKind};
-use hod_list::{Expanded, ImageList, ListEntry, RenameRules};
+use hod_list::{BadLine, BadLines, Expanded, ImageList, ListEntry, RenameRules};
+use hod_oci::Registry;
 use hod_store::Store;
-use hod_transfer::{Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted};
+use hod_transfer::{
+    Destination, Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted,
+};
 
 /// The input of a verb that moves images.
 #[derive(Debug)]
@@ -83,6 +86,8 @@ pub(super) struct OpenInput<'a> {
     input: &'a Input,
     /// The images of the list, if the input is registries.
     images: patterns::Images,
+    /// The lines of the list that cannot be used, though others are.
+    problems: Vec<BadLine>,
     /// Of a local input.
     catalog: Option<Catalog>,
     /// The store with the content of earlier runs.
@@ -96,23 +101,34 @@ impl<'a> OpenInput<'a> {
         input: &'a Input,
         known: Option<Store>,
     ) -> Result<Self, OpsError> {
-        Self::open_for(cx, input, known, None).await
+        Self::open_for(cx, input, (known, None), BadLines::Refuse).await
+    }
+
+    /// The same for a list of which all that can be used is to be.
+    pub(super) async fn open_usable(
+        cx: &Context,
+        input: &'a Input,
+        known: Option<Store>,
+    ) -> Result<Self, OpsError> {
+        Self::open_for(cx, input, (known, None), BadLines::Keep).await
     }
 
     /// Opens a source to inspect.
     pub(super) async fn look(cx: &Context, input: &'a Input) -> Result<Self, OpsError> {
-        Self::open_for(cx, input, None, Some(Looked::default())).await
+        let look = Some(Looked::default());
+        Self::open_for(cx, input, (None, look), BadLines::Refuse).await
     }
 
     async fn open_for(
         cx: &Context,
         input: &'a Input,
-        known: Option<Store>,
-        look: Option<Looked>,
+        (known, look): (Option<Store>, Option<Looked>),
+        bad_lines: BadLines,
     ) -> Result<Self, OpsError> {
         for warning in input.list().iter().flat_map(|list| &list.warnings) {
             cx.warn(warning);
         }
+        let mut problems = Vec::new();
         let (source, images, catalog): (Arc<dyn Source>, _, _) = match input {
             Input::Local { path, stated, .. } => {
                 let catalog = Catalog::open_once(path, stated.transport, &cx.reading).await?;
@@ -125,7 +141,15 @@ impl<'a> OpenInput<'a> {
                     known: known.clone(),
                     look,
                 };
-                let images = patterns::expand(cx, registries).await?;
+                let images = match bad_lines {
+                    BadLines::Refuse => patterns::expand(cx, registries).await?,
+                    BadLines::Keep => {
+                        let (images, bad) = patterns::expand_usable(cx, registries).await?;
+                        problems.clone_from(&registries.list.problems);
+                        problems.extend(bad);
+                        images
+                    }
+                };
                 (Arc::new(source), images, None)
             }
         };
@@ -133,6 +157,7 @@ impl<'a> OpenInput<'a> {
             source,
             input,
             images,
+            problems,
             catalog,
             known,
         })
@@ -144,6 +169,38 @@ impl<'a> OpenInput<'a> {
             Expanded::Image(entry) => Some(entry),
             Expanded::Nothing(..) => None,
         }
+    }
+
+    /// The lines of the list that cannot be used, though others are.
+    pub(super) fn problems(&self) -> &[BadLine] {
+        &self.problems
+    }
+
+    /// Those of its images that their lines send to a registry, each with its position and under
+    /// its name there; `wanted` has all images.
+    pub(super) fn routed(&self, registry: &Registry, wanted: &[Wanted]) -> Vec<(usize, Wanted)> {
+        let mut routed = Vec::new();
+        for (at, (image, wanted)) in self.images.iter().zip(wanted).enumerate() {
+            let stem = match image {
+                Expanded::Image(entry) => entry,
+                Expanded::Nothing(line, _) => &line.stem,
+            };
+            let targets = stem.targets.iter();
+            for target in targets.filter(|target| target.registry == *registry) {
+                let mut wanted = wanted.clone();
+                let repository = target.repository.clone();
+                wanted.destination = Destination {
+                    repository: if registry.is_docker_hub() {
+                        repository.with_library()
+                    } else {
+                        repository
+                    },
+                    tag: target.tag.clone().or_else(|| stem.reference.tag.clone()),
+                };
+                routed.push((at, wanted));
+            }
+        }
+        routed
     }
 
     /// The kind of a local input.

@@ -47,7 +47,7 @@ pub use copy::{
     BundleTarget, CarryError, CarryOptions, CopyOptions, CopyTarget, DirLayouts, DockerArchive,
     ExtraFile, LayoutFormat, LayoutTarget, NotATool, OciArchive, OciLayout, Others, OwnTool,
     PackFacts, PackForecast, PackOutcome, ProjectNeed, Reading, Recheck, RegistryTarget,
-    StoreTarget, TargetNeeds, VolumeForecast, copy,
+    StoreTarget, SyncMode, TargetNeeds, VolumeForecast, copy,
 };
 pub use delete::{
     DeleteOptions, DeleteOutcome, DeletePlan, DeleteWhat, DeletedImage, MissingImages, delete,

@@ -47,6 +47,9 @@ pub enum TransferError {
     ListedBy { indexes: Vec<Tag> },
     #[error(transparent)]
     Unmatched(#[from] Unmatched),
+    /// A line of a list whose other lines are used.
+    #[error(transparent)]
+    BadLine(#[from] hod_list::BadLine),
     #[error(transparent)]
     ChildAbsent(Box<AbsentChild>),
     #[error("blob `{digest}` not found")]

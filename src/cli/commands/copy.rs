@@ -117,5 +117,6 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
+        sync: None,
     })
 }

@@ -68,6 +68,7 @@ async fn options(
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
+        sync: None,
     })
 }
 

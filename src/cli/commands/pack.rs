@@ -200,6 +200,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
         mode: RunMode::of(args.dry_run),
         on_failure: args.failing.on_failure(),
         lock: None,
+        sync: None,
     })
 }
 

@@ -65,5 +65,6 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<CopyOptions, 
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: args.lock.clone(),
+        sync: None,
     })
 }

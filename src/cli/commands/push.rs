@@ -65,6 +65,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
+        sync: None,
     })
 }
 

@@ -60,5 +60,6 @@ async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
         lock: None,
+        sync: None,
     })
 }

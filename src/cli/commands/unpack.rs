@@ -49,5 +49,6 @@ async fn options(session: &Session<'_>, args: &UnpackArgs) -> Result<CopyOptions
         // All or nothing.
         on_failure: OnFailure::Stop,
         lock: None,
+        sync: None,
     })
 }

@@ -153,6 +153,8 @@ pub(crate) async fn read_lists(
         sections: inputs.sections,
         variable,
         targets: TargetUse::Name,
+        bad_lines: hod_list::BadLines::Refuse,
+        format: None,
     };
     Ok(hod_list::parse_with(&options, &sources)?)
 }

@@ -199,7 +199,8 @@ impl BatchOutcome {
         }
     }
 
-    fn name(&mut self, target: &TargetName) {
+    /// Names the target with each image.
+    pub(crate) fn name(&mut self, target: &TargetName) {
         for image in &mut self.images {
             image.at = Some(target.clone());
         }
@@ -245,7 +246,7 @@ impl ImageReport {
     }
 
     /// An image of which only the requested name is known.
-    pub(super) fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
+    pub(crate) fn unresolved(wanted: &Wanted, status: ImageStatus) -> Self {
         Self {
             destination: wanted.destination.to_string(),
             ..Self::named(wanted.name.clone(), status)

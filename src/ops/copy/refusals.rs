@@ -41,6 +41,11 @@ impl<'a> Refusals<'a> {
         all.filter(|at| self.found[*at].is_none()).collect()
     }
 
+    /// Takes the reason why a target is refused.
+    pub(super) fn take(&mut self, at: usize) -> Option<OpsError> {
+        self.found[at].take()
+    }
+
     /// Fails if no target is left to look at.
     pub(super) fn leave_one(&mut self) -> Result<(), OpsError> {
         if self.accepted().is_empty() {

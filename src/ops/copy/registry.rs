@@ -16,10 +16,12 @@ use crate::preflight::{
 };
 use crate::{BatchOutcome, Context, NotReady, OpsError, Preflight, ProjectReport, RunMode};
 use hod_list::RenameRules;
-use hod_oci::{Registry, RepositoryName, sum_len};
+use hod_oci::{Digest, Registry, RepositoryName, sum_len};
 use hod_registry::{Client, RegistryError, Repo};
 use hod_report::amount::format_count;
-use hod_transfer::{Feed, Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted};
+use hod_transfer::{
+    Destination, Feed, Plan, Presence, RegistrySink, Resolved, Source, TransferError, Wanted,
+};
 
 /// Number of destinations that are checked at once.
 const ASK_AT_ONCE: usize = 16;
@@ -101,6 +103,32 @@ impl CopyTarget for RegistryTarget {
             prefix: self.prefix.clone(),
             ..rules.clone()
         })
+    }
+
+    async fn has(&self, asked: &[(Destination, Digest)]) -> Result<Vec<bool>, OpsError> {
+        if self.recheck == Recheck::All {
+            return Ok(vec![false; asked.len()]);
+        }
+        let repo = |destination: &Destination| Repo {
+            registry: self.registry.clone(),
+            name: destination.repository.clone(),
+        };
+        let repos: Vec<Repo> = asked.iter().map(|(there, _)| repo(there)).collect();
+        self.client.expect(&repos);
+        let has: Vec<bool> = futures_util::stream::iter(asked.iter().zip(&repos))
+            .map(|((destination, digest), repo)| async move {
+                let at = destination.manifest_ref(digest);
+                let head = self.client.manifests.head(repo, &at).await;
+                let head = head.ok().flatten();
+                head.is_some_and(|head| head.digest.as_ref() == Some(digest))
+            })
+            .buffered(ASK_AT_ONCE)
+            .collect()
+            .await;
+        let found = asked.iter().zip(&has).filter(|(_, has)| **has);
+        let repositories = found.map(|((there, _), _)| &there.repository);
+        require_no_proxy_cache(&self.client, &self.registry, repositories).await?;
+        Ok(has)
     }
 
     /// Asks what depends on the names alone: so the round trips for it are those for the source.

@@ -8,9 +8,9 @@ use crate::batch::{Batch, TargetName};
 use crate::input::OpenInput;
 use crate::{BatchOutcome, Context, Input, NotReady, OpsError, RunMode};
 use hod_list::RenameRules;
-use hod_oci::Registry;
+use hod_oci::{Digest, Registry};
 use hod_store::Store;
-use hod_transfer::{ChosenImage, Feed, OnFailure, ReferrerMode, Wanted};
+use hod_transfer::{ChosenImage, Destination, Feed, OnFailure, ReferrerMode, Wanted};
 
 /// What to copy, and where to.
 #[derive(Debug)]
@@ -24,6 +24,18 @@ pub struct CopyOptions {
     pub on_failure: OnFailure,
     /// The path of the lock, for images that a list names at registries.
     pub lock: Option<PathBuf>,
+    /// For `hod sync`.
+    pub sync: Option<SyncMode>,
+}
+
+/// How a sync copies: it asks first what is unchanged, and continues without targets that are
+/// refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// All images to every target, under the names that rules give them.
+    ByRules,
+    /// Each image to the registries that its line names, under the names there.
+    Listed,
 }
 
 /// A target of a copy: one implementation for each kind of endpoint.
@@ -72,6 +84,12 @@ pub trait CopyTarget: std::fmt::Debug + Send + Sync {
     /// that costs a request for each before.
     fn checks_platforms(&self, _: &Input) -> bool {
         false
+    }
+
+    /// Which of these destinations have the image of this digest, as far as a single request
+    /// for each tells that.
+    async fn has(&self, asked: &[(Destination, Digest)]) -> Result<Vec<bool>, OpsError> {
+        Ok(vec![false; asked.len()])
     }
 
     /// Makes requests that do not depend on the source, while the images for these names are

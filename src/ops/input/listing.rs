@@ -80,6 +80,8 @@ pub async fn registry_list(
         lines,
         warnings: Vec::new(),
         registries: Vec::new(),
+        problems: Vec::new(),
+        formats: Vec::new(),
     })
 }
 

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use super::Registries;
 use crate::preflight::check_repositories;
 use crate::{Context, OpsError};
-use hod_list::{Expanded, PatternLine, TagPattern, TagRule};
+use hod_list::{BadLine, Expanded, PatternLine, TagPattern, TagRule};
 use hod_oci::{Registry, Tag};
 use hod_registry::{Client, Repo};
 use hod_transfer::{TransferError, Unmatched};
@@ -25,8 +25,20 @@ const SHOWN_MAX: usize = 5;
 /// The images of a list; a pattern without matches fails alone.
 pub(super) type Images = Vec<Expanded<Arc<TransferError>>>;
 
-/// Asks registries for the tags of the repositories that patterns name, each once.
+/// Asks registries for the tags of the repositories that patterns name, each once; refuses images
+/// with the same destination.
 pub(super) async fn expand(cx: &Context, from: &Registries) -> Result<Images, OpsError> {
+    let (images, problems) = expand_usable(cx, from).await?;
+    from.list.refuse(problems)?;
+    Ok(images)
+}
+
+/// The same for a list whose other images are used if some have the same destination; with these
+/// problems.
+pub(super) async fn expand_usable(
+    cx: &Context,
+    from: &Registries,
+) -> Result<(Images, Vec<BadLine>), OpsError> {
     let patterns = from.list.patterns();
     let mut asked: Vec<Vec<Repo>> = patterns.map(|line| repos(line, &from.source)).collect();
     asked.sort();
@@ -51,12 +63,12 @@ pub(super) async fn expand(cx: &Context, from: &Registries) -> Result<Images, Op
     let (list, source) = (from.list.clone(), from.source.clone());
     // A hostile registry can return very many tags, and regular expressions are slow.
     let expanded = hod_bridge::run(move || {
-        list.expand(&source, |line| match &tags[&repos(line, &source)] {
+        list.expand_usable(&source, |line| match &tags[&repos(line, &source)] {
             Ok(tags) => choose(line, tags).map_err(|error| Arc::new(error.into())),
             Err(error) => Err(Arc::clone(error)),
         })
     });
-    Ok(expanded.await?)
+    Ok(expanded.await)
 }
 
 /// The repositories that a line may mean, the most likely one first.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hod_list::{
-    ListError, ListLine, ListLogin, ListOptions, ListSource, RegistrySettings, TargetUse,
+    BadLines, ListError, ListLine, ListLogin, ListOptions, ListSource, RegistrySettings, TargetUse,
 };
 use hod_oci::{Registry, RepositoryName, Tag};
 
@@ -42,6 +42,8 @@ impl Syncing<'_> {
                 sections: &[],
                 variable: |_| None,
                 targets: TargetUse::Name,
+                bad_lines: BadLines::Refuse,
+                format: None,
             },
             &[ListSource {
                 name: path,

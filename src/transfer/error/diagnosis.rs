@@ -23,6 +23,7 @@ impl Diagnose for TransferError {
             Self::Layout(error) => error.diagnose(),
             Self::File(error) => error.diagnose(),
             Self::Unmatched(error) => error.diagnose(),
+            Self::BadLine(error) => error.diagnose(),
             Self::ChildAbsent(error) => error.diagnose(),
             Self::TargetFailed { diagnosis, .. } => diagnosis.clone(),
             Self::Referrers { source, .. } => match source.diagnose() {
