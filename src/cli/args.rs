@@ -17,6 +17,7 @@ mod results;
 mod run;
 mod selection;
 mod size;
+mod sync;
 pub(crate) mod tips;
 pub(crate) mod transport;
 mod upload;
@@ -42,6 +43,7 @@ pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
 pub(crate) use run::{FailFastArgs, RecheckArgs, RunArgs};
 pub(crate) use selection::{ImagesArgs, LinkArg, ListArgs, OnlyArgs, RenameArgs};
+pub(crate) use sync::{ImagesFormat, SyncArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
     CompletionsArgs, ExportArgs, FormatArg, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs,
@@ -126,6 +128,7 @@ pub(crate) enum Command {
     Export(ExportArgs),
     Push(PushArgs),
     Copy(CopyArgs),
+    Sync(Box<SyncArgs>),
     Verify(VerifyArgs),
     Ls(LsArgs),
     Diff(DiffArgs),

@@ -26,6 +26,7 @@ mod receipt;
 mod select;
 mod serve;
 mod session;
+pub(super) mod sync;
 mod tags;
 mod target;
 mod unpack;
@@ -124,6 +125,7 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Bundle(BundleVerbArgs {
             verb: BundleVerb::Merge(MergeArgs { reading, .. }),
         }) => settings::reading(reading),
+        Command::Sync(args) => settings::reading(&args.reading),
         Command::Verify(VerifyArgs { look, .. })
         | Command::Ls(LsArgs { look, .. })
         | Command::Diff(DiffArgs { look, .. })
@@ -152,6 +154,7 @@ fn verb(command: &Command) -> &'static str {
         Command::Export(_) => "export",
         Command::Push(_) => "push",
         Command::Copy(_) => "copy",
+        Command::Sync(_) => "sync",
         Command::Verify(_) => "verify",
         Command::Ls(_) => "ls",
         Command::Serve(_) => "serve",
@@ -226,6 +229,7 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Export(args) => export::run(session, args).await,
         Command::Push(args) => Box::pin(push::run(session, args)).await,
         Command::Copy(args) => Box::pin(copy::run(session, args)).await,
+        Command::Sync(args) => Box::pin(sync::run(session, args)).await,
         Command::Verify(args) => session.interruptible(verify::run(session, args)).await,
         Command::Ls(args) => session.interruptible(ls::run(session, args)).await,
         Command::Diff(args) => session.interruptible(diff::run(session, args)).await,

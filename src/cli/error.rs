@@ -152,6 +152,9 @@ pub(crate) enum CommandError {
         by: &'static str,
         registries: Vec<String>,
     },
+    /// Nothing says where the images are to go.
+    #[error("`{word}` names no destination")]
+    SyncNowhere { word: String },
     #[error("the variable `{has}` is set, but `{lacks}` is not")]
     HalfLogin {
         has: &'static str,

@@ -6,6 +6,7 @@
 mod amounts;
 mod document;
 mod junit;
+mod retry_list;
 mod run;
 
 use std::fmt::Write as _;
@@ -13,12 +14,10 @@ use std::path::{Path, PathBuf};
 
 use super::args::ResultsArgs;
 use super::error::CommandError;
-use super::settings::{RETRY_LIST_START, ResultKind, RunFiles};
-use super::ui::format_count;
+use super::settings::{ResultKind, RunFiles};
 use document::Document;
 pub(super) use document::Failure;
 use hod_fsx::ResultFile;
-use hod_list::ListLine;
 use hod_ops::{ImageReport, ImageStatus};
 pub(super) use run::Run;
 
@@ -96,7 +95,7 @@ impl Results {
         // Where a run ended before its images were known, an earlier list stays.
         let is_known = run.found.is_ok() || run.list.is_some() || !run.names.is_empty();
         if let Some(output) = self.retry_list.filter(|_| is_known) {
-            output.write(retry_list(self.verb, run).as_bytes())?;
+            output.write(retry_list::render(self.verb, run).as_bytes())?;
         }
         if let Some(output) = self.digest_file {
             let images = run.found.map_or(&[][..], |found| &found.images);
@@ -130,50 +129,6 @@ impl Output {
                 source,
             })
     }
-}
-
-/// The images that are not done, as a list for the same verb.
-fn retry_list(verb: &str, run: &Run<'_>) -> String {
-    let mut names = Vec::new();
-    let mut lines: Vec<ListLine> = Vec::new();
-    let n_all = if let Ok(found) = run.found {
-        for image in &found.images {
-            if matches!(image.status, ImageStatus::Done | ImageStatus::Unchanged) {
-                continue;
-            }
-            let mut listed = run.list.iter().flat_map(|list| &list.lines);
-            match listed.find_map(|line| line.of_image(&image.image)) {
-                // One that failed at several targets is to be done once.
-                Some(line) if lines.contains(&line) => {}
-                Some(line) => lines.push(line),
-                None if names.contains(&image.image) => {}
-                None => names.push(image.image.clone()),
-            }
-        }
-        found.images.len()
-    } else {
-        let all = run.list.iter().flat_map(|list| &list.lines);
-        lines.extend(all.filter(|line| !run.done.contains(&line.name())).cloned());
-        if run.list.is_none() {
-            names.extend(
-                run.names
-                    .iter()
-                    .filter(|name| !run.done.contains(*name))
-                    .cloned(),
-            );
-        }
-        run.list.map_or(run.names.len(), |list| list.lines.len())
-    };
-    let n = lines.len() + names.len();
-    let are = if n == 1 { "is" } else { "are" };
-    let images = format_count(n_all, "image");
-    let mut text = format!("{RETRY_LIST_START}{verb}: {n} of {images} {are} not done\n");
-    text.push_str(&hod_list::write_lines(&lines));
-    for name in names {
-        text.push_str(&name);
-        text.push('\n');
-    }
-    text
 }
 
 /// A line for each image that is at its destination; for a single image only the digest, as in

@@ -16,7 +16,8 @@ pub(crate) use credentials::{
 };
 pub(crate) use given::{require_directory, require_given, require_path};
 pub(crate) use lists::{
-    ListInputs, image_list, is_list, only_list, read_lists, require_no_section, require_one_stdin,
+    ListInputs, ListUse, image_list, is_list, only_list, read_lists, require_no_section,
+    require_one_stdin, syncer_logins,
 };
 pub(in crate::cli) use outputs::RETRY_LIST_START;
 pub(crate) use outputs::{ResultKind, RunFiles, require_file, require_others, require_result};
@@ -33,9 +34,10 @@ use super::args::{RegistryArgs, RenameArgs, UploadArgs};
 use super::error::CommandError;
 use environment::environment;
 use hod_list::{HostPart, RenameRules};
-use hod_oci::RepositoryName;
+use hod_oci::{Registry, RepositoryName};
 use hod_registry::{
-    Client, ClientOptions, Credentials, Drain, LimitOptions, Purpose, RegistriesConf, UploadOptions,
+    Client, ClientOptions, Credentials, Drain, LimitOptions, Purpose, RegistriesConf, TrustOptions,
+    UploadOptions,
 };
 use hod_report::{Event, Reporter};
 use hod_retry::RetryPolicy;
@@ -82,14 +84,8 @@ pub(crate) async fn client(
 ) -> Result<Client, CommandError> {
     let credentials = credentials::credentials(args, &purpose.reach, reporter.as_ref()).await?;
     list_registries::warn_of_trust(args, purpose.reach.settings, reporter.as_ref());
-    build(
-        args,
-        jobs,
-        reporter,
-        credentials,
-        purpose.registries_conf,
-        purpose.purpose,
-    )
+    let insecure = list_registries::insecure(purpose.reach.given, reporter.as_ref());
+    build(args, jobs, reporter, (credentials, insecure), purpose)
 }
 
 /// A client that knows no login: one is to be tried.
@@ -97,23 +93,27 @@ pub(crate) fn client_without_logins(
     args: &RegistryArgs,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Client, CommandError> {
-    build(
-        args,
-        1,
-        reporter,
-        Credentials::default(),
-        RegistriesConf::default(),
-        Purpose::default(),
-    )
+    let purpose = ClientFor {
+        reach: Reach {
+            side: Side::Either,
+            registries: Vec::new(),
+            lists: &[],
+            settings: &[],
+            given: &[],
+        },
+        registries_conf: RegistriesConf::default(),
+        purpose: Purpose::default(),
+    };
+    let nothing = (Credentials::default(), Vec::new());
+    build(args, 1, reporter, nothing, purpose)
 }
 
 fn build(
     args: &RegistryArgs,
     jobs: usize,
     reporter: &Arc<dyn Reporter>,
-    credentials: Credentials,
-    registries_conf: RegistriesConf,
-    purpose: Purpose,
+    (credentials, may_lack_tls): (Credentials, Vec<Registry>),
+    purpose: ClientFor<'_>,
 ) -> Result<Client, CommandError> {
     for registry in &args.insecure {
         reporter.event(Event::Warning {
@@ -125,8 +125,11 @@ fn build(
     }
     let options = ClientOptions {
         credentials,
-        trust: trust::trust(args)?,
-        registries_conf,
+        trust: TrustOptions {
+            may_lack_tls,
+            ..trust::trust(args)?
+        },
+        registries_conf: purpose.registries_conf,
         plain_http: args.plain_http.clone(),
         retry: retry_policy(args),
         limits: LimitOptions {
@@ -137,7 +140,7 @@ fn build(
         },
         reporter: Arc::clone(reporter),
         user_agent: concat!("hod/", env!("CARGO_PKG_VERSION")).to_owned(),
-        purpose,
+        purpose: purpose.purpose,
     };
     Ok(Client::new(options)?)
 }

@@ -30,19 +30,21 @@ pub struct ListOptions<'a> {
 }
 
 /// What becomes of lines that cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BadLines {
     /// With any of them, the lists cannot be used.
+    #[default]
     Refuse,
     /// They are in [`ImageList::problems`], unless nothing else is in the lists.
     Keep,
 }
 
 /// What the places at registries are for that a line names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TargetUse {
     /// They are a second column: the repository and the tag of a line's only target are its
     /// destination, and [`super::ListEntry::targets`] is empty. Two images may not have one name.
+    #[default]
     Name,
     /// `hod sync`: they are kept in [`super::ListEntry::targets`]. Two images may not have one
     /// target.

@@ -119,17 +119,63 @@ pub enum PlatformChoice {
     All,
     /// One or more platforms.
     These(Vec<Platform>),
+    /// Those of these platforms that the image has: at least one. [`ANY`] is any system or
+    /// architecture.
+    AnyOf(Vec<Platform>),
 }
+
+/// Any operating system or architecture, in [`PlatformChoice::AnyOf`].
+const ANY: &str = "*";
 
 impl PlatformChoice {
     /// The same choice with its platforms in one order.
     #[must_use]
     pub fn sorted(&self) -> Self {
         let mut choice = self.clone();
-        if let Self::These(platforms) = &mut choice {
+        if let Self::These(platforms) | Self::AnyOf(platforms) = &mut choice {
             platforms.sort();
         }
         choice
+    }
+
+    /// The platforms that it names.
+    pub fn platforms(&self) -> &[Platform] {
+        match self {
+            Self::All => &[],
+            Self::These(platforms) | Self::AnyOf(platforms) => platforms,
+        }
+    }
+
+    /// The platforms of any of these systems (`linux`, `windows:10.0.20348`) on any of these
+    /// architectures (`arm64`, `arm:v7`), as image-syncer selects them; `None` for all. An empty
+    /// list is any.
+    pub fn filter(systems: &[String], architectures: &[String]) -> Option<Self> {
+        let words = |texts: &[String]| -> Vec<(String, Option<String>)> {
+            let texts = texts.iter().filter(|text| !text.is_empty());
+            let words = texts.map(|text| match text.split_once(':') {
+                Some((word, more)) => (word.to_owned(), Some(more.to_owned())),
+                None => (text.clone(), None),
+            });
+            words.collect()
+        };
+        let (systems, architectures) = (words(systems), words(architectures));
+        if systems.is_empty() && architectures.is_empty() {
+            return None;
+        }
+        let any = || vec![(ANY.to_owned(), None)];
+        let or_any = |words: Vec<_>| if words.is_empty() { any() } else { words };
+        let (systems, architectures) = (or_any(systems), or_any(architectures));
+        let mut platforms = Vec::new();
+        for (os, os_version) in &systems {
+            for (architecture, variant) in &architectures {
+                platforms.push(Platform {
+                    variant: variant.clone(),
+                    os_version: os_version.clone(),
+                    ..Platform::new(os, architecture)
+                });
+            }
+        }
+        Some(Self::AnyOf(platforms))
     }
 }
 
@@ -160,8 +206,8 @@ impl Platform {
     /// without a variant is `arm/v7`. The same applies to the version of the operating system,
     /// which is compared as a prefix.
     pub fn accepts(&self, offered: &Self) -> bool {
-        self.os == offered.os
-            && self.architecture == offered.architecture
+        (self.os == offered.os || self.os == ANY)
+            && (self.architecture == offered.architecture || self.architecture == ANY)
             && match self.effective_variant() {
                 None => true,
                 wanted => wanted == offered.effective_variant().or(offered.default_variant()),
@@ -398,7 +444,7 @@ impl fmt::Display for PlatformChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),
-            Self::These(platforms) => {
+            Self::These(platforms) | Self::AnyOf(platforms) => {
                 let texts: Vec<String> = platforms.iter().map(ToString::to_string).collect();
                 f.write_str(&texts.join(","))
             }
@@ -409,6 +455,34 @@ impl fmt::Display for PlatformChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_is_systems_on_architectures() {
+        #[track_caller]
+        fn check(systems: &[&str], architectures: &[&str], expect: [bool; 4]) {
+            let owned = |texts: &[&str]| -> Vec<String> {
+                texts.iter().map(|text| (*text).to_owned()).collect()
+            };
+            let choice = PlatformChoice::filter(&owned(systems), &owned(architectures)).unwrap();
+            let offered = [
+                "linux/amd64",
+                "linux/arm64/v8",
+                "linux/arm/v7",
+                "windows/amd64:10.0.1",
+            ];
+            let accepted = offered.map(|text| {
+                let offered: Platform = text.parse().unwrap();
+                choice.platforms().iter().any(|one| one.accepts(&offered))
+            });
+            assert_eq!(accepted, expect, "{systems:?} {architectures:?}");
+        }
+        assert_eq!(PlatformChoice::filter(&[], &[String::new()]), None);
+        check(&[], &["amd64"], [true, false, false, true]);
+        check(&["linux"], &[], [true, true, true, false]);
+        check(&["linux"], &["amd64", "arm:v7"], [true, false, true, false]);
+        check(&["windows:10.0.1"], &["amd64"], [false, false, false, true]);
+        check(&[], &["s390x"], [false; 4]);
+    }
 
     #[test]
     fn doubles_fold_however_many_there_are() {

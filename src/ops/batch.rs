@@ -145,8 +145,11 @@ impl Batch {
                     batch.reports.push(ImageReport::unresolved(&wanted, status));
                 }
                 Resolution::Failed(wanted, error) => {
+                    let is_filtered = matches!(*error, TransferError::Filtered { .. });
                     let report = ImageReport::unresolved(&wanted, ImageStatus::failed(error));
-                    if let ImageStatus::Failed { text, .. } = &report.status {
+                    if let ImageStatus::Failed { text, .. } = &report.status
+                        && !is_filtered
+                    {
                         cx.reporter.event(Event::ImageFailed {
                             image: &wanted.name,
                             error: text,

@@ -94,6 +94,9 @@ pub enum TransferError {
     },
     #[error("image has no platform {wanted}; it has {offered}")]
     NoPlatform { wanted: String, offered: String },
+    /// A filter of platforms leaves the image out.
+    #[error("no platform of the image is one of {wanted}; it has {offered}")]
+    Filtered { wanted: String, offered: String },
     /// Most registries refuse an index whose children they do not have.
     #[error(
         "the registry refuses an index whose manifests are not all transferred; left out: {lacking}"

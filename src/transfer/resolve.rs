@@ -13,9 +13,12 @@ use self::some::Part;
 use super::referrers::Finder;
 use super::walk::Walk;
 use super::{
-    IndexMode, Locate, OnFailure, ReferrerMode, Resolved, Source, TransferError, Wanted, sizes,
+    IndexMode, Locate, Location, OnFailure, ReferrerMode, Resolved, Source, TransferError, Wanted,
+    config, sizes,
 };
-use hod_oci::{Descriptor, ForeignLayers, Manifest, ManifestBody, PlatformChoice};
+use hod_oci::{
+    Descriptor, ForeignLayers, Manifest, ManifestBody, MediaType, Platform, PlatformChoice,
+};
 use hod_report::{Event, Reporter};
 
 /// The result of resolving an image.
@@ -104,7 +107,15 @@ pub async fn resolve(source: &dyn Source, wanted: &Wanted) -> Result<Resolved, T
         referrers: wanted.referrers,
     };
     let collected = match (&wanted.platforms, wanted.index_mode) {
+        (PlatformChoice::AnyOf(platforms), _) if !is_index => {
+            require_passing(source, &location, &found, platforms).await?;
+            cx.all(found).await?
+        }
         _ if !is_index => cx.all(found).await?,
+        (PlatformChoice::AnyOf(_), _) => {
+            refuse_pin(wanted, &found)?;
+            cx.some(found, &part(IndexMode::Rewrite)).await?
+        }
         (PlatformChoice::These(platforms), mode) => {
             refuse_pin(wanted, &found)?;
             match mode {
@@ -152,6 +163,30 @@ pub async fn resolve(source: &dyn Source, wanted: &Wanted) -> Result<Resolved, T
     Ok(resolved)
 }
 
+/// Refuses an image without an index that a filter of platforms leaves out; as in image-syncer, only
+/// those of Docker's format are filtered.
+async fn require_passing(
+    source: &dyn Source,
+    location: &Location,
+    found: &Manifest,
+    platforms: &[Platform],
+) -> Result<(), TransferError> {
+    if found.media_type().as_str() != MediaType::DOCKER_MANIFEST {
+        return Ok(());
+    }
+    let Some(offered) = config::platform_of(source, location, found).await? else {
+        return Ok(());
+    };
+    if platforms.iter().any(|wanted| wanted.accepts(&offered)) {
+        return Ok(());
+    }
+    let wanted: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    Err(TransferError::Filtered {
+        wanted: wanted.join(", "),
+        offered: offered.to_string(),
+    })
+}
+
 /// Makes ordinary blobs of the foreign layers that are to be carried.
 async fn carry_foreign(source: &dyn Source, resolved: &mut Resolved) -> Result<(), TransferError> {
     if resolved.foreign.is_empty() {
@@ -188,7 +223,9 @@ fn refuse_pin(wanted: &Wanted, found: &Manifest) -> Result<(), TransferError> {
                 digest: found.digest().clone(),
                 platforms: match &wanted.platforms {
                     PlatformChoice::All => "a part of it".to_owned(),
-                    platforms @ PlatformChoice::These(_) => platforms.to_string(),
+                    platforms @ (PlatformChoice::These(_) | PlatformChoice::AnyOf(_)) => {
+                        platforms.to_string()
+                    }
                 },
             })
         }

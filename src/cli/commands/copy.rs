@@ -1,11 +1,12 @@
 //! `hod copy`, and the common part of the verbs that are its presets.
 
 mod local;
-mod targets;
+pub(super) mod targets;
 
 use std::path::{Path, PathBuf};
 
 pub(super) use self::local::local;
+use super::filling::Filling;
 use super::input::{LoginFor, Reading};
 use super::outcome::{self, Asked, Wording};
 use super::session::Session;
@@ -14,6 +15,7 @@ use crate::cli::args::{CopyArgs, RegistryArgs};
 use crate::cli::error::CommandError;
 use crate::cli::results::Results;
 use crate::cli::settings;
+use hod_fsx::LinkMode;
 use hod_ops::{BatchOutcome, Context, CopyOptions, Input, SourceCheck};
 
 pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
@@ -62,7 +64,7 @@ pub(super) async fn carry(
 }
 
 /// Fails if a dry run found problems.
-fn require_possible(mut outcome: BatchOutcome) -> Result<BatchOutcome, CommandError> {
+pub(super) fn require_possible(mut outcome: BatchOutcome) -> Result<BatchOutcome, CommandError> {
     let mut forecasts = outcome.forecasts.iter_mut();
     match forecasts.find_map(|forecast| forecast.refusal.take()) {
         Some(refusal) => Err(refusal.into()),
@@ -85,7 +87,17 @@ pub(super) fn asked(options: &CopyOptions, results: Results) -> Asked<'_> {
 }
 
 async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, CommandError> {
-    let targets = targets::targets(session, args).await?;
+    let read = [&args.only.only[..], &[PathBuf::from(&args.source)]].concat();
+    let filling = Filling {
+        read: &read,
+        registry: &args.registry,
+        upload: &args.upload,
+        preflight: &args.preflight,
+        recheck: args.recheck.mode(),
+        given: &[],
+    };
+    let link = args.link.map(LinkMode::from);
+    let targets = targets::targets(session, &args.targets, &filling, link).await?;
     if args.link.is_some() && targets.iter().all(|target| target.registry().is_some()) {
         return Err(CommandError::LinkNothing);
     }

@@ -22,6 +22,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
             registries: vec![registry.clone()],
             lists: &[],
             settings: &[],
+            given: &[],
         },
         registries_conf: settings::registries_conf(UseConf::unless(args.no_registries_conf))?,
         purpose: Purpose::Look,

@@ -8,6 +8,7 @@ use crate::cli::args::{PreflightArgs, RegistryArgs, UploadArgs};
 use crate::cli::error::CommandError;
 use crate::cli::settings;
 use crate::cli::settings::{ClientFor, Reach, Side};
+use hod_list::RegistrySettings;
 use hod_oci::Registry;
 use hod_ops::{CopyTarget, Preflight, Recheck, RegistryTarget};
 use hod_registry::{NewProject, Purpose, RegistriesConf};
@@ -20,6 +21,8 @@ pub(super) struct Filling<'a> {
     pub(super) upload: &'a UploadArgs,
     pub(super) preflight: &'a PreflightArgs,
     pub(super) recheck: Recheck,
+    /// Logins and trust of a file that the user named for that.
+    pub(super) given: &'a [RegistrySettings],
 }
 
 impl Filling<'_> {
@@ -39,6 +42,7 @@ impl Filling<'_> {
                 registries,
                 lists: self.read,
                 settings: &[],
+                given: self.given,
             },
             registries_conf: RegistriesConf::default(),
             purpose: Purpose::Push,

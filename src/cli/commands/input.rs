@@ -10,7 +10,7 @@ use super::{aliases, locked};
 use crate::cli::args::{LookArgs, NameSourceArgs, OnlyArgs, RegistryArgs};
 use crate::cli::error::CommandError;
 use crate::cli::settings;
-use crate::cli::settings::{ClientFor, ListInputs, Reach, Side, UseConf};
+use crate::cli::settings::{ClientFor, ListInputs, ListUse, Reach, Side, UseConf};
 use hod_list::{Destination, ImageList, IndexChoice, ListLine, RegistrySettings, RenameRules};
 use hod_oci::{ForeignLayers, ReferenceError, Registry, RepositoryName};
 use hod_ops::{
@@ -30,6 +30,12 @@ pub(super) struct Reading<'a> {
     pub(super) preflight: SourceCheck,
     /// The side that a login without a given side is for.
     pub(super) login: LoginFor,
+    /// How lists are read.
+    pub(super) lists: ListUse,
+    /// Logins and trust of a file that the user named for that.
+    pub(super) given: &'a [RegistrySettings],
+    /// Whether logins and trust in lists are as good as those.
+    pub(super) trusts_lists: bool,
     /// How the images of `--only` are renamed before they are looked for.
     pub(super) renames: Option<RenameRules>,
     /// The other argument, if the verb reads two.
@@ -68,6 +74,9 @@ impl<'a> Reading<'a> {
             foreign_layers: ForeignLayers::Leave,
             preflight,
             login: LoginFor::Source,
+            lists: ListUse::default(),
+            given: &[],
+            trusts_lists: false,
             renames: None,
             beside: None,
             client: OnceCell::new(),
@@ -177,6 +186,7 @@ impl<'a> Reading<'a> {
                     paths: &paths,
                     images: &images,
                     sections: &self.only.section,
+                    how: self.lists,
                 };
                 settings::read_lists(inputs, &source, session.reporter().as_ref()).await?
             }
@@ -310,6 +320,11 @@ impl<'a> Reading<'a> {
         }
         let mut own = self.registry.clone();
         own.creds_stdin &= self.login != LoginFor::Target;
+        let (settings, given) = if self.trusts_lists {
+            (&[][..], reached.settings.as_slice())
+        } else {
+            (reached.settings.as_slice(), self.given)
+        };
         let purpose = ClientFor {
             reach: Reach {
                 side: match self.login {
@@ -319,7 +334,8 @@ impl<'a> Reading<'a> {
                 },
                 registries: reached.registries,
                 lists: &lists,
-                settings: &reached.settings,
+                settings,
+                given,
             },
             registries_conf: conf,
             purpose: match self.login {

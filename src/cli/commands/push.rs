@@ -45,6 +45,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         upload: &args.upload,
         preflight: &args.preflight,
         recheck: args.recheck.mode(),
+        given: &[],
     };
     let reading = Reading {
         login: LoginFor::Target,

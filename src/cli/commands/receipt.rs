@@ -95,6 +95,7 @@ async fn holder(session: &Session<'_>, args: &ReceiptArgs) -> Result<Holder, Com
             registries: vec![registry.clone()],
             lists: &look.only.only,
             settings: &[],
+            given: &[],
         },
         registries_conf: RegistriesConf::default(),
         purpose: Purpose::Look,

@@ -160,6 +160,7 @@ async fn registry(
             registries: vec![registry.clone()],
             lists: &[],
             settings: &[],
+            given: &[],
         },
         registries_conf: settings::registries_conf(UseConf::unless(args.names.no_registries_conf))?,
         purpose: Purpose::Look,

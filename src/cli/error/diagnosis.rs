@@ -50,6 +50,10 @@ impl Diagnose for CommandError {
                 "Set `{name}` to a key, or unset it: an empty value would silently turn signatures \
                  off."
             )),
+            Self::SyncNowhere { .. } => usage(
+                "Name a destination behind it, such as `harbor.corp/project`, or write \
+                 `to=HOST/REPOSITORY` on the lines of a list.",
+            ),
             Self::BundleName { .. } => usage("The name says whether the bundle is compressed."),
             Self::MergedName { .. } => {
                 usage("It is not compressed, since layers are compressed already.")

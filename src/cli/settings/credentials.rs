@@ -42,6 +42,8 @@ pub(crate) struct Reach<'a> {
     pub(crate) lists: &'a [PathBuf],
     /// What the lists say about registries.
     pub(crate) settings: &'a [RegistrySettings],
+    /// What a file says about registries that the user named for that.
+    pub(crate) given: &'a [RegistrySettings],
 }
 
 /// All credentials, in the order in which they count.
@@ -63,6 +65,7 @@ pub(super) async fn credentials(
         credentials.give(registry.clone(), login, by);
         given = Some(registry);
     }
+    list_registries::add_given(&mut credentials, reach.given)?;
     // The file that the user names is the only one.
     if args.authfile.is_none() {
         list_registries::add_logins(&mut credentials, reach.settings, given, reporter)?;

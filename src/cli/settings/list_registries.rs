@@ -20,6 +20,21 @@ pub(super) fn add_logins(
     given: Option<&Registry>,
     reporter: &dyn Reporter,
 ) -> Result<(), CommandError> {
+    for settings in settings.iter().filter(|one| one.login.is_some()) {
+        let key = place(settings);
+        if given != Some(&settings.registry) {
+            let text = format!("the login for `{key}` is from {}", settings.origin);
+            reporter.event(Event::Note { text: &text });
+        }
+    }
+    add_given(credentials, settings)
+}
+
+/// Adds the logins without a note.
+pub(super) fn add_given(
+    credentials: &mut Credentials,
+    settings: &[RegistrySettings],
+) -> Result<(), CommandError> {
     let mut files: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for settings in settings {
         let Some(login) = &settings.login else {
@@ -32,10 +47,6 @@ pub(super) fn add_logins(
             ListLogin::IdentityToken(token) => json!({"identitytoken": token}),
         };
         let key = place(settings);
-        if given != Some(&settings.registry) {
-            let text = format!("the login for `{key}` is from {}", settings.origin);
-            reporter.event(Event::Note { text: &text });
-        }
         // The first counts, as in `RegistrySettings::of`.
         let file = files.entry(&settings.origin.file).or_default();
         file.entry(key).or_insert(entry);
@@ -81,6 +92,27 @@ pub(super) fn warn_of_trust(
             reporter.event(Event::Warning { text });
         }
     }
+}
+
+/// The registries whose certificates are not verified, and that may have none, as the user's file says.
+pub(super) fn insecure(settings: &[RegistrySettings], reporter: &dyn Reporter) -> Vec<Registry> {
+    let mut registries: Vec<Registry> = Vec::new();
+    for settings in settings {
+        let registry = &settings.registry;
+        if settings.tls_verify != Some(false) || registries.contains(registry) {
+            continue;
+        }
+        registries.push(registry.clone());
+        if !registry.is_loopback() {
+            let text = format!(
+                "{}: the certificate of `{registry}` is not verified: anyone on the network path can \
+                 read the login and change the data",
+                settings.origin
+            );
+            reporter.event(Event::Warning { text: &text });
+        }
+    }
+    registries
 }
 
 fn place(settings: &RegistrySettings) -> String {

@@ -4,10 +4,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::environment::{apart, raw_environment};
-use super::given::text;
+use super::given::{read_given, text};
 use crate::cli::args::{ListArgs, OnlyArgs};
 use crate::cli::error::{CommandError, STORE};
-use hod_list::{ImageList, ListOptions, ListSource, TargetUse};
+use hod_list::{
+    BadLines, ForeignFormat, ImageList, ListOptions, ListSource, RegistrySettings, TargetUse,
+};
 use hod_oci::Registry;
 use hod_report::{Event, Reporter};
 
@@ -79,6 +81,31 @@ pub(crate) struct ListInputs<'a> {
     pub(crate) images: &'a [String],
     /// The selected sections; all if empty.
     pub(crate) sections: &'a [String],
+    pub(crate) how: ListUse,
+}
+
+/// How lists are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ListUse {
+    pub(crate) targets: TargetUse,
+    pub(crate) bad_lines: BadLines,
+    /// The format of all files; by default it is recognised.
+    pub(crate) format: Option<ForeignFormat>,
+}
+
+/// Reads a file of logins for image-syncer.
+pub(crate) async fn syncer_logins(path: &Path) -> Result<Vec<RegistrySettings>, CommandError> {
+    let path = path.to_owned();
+    let (name, text) = apart(move || {
+        let bytes = read_given("--auth", &path, LIST_LEN_MAX)?;
+        Ok((path.display().to_string(), text(&path, bytes)?))
+    })
+    .await?;
+    let source = ListSource {
+        name: &name,
+        text: &text,
+    };
+    Ok(hod_list::parse_auth(&source, variable)?)
 }
 
 /// Refuses a source and lists to narrow it that are both `-`.
@@ -152,9 +179,9 @@ pub(crate) async fn read_lists(
         source,
         sections: inputs.sections,
         variable,
-        targets: TargetUse::Name,
-        bad_lines: hod_list::BadLines::Refuse,
-        format: None,
+        targets: inputs.how.targets,
+        bad_lines: inputs.how.bad_lines,
+        format: inputs.how.format,
     };
     Ok(hod_list::parse_with(&options, &sources)?)
 }

@@ -27,6 +27,8 @@ pub(crate) enum ResultKind {
     Report,
     RetryList,
     Digests,
+    /// What `hod sync` transferred.
+    Images,
 }
 
 impl ResultKind {
@@ -38,6 +40,14 @@ impl ResultKind {
             Self::Receipt => Receipt::is_receipt(text.as_bytes()),
             Self::Report => first.starts_with(['{', '<']),
             Self::RetryList => first.starts_with(RETRY_LIST_START),
+            Self::Images => {
+                first.starts_with('{')
+                    || first.is_empty()
+                    || text
+                        .lines()
+                        .nth(1)
+                        .is_some_and(|line| line.starts_with("- "))
+            }
             Self::Digests => first.contains("sha256:") || first.contains("sha512:"),
         }
     }

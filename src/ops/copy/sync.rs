@@ -17,7 +17,8 @@ use crate::input::OpenInput;
 use crate::{BatchOutcome, Context, ImageReport, ImageStatus, OpsError, RunMode, Target};
 use hod_oci::Digest;
 use hod_report::Event;
-use hod_transfer::Wanted;
+use hod_report::amount::format_count;
+use hod_transfer::{TransferError, Wanted};
 
 /// The images for one target, under their names there.
 #[derive(Debug)]
@@ -131,8 +132,26 @@ pub(super) async fn run(
         joined.push((name, outcome));
     }
     let mut outcome = BatchOutcome::joined(joined);
+    leave_out_filtered(cx, &mut outcome);
     outcome.images.extend(problems);
     Ok(outcome)
+}
+
+/// Takes out images that have none of the platforms of a filter.
+fn leave_out_filtered(cx: &Context, outcome: &mut BatchOutcome) {
+    let n_all = outcome.images.len();
+    let is_filtered = |image: &ImageReport| {
+        let error = image.status.error();
+        error.is_some_and(|error| matches!(error, TransferError::Filtered { .. }))
+    };
+    outcome.images.retain(|image| !is_filtered(image));
+    let n_out = n_all - outcome.images.len();
+    if n_out > 0 {
+        cx.note(&format!(
+            "left out {}: none of their platforms was asked for",
+            format_count(n_out, "image")
+        ));
+    }
 }
 
 /// Reports the lines that cannot be used.

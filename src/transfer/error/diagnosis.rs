@@ -88,6 +88,7 @@ impl Diagnose for TransferError {
                 "Choose with `--platform`, or with `platform=` on the image's line. `all` transfers \
                  every platform.",
             ),
+            Self::Filtered { .. } => Diagnosis::refused(NotFound),
             Self::OtherPlatform { .. } => Diagnosis::new(NotFound).hint(
                 "Leave out `--strict-platform` to transfer the image as it is, or write the intended \
                  platform on its line: `platform=OS/ARCH`.",

@@ -60,14 +60,12 @@ impl Walk<'_> {
             carried: HashMap::new(),
         };
         let carried = self.subset(Arc::new(index), &mut taken, 0).await?;
-        let wanted: &[Platform] = match part.platforms {
-            PlatformChoice::All => &[],
-            PlatformChoice::These(platforms) => platforms,
-        };
+        let wanted = part.platforms.platforms();
         let unserved = wanted.iter().enumerate();
         let unserved = unserved.filter(|(at, _)| !taken.served.contains(at));
         let unserved: Vec<Platform> = unserved.map(|(_, platform)| platform.clone()).collect();
-        if carried.is_some() && unserved.is_empty() {
+        let is_filter = matches!(part.platforms, PlatformChoice::AnyOf(_));
+        if carried.is_some() && (unserved.is_empty() || is_filter) {
             return Ok(taken.collected);
         }
         let may_serve = |child: &Descriptor| match stated(child) {
@@ -86,7 +84,12 @@ impl Walk<'_> {
             // An index may be listed for a platform that nothing in it is for.
             return Err(no_platform(wanted, &BTreeSet::new()));
         }
-        Err(no_platform(&unserved, &taken.offered))
+        Err(match no_platform(&unserved, &taken.offered) {
+            TransferError::NoPlatform { wanted, offered } if is_filter => {
+                TransferError::Filtered { wanted, offered }
+            }
+            error => error,
+        })
     }
 
     /// Collects the selected part of `index` and every platform that it offers; returns its carried
@@ -161,9 +164,10 @@ impl Walk<'_> {
             .iter()
             .map(|child| stated(child).cloned())
             .collect();
-        let PlatformChoice::These(wanted) = part.platforms else {
+        let wanted = part.platforms.platforms();
+        if wanted.is_empty() {
             return Ok(platforms);
-        };
+        }
         let is_offered =
             |wanted: &Platform| platforms.iter().flatten().any(|has| wanted.accepts(has));
         if wanted.iter().all(is_offered) {
@@ -199,7 +203,9 @@ impl Taken<'_> {
         );
         let accepts = |has: &Platform| match self.part.platforms {
             PlatformChoice::All => true,
-            PlatformChoice::These(wanted) => wanted.iter().any(|wanted| wanted.accepts(has)),
+            PlatformChoice::These(wanted) | PlatformChoice::AnyOf(wanted) => {
+                wanted.iter().any(|wanted| wanted.accepts(has))
+            }
         };
         let is_all = *self.part.platforms == PlatformChoice::All;
         let is_accepted = |at: usize| platforms[at].as_ref().is_some_and(accepts);
@@ -253,10 +259,10 @@ impl Taken<'_> {
 
     /// Records that a platform is offered.
     fn serve(&mut self, has: Option<&Platform>) {
-        let (PlatformChoice::These(wanted), Some(has)) = (self.part.platforms, has) else {
+        let Some(has) = has else {
             return;
         };
-        let served = wanted.iter().enumerate();
+        let served = self.part.platforms.platforms().iter().enumerate();
         let served = served.filter(|(_, wanted)| wanted.accepts(has));
         self.served.extend(served.map(|(at, _)| at));
     }

@@ -7,7 +7,6 @@ use super::super::input::{endpoint, place};
 use super::super::session::Session;
 use super::super::target::RegistryPath;
 use super::local::local;
-use crate::cli::args::CopyArgs;
 use crate::cli::error::CommandError;
 use crate::cli::error::TargetError;
 use hod_fsx::LinkMode;
@@ -26,14 +25,16 @@ enum End {
 }
 
 /// The targets of a copy, in their order; registries have one client for all of them.
-pub(super) async fn targets(
+pub(in crate::cli::commands) async fn targets(
     session: &Session<'_>,
-    args: &CopyArgs,
+    words: &[String],
+    filling: &Filling<'_>,
+    link: Option<LinkMode>,
 ) -> Result<Vec<Box<dyn CopyTarget>>, CommandError> {
     let mut ends: Vec<End> = Vec::new();
-    for text in &args.targets {
+    for text in words {
         let end = End::of(session, text)?;
-        for (other, name) in ends.iter().zip(&args.targets) {
+        for (other, name) in ends.iter().zip(words) {
             end.require_apart(text, other, name)?;
         }
         ends.push(end);
@@ -43,19 +44,10 @@ pub(super) async fn targets(
         End::Local { .. } => None,
     });
     let places: Vec<RegistryPath> = places.collect();
-    let read = [&args.only.only[..], &[PathBuf::from(&args.source)]].concat();
-    let filling = Filling {
-        read: &read,
-        registry: &args.registry,
-        upload: &args.upload,
-        preflight: &args.preflight,
-        recheck: args.recheck.mode(),
-    };
     let mut registries = Vec::new().into_iter();
     if !places.is_empty() {
         registries = filling.targets(session, places).await?.into_iter();
     }
-    let link = args.link.map(LinkMode::from);
     let target = |end| match end {
         End::Registry(_) => Ok(registries.next().expect("one for each that is named")),
         End::Local {
@@ -68,7 +60,7 @@ pub(super) async fn targets(
 }
 
 /// The files and directories that the words name as targets.
-pub(super) fn outputs(words: &[String]) -> Vec<PathBuf> {
+pub(in crate::cli::commands) fn outputs(words: &[String]) -> Vec<PathBuf> {
     let ends = words.iter().map(|word| endpoint(Path::new(word)));
     let local = ends.filter_map(|end| match end {
         Ok(Endpoint::Local { path, .. } | Endpoint::Path(path)) => Some(path),
@@ -78,7 +70,7 @@ pub(super) fn outputs(words: &[String]) -> Vec<PathBuf> {
 }
 
 /// Whether a registry is among the words.
-pub(super) fn has_registry(words: &[String]) -> bool {
+pub(in crate::cli::commands) fn has_registry(words: &[String]) -> bool {
     outputs(words).len() < words.len()
 }
 
