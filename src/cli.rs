@@ -48,8 +48,8 @@ const N_THREADS_MIN: usize = 6;
     reason = "the one place that enters the runtime"
 )]
 pub fn run(mut arguments: Vec<OsString>) -> u8 {
-    if let Some(arguments) = personality::skopeo(&arguments) {
-        return run_skopeo(arguments);
+    if let Some((tool, arguments)) = personality::called(&arguments) {
+        return run_tool(tool, arguments);
     }
     // It joins them itself.
     if !arguments.iter().any(|argument| argument == "merge") {
@@ -91,12 +91,12 @@ pub fn run(mut arguments: Vec<OsString>) -> u8 {
     }
 }
 
-/// Runs skopeo's command line; an interrupt ends it, and what it was writing is removed.
+/// Runs another program's command line; an interrupt ends it, and what it was writing is removed.
 #[expect(
     clippy::disallowed_methods,
     reason = "the other place that enters the runtime"
 )]
-fn run_skopeo(arguments: Vec<String>) -> u8 {
+fn run_tool(tool: personality::Tool, arguments: Vec<String>) -> u8 {
     let printer = Printer::for_process(PrinterOptions::default());
     let (runtime, interrupt) = match start(&printer) {
         Ok(started) => started,
@@ -108,7 +108,7 @@ fn run_skopeo(arguments: Vec<String>) -> u8 {
     let code = runtime.block_on(async {
         tokio::select! {
             biased;
-            code = personality::run(arguments) => code,
+            code = personality::run(tool, arguments, &interrupt) => code,
             () = interrupt.request(1) => Exit::Interrupted.code(),
             error = hod_bridge::refusal() => {
                 printer.error(&CommandError::Runtime(error), None);

@@ -10,6 +10,7 @@ mod login;
 mod looking;
 mod merge;
 mod names;
+mod personality;
 mod platforms;
 mod referrers;
 mod registry;
@@ -37,6 +38,7 @@ pub(crate) use login::{DoctorArgs, LoginArgs, LogoutArgs};
 pub(crate) use looking::{ByArg, DiffArgs, LookArgs, LsArgs, ReceiptArgs, VerifyArgs, WhyArgs};
 pub(crate) use merge::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
 pub(crate) use names::NameSourceArgs;
+pub(crate) use personality::{ImageSyncerArgs, SkopeoArgs};
 pub(crate) use platforms::{LookPlatformArgs, PlatformArgs, PullPlatformArgs};
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
@@ -47,7 +49,7 @@ pub(crate) use sync::{ImagesFormat, SyncArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
     CompletionsArgs, ExportArgs, FormatArg, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs,
-    SkopeoArgs, UnpackArgs,
+    UnpackArgs,
 };
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};
@@ -146,6 +148,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     Completions(CompletionsArgs),
     Skopeo(SkopeoArgs),
+    ImageSyncer(ImageSyncerArgs),
 }
 
 impl Cli {
@@ -182,6 +185,7 @@ impl Cli {
                 | Command::Delete(_)
                 | Command::Completions(_)
                 | Command::Skopeo(_)
+                | Command::ImageSyncer(_)
         );
         if is_idle && self.global.jobs.is_some() {
             return Err(Self::command().error(

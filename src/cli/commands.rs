@@ -140,7 +140,8 @@ fn reading(command: &Command) -> Result<ReadOptions, CommandError> {
         | Command::Logout(_)
         | Command::Doctor(_)
         | Command::Completions(_)
-        | Command::Skopeo(_) => Ok(ReadOptions::default()),
+        | Command::Skopeo(_)
+        | Command::ImageSyncer(_) => Ok(ReadOptions::default()),
     }
 }
 
@@ -172,6 +173,7 @@ fn verb(command: &Command) -> &'static str {
         Command::Doctor(_) => "doctor",
         Command::Completions(_) => "completions",
         Command::Skopeo(_) => "skopeo",
+        Command::ImageSyncer(_) => "image-syncer",
     }
 }
 
@@ -185,6 +187,7 @@ pub(super) async fn run(
     let mut session = Session {
         printer,
         progress: Arc::clone(&progress),
+        log: None,
         jobs: cli.jobs(),
         drain: Drain::default(),
         interrupt,
@@ -247,7 +250,13 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Doctor(args) => session.interruptible(doctor::run(session, args)).await,
         Command::Completions(args) => completions::run(session.printer, args),
         Command::Skopeo(args) => {
-            let code = personality::run(args.arguments.clone()).await;
+            let tool = personality::Tool::Skopeo;
+            let code = personality::run(tool, args.arguments.clone(), session.interrupt).await;
+            Ok(Exit::of_code(code))
+        }
+        Command::ImageSyncer(args) => {
+            let tool = personality::Tool::ImageSyncer;
+            let code = personality::run(tool, args.arguments.clone(), session.interrupt).await;
             Ok(Exit::of_code(code))
         }
     }

@@ -1,7 +1,8 @@
 //! Other programs' command lines: what hod does when it is called by their names.
 
+mod image_syncer;
+
 use std::ffi::OsString;
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,32 +12,49 @@ use hod_report::Silent;
 use hod_skopeo::{Host, HostError};
 
 use super::error::CommandError;
+use super::interrupt::Interrupt;
 use super::settings;
 use super::terminal::{self, Echo};
 
-/// The name of the program, and of the verb that stands for it.
-const SKOPEO: &str = "skopeo";
+/// A program whose command line hod has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tool {
+    Skopeo,
+    ImageSyncer,
+}
 
-/// The arguments for skopeo, if that is what was called: a link of that name, or `hod skopeo`.
-pub(super) fn skopeo(arguments: &[OsString]) -> Option<Vec<String>> {
+impl Tool {
+    /// Its name, and that of the verb which stands for it.
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "skopeo" => Some(Self::Skopeo),
+            "image-syncer" => Some(Self::ImageSyncer),
+            _ => None,
+        }
+    }
+}
+
+/// The program that was called, by a link of its name or as a verb of hod, and its arguments.
+pub(super) fn called(arguments: &[OsString]) -> Option<(Tool, Vec<String>)> {
     let (program, rest) = arguments.split_first()?;
-    let is_link = Path::new(program)
-        .file_name()
-        .is_some_and(|name| name == SKOPEO);
-    let rest = match rest.split_first() {
-        _ if is_link => rest,
-        Some((verb, rest)) if verb == SKOPEO => rest,
-        _ => return None,
+    let name = Path::new(program).file_name()?.to_str();
+    let (tool, rest) = match (name.and_then(Tool::of), rest.split_first()) {
+        (Some(tool), _) => (tool, rest),
+        (None, Some((verb, rest))) => (verb.to_str().and_then(Tool::of)?, rest),
+        (None, None) => return None,
     };
     let texts = rest
         .iter()
         .map(|argument| argument.to_string_lossy().into_owned());
-    Some(texts.collect())
+    Some((tool, texts.collect()))
 }
 
-/// Runs skopeo's command line.
-pub(super) fn run(arguments: Vec<String>) -> impl Future<Output = u8> {
-    hod_skopeo::run(arguments, Arc::new(Machine))
+/// Runs its command line; returns the exit code.
+pub(super) async fn run(tool: Tool, arguments: Vec<String>, interrupt: &Interrupt) -> u8 {
+    match tool {
+        Tool::Skopeo => hod_skopeo::run(arguments, Arc::new(Machine)).await,
+        Tool::ImageSyncer => Box::pin(image_syncer::run(&arguments, interrupt)).await,
+    }
 }
 
 /// The user's files and variables.

@@ -52,8 +52,8 @@ pub use output_file::{
 };
 pub use owned::{RealDirs, make_own_dir, open_own_dir, own_dir_names, require_real_dirs};
 pub use persist::{
-    Durability, TempFile, TempName, create_dir_all, overwrite, remove_dir_if_empty, remove_file,
-    rename, rename_new, sync_dir, sync_filesystem, write_file,
+    Durability, TempFile, TempName, create_dir_all, create_log, overwrite, remove_dir_if_empty,
+    remove_file, rename, rename_new, sync_dir, sync_filesystem, write_file,
 };
 pub use pinned::{PinnedDir, try_stat_link};
 pub use private::{

@@ -271,6 +271,17 @@ pub fn overwrite(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     written.map_err(|source| Error::new("write", path, source))
 }
 
+/// Opens a log file, which is created or emptied, through links and into pipes and devices.
+#[expect(clippy::disallowed_methods, reason = "the one home of creating files")]
+pub fn create_log(path: &Path) -> Result<File, Error> {
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path);
+    opened.map_err(|source| Error::new("write", path, source))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one home of creating files")]
 fn new_file(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new()

@@ -269,12 +269,14 @@ fn read_pair(pair: &Pair, source: Source, variable: Variable, found: &mut Found<
         Source::Images(images) => images.as_slice(),
         Source::Pattern { .. } => &[],
     };
-    for place in &places {
-        if let Err(reason) = place.require_fit(images) {
+    places.retain(|place| match place.require_fit(images) {
+        Ok(()) => true,
+        Err(reason) => {
             found.problem(place.line, place.written, reason);
+            false
         }
-    }
-    if found.problems.len() > n_problems {
+    });
+    if places.is_empty() && found.problems.len() > n_problems {
         return;
     }
     let targets = |n: usize| places.iter().map(|place| place.target(n)).collect();

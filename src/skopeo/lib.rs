@@ -29,6 +29,7 @@ mod trust;
 mod wording;
 
 pub use host::{Host, HostError};
+pub use log::{Level, full_timestamp_line};
 
 mod command;
 mod compression;
@@ -42,7 +43,7 @@ use hod_pflag::{Request, UsageError};
 use crate::command::Command;
 use crate::command::Values;
 use crate::failure::{Done, Failure};
-use crate::log::{Level, Log};
+use crate::log::Log;
 use crate::screen::Screen;
 
 /// Runs a command line, without the name of the program; returns the exit code.

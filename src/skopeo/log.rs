@@ -11,7 +11,7 @@ const MESSAGE_WIDTH: usize = 44;
 
 /// How important a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub enum Level {
     Fatal,
     Error,
     Warning,
@@ -92,6 +92,18 @@ impl Log {
     pub(crate) fn error(&self, message: &str) {
         self.line(Level::Error, message, &[]);
     }
+}
+
+/// A line with the full time, as programs write it that set logrus so.
+pub fn full_timestamp_line(level: Level, is_terminal: bool, message: &str) -> String {
+    let time = until_second(SystemTime::now()).replace('T', " ");
+    if !is_terminal {
+        let (level, message) = (level.word(), value_text(message));
+        return format!("time=\"{time}\" level={level} msg={message}\n");
+    }
+    let word: String = level.word().to_uppercase().chars().take(4).collect();
+    let (colour, message) = (level.colour(), visible(message.trim_end_matches('\n')));
+    format!("\u{1b}[{colour}m{word}\u{1b}[0m[{time}] {message}\n")
 }
 
 fn on_terminal(level: Level, age: Duration, message: &str, fields: &[Field<'_>]) -> String {

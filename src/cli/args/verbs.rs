@@ -495,41 +495,6 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Run a command line of skopeo 1.22
-///
-/// With its flags, outputs, logs and exit codes. A link named `skopeo` to hod does the same, so that
-/// existing scripts run unchanged. `hod skopeo --help` lists its commands.
-#[derive(Debug, Args)]
-#[command(
-    disable_help_flag = true,
-    after_long_help = "\
-Instead of skopeo:                          with hod:
-  copy docker://A docker://B                hod copy A B
-  copy --all                                the default of hod copy
-  --override-os OS --override-arch ARCH     --platform OS/ARCH
-  copy docker://A dir:D                     hod copy A dir:D
-  inspect docker://A                        hod inspect A
-  list-tags docker://R                      hod tags R
-  delete docker://A                         hod delete A
-  manifest-digest F                         hod digest F
-  sync --src docker --dest dir REPO D       hod copy 'REPO:*' dir:D
-  sync --src yaml --dest docker F B         hod copy F B
-  sync --src dir --dest docker D B          hod push D B
-  login R -u U                              hod login R --username U
-  --src-tls-verify=false                    --insecure or --plain-http HOST
-  --retry-times N                           --retries N
-  --digestfile F                            --report F, or --json"
-)]
-pub(crate) struct SkopeoArgs {
-    /// The command of skopeo and its arguments
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGUMENT"
-    )]
-    pub(crate) arguments: Vec<String>,
-}
-
 /// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum FormatArg {

@@ -25,6 +25,8 @@ const DRAIN_MAX: Duration = Duration::from_mins(1);
 pub(super) struct Session<'a> {
     pub(super) printer: &'a Printer,
     pub(super) progress: Arc<ProgressReporter>,
+    /// Takes the events in place of `progress`, for another program's command line.
+    pub(super) log: Option<Arc<dyn Reporter>>,
     pub(super) jobs: usize,
     /// Stops uploads between two chunks.
     pub(super) drain: Drain,
@@ -116,7 +118,10 @@ impl Session<'_> {
     }
 
     pub(super) fn reporter(&self) -> Arc<dyn Reporter> {
-        Arc::clone(&self.progress) as Arc<dyn Reporter>
+        match &self.log {
+            Some(log) => Arc::clone(log),
+            None => Arc::clone(&self.progress) as Arc<dyn Reporter>,
+        }
     }
 
     /// The context of a verb that reaches no registry.

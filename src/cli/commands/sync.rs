@@ -3,6 +3,9 @@
 mod synced_images;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Parser as _;
 
 use super::copy::{self, targets};
 use super::filling::Filling;
@@ -11,15 +14,22 @@ use super::outcome::{self, Asked, Wording};
 use super::session::Session;
 use super::target::RegistryPath;
 use crate::cli::Exit;
-use crate::cli::args::SyncArgs;
+use crate::cli::args::{Cli, Command, SyncArgs};
 use crate::cli::error::CommandError;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::results::Results;
 use crate::cli::settings::{self, ListUse, ResultKind};
+use crate::cli::ui::{Printer, PrinterOptions, ProgressReporter, Verbosity};
+use hod_bundle::ReadOptions;
 use hod_list::{BadLines, ForeignFormat, ListLine, RegistrySettings, TargetUse};
 use hod_oci::{PlatformChoice, Registry};
 use hod_ops::{BatchOutcome, Context, CopyOptions, Input, SourceCheck, SyncMode};
-use hod_report::Event;
+use hod_registry::Drain;
+use hod_report::{Event, Reporter};
 use hod_transfer::{IndexMode, OnFailure};
+
+/// Number of large blobs that image-syncer's command line moves at once, if it does not say it.
+const JOBS: usize = 6;
 
 pub(super) async fn run(session: &Session<'_>, args: &SyncArgs) -> Result<Exit, CommandError> {
     let wording = Wording {
@@ -69,8 +79,54 @@ pub(super) async fn run(session: &Session<'_>, args: &SyncArgs) -> Result<Exit, 
     outcome::finish(session, wording, found, copy::asked(&options, results)).await
 }
 
+/// Parses a command line of `hod sync`.
+pub(in crate::cli) fn parse(words: &[String]) -> Result<SyncArgs, String> {
+    let cli = Cli::try_parse_from(words).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        first.trim_start_matches("error: ").to_owned()
+    })?;
+    match cli.command {
+        Command::Sync(args) => Ok(*args),
+        _ => Err("not a command line of `hod sync`".to_owned()),
+    }
+}
+
+/// Syncs for another program's command line: `log` takes all events, and nothing is printed.
+pub(in crate::cli) async fn logged(
+    args: &SyncArgs,
+    interrupt: &Interrupt,
+    log: Arc<dyn Reporter>,
+) -> Result<BatchOutcome, CommandError> {
+    let printer = Printer::for_process(PrinterOptions {
+        verbosity: Verbosity::Quiet,
+        ..PrinterOptions::default()
+    });
+    let session = Session {
+        printer: &printer,
+        progress: Arc::new(ProgressReporter::new(&printer)),
+        log: Some(log),
+        jobs: args.syncer.proc.map_or(JOBS, usize::from),
+        drain: Drain::default(),
+        interrupt,
+        reading: ReadOptions::default(),
+    };
+    let written = args.syncer.output_success_images.as_deref();
+    if let Some(path) = written {
+        settings::require_result(path, ResultKind::Images)?;
+        settings::require_others(&[path], &[args.ends().0])?;
+    }
+    let cx = context(&session, args);
+    let options = session.interruptible(options(&session, args)).await?;
+    let outcome = session.interruptible(hod_ops::copy(&cx, &options)).await?;
+    if let Some(path) = written {
+        write_synced(args, &options, &outcome, path).await?;
+    }
+    Ok(outcome)
+}
+
 /// The context of a sync.
-pub(in crate::cli) fn context(session: &Session<'_>, args: &SyncArgs) -> Context {
+fn context(session: &Session<'_>, args: &SyncArgs) -> Context {
     let cx = session.remote(settings::retry_policy(&args.registry));
     Context {
         jobs: args.syncer.proc.map_or(cx.jobs, usize::from),
@@ -79,7 +135,7 @@ pub(in crate::cli) fn context(session: &Session<'_>, args: &SyncArgs) -> Context
 }
 
 /// Writes the images that were transferred.
-pub(in crate::cli) async fn write_synced(
+async fn write_synced(
     args: &SyncArgs,
     options: &CopyOptions,
     outcome: &BatchOutcome,
@@ -100,10 +156,7 @@ pub(in crate::cli) async fn write_synced(
 }
 
 /// What to copy, and where to.
-pub(in crate::cli) async fn options(
-    session: &Session<'_>,
-    args: &SyncArgs,
-) -> Result<CopyOptions, CommandError> {
+async fn options(session: &Session<'_>, args: &SyncArgs) -> Result<CopyOptions, CommandError> {
     let (source, words) = args.ends();
     let renames = settings::rename_rules(&args.rename, None);
     if words.is_empty() && renames.clone().if_any().is_some() {

@@ -2,8 +2,10 @@
 //! of them is read.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use tokio::sync::OnceCell;
 
 use super::sync::Assigned;
 use super::target::CopyOptions;
@@ -17,6 +19,9 @@ use hod_transfer::{Destination, IndexMode, Locate, ReferrerMode, RegistrySource,
 
 /// Number of images that are asked for at once.
 const ASK_AT_ONCE: usize = 16;
+
+/// What is known of an image at the source.
+type Cell = OnceCell<Option<(Repo, Digest)>>;
 
 /// For each image the digest that the source and all its targets have; `None` for images that must be
 /// compared in full.
@@ -46,7 +51,20 @@ pub(super) async fn find(
     source
         .client
         .expect(images.iter().filter_map(|image| repos(image)?.first()));
-    let heads = futures_util::stream::iter(images).map(|image| head(source, image));
+    let cells: Vec<Arc<Cell>> = {
+        // An image with several destinations is asked for once.
+        let mut known: HashMap<_, Arc<Cell>> = HashMap::new();
+        let cell = |image: &Wanted| match (repos(image), &image.locate) {
+            (Some(repos), Locate::Remote { at, .. }) => {
+                let key = (repos.to_vec(), at.to_string());
+                Arc::clone(known.entry(key).or_default())
+            }
+            _ => Arc::default(),
+        };
+        images.iter().map(cell).collect()
+    };
+    let heads = futures_util::stream::iter(images.iter().zip(&cells))
+        .map(|(image, cell)| async move { cell.get_or_init(|| head(source, image)).await.clone() });
     let mut found: Vec<Option<(Repo, Digest)>> = heads.buffered(ASK_AT_ONCE).collect().await;
     for (target, assigned) in options.targets.iter().zip(assigned) {
         let mut asked: Vec<(Destination, Digest)> = Vec::new();
