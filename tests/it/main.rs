@@ -69,6 +69,7 @@ mod signals;
 mod signatures;
 mod skopeo;
 mod space;
+mod sync;
 mod tags;
 mod terminal;
 mod tokens;

@@ -13,13 +13,14 @@ use crate::fixtures;
 use hod_testkit::env::{TestEnv, finish};
 use hod_testkit::programs;
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 24] = [
     "inspect",
     "tags",
     "delete",
     "digest",
     "bundle",
     "copy",
+    "sync",
     "diff",
     "keygen",
     "receipt",

@@ -20,7 +20,7 @@ Instead of skopeo:                          with hod:
   delete docker://A                         hod delete A
   manifest-digest F                         hod digest F
   sync --src docker --dest dir REPO D       hod copy 'REPO:*' dir:D
-  sync --src yaml --dest docker F B         hod copy F B
+  sync --src yaml --dest docker F B         hod sync F B
   sync --src dir --dest docker D B          hod push D B
   login R -u U                              hod login R --username U
   --src-tls-verify=false                    --insecure or --plain-http HOST
@@ -34,6 +34,7 @@ Instead of image-syncer:                    with hod:
   --proc N                                  --jobs N
   --retries N                               --retries N, for each request
   --force                                   --recheck
+  --registry R --namespace N                hod sync F R/N
   --log F                                   hod sync ... 2> F, or --report F"
 )]
 pub(crate) struct SkopeoArgs {

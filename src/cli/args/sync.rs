@@ -13,7 +13,8 @@ use super::{
 /// Bring the images of a list to their destinations, again and again
 ///
 /// Tag patterns are resolved at each run. An image whose digest is the same on both sides costs one
-/// request at each; a new or changed one is read once for all destinations. Lines that are invalid,
+/// request at each, and one for new referrers unless these are left out; a new or changed one is read
+/// once for all destinations. Lines that are invalid,
 /// repositories that cannot be listed and destinations that cannot be used are reported, the rest is
 /// synced, and the exit code is 3.
 #[derive(Debug, Args)]

@@ -40,6 +40,14 @@ fn of_the_way() {
         Unmatched(Unmatched::NoRepository {
             registry: "docker.io".parse().unwrap(),
         }) => NotFound 5,
+        BadLine(hod_list::BadLine {
+            file: "list.txt".to_owned(),
+            line: 3,
+            text: "Redis".to_owned(),
+            reason: "uppercase letter in repository name".to_owned(),
+            fix: Some("redis".to_owned()),
+            format: None,
+        }) => Usage 5,
         ChildAbsent(Box::new(AbsentChild {
             digest: digest(),
             role: "linux/arm64".to_owned(),
@@ -82,6 +90,10 @@ fn of_the_way() {
             wanted: "linux/riscv64".to_owned(),
             offered: "linux/amd64, linux/arm64".to_owned(),
         } => NotFound 1,
+        Filtered {
+            wanted: "linux/riscv64".to_owned(),
+            offered: "linux/amd64, linux/arm64".to_owned(),
+        } => NotFound 5,
         OtherPlatform {
             platform: "linux/amd64".to_owned(),
             missing: "linux/arm64".to_owned(),

@@ -22,7 +22,7 @@ const fn after(
 
 pub(super) const VERBS: &[Tip] = &[
     tip(
-        &["cp", "sync", "mirror"],
+        &["cp", "mirror"],
         "`hod copy SRC REGISTRY` copies images between registries, and `hod pull LIST --store STORE` \
          into a store",
     ),
