@@ -24,9 +24,10 @@ use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue};
 use tokio::runtime::{Builder, Runtime};
 
-use args::Cli;
+use args::{Cli, Command};
 use error::CommandError;
 use interrupt::Interrupt;
+use personality::Tool;
 use ui::{OutputError, Printer, PrinterOptions, ResultFormat};
 
 use hod_report::Diagnose as _;
@@ -60,6 +61,11 @@ pub fn run(mut arguments: Vec<OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return say(error, &arguments),
     };
+    match cli.command {
+        Command::Skopeo(args) => return run_tool(Tool::Skopeo, args.arguments),
+        Command::ImageSyncer(args) => return run_tool(Tool::ImageSyncer, args.arguments),
+        _ => {}
+    }
     let printer = cli.printer();
     let (runtime, interrupt) = match start(&printer) {
         Ok(started) => started,
@@ -96,7 +102,7 @@ pub fn run(mut arguments: Vec<OsString>) -> u8 {
     clippy::disallowed_methods,
     reason = "the other place that enters the runtime"
 )]
-fn run_tool(tool: personality::Tool, arguments: Vec<String>) -> u8 {
+fn run_tool(tool: Tool, arguments: Vec<String>) -> u8 {
     let printer = Printer::for_process(PrinterOptions::default());
     let (runtime, interrupt) = match start(&printer) {
         Ok(started) => started,

@@ -45,7 +45,6 @@ use super::args::{
 };
 use super::error::CommandError;
 use super::interrupt::Interrupt;
-use super::personality;
 use super::results::Failure;
 use super::ui::{OutputError, Printer, ProgressReporter};
 use super::{Exit, settings};
@@ -249,15 +248,8 @@ async fn dispatch(session: &Session<'_>, command: &Command) -> Result<Exit, Comm
         Command::Logout(args) => session.interruptible(logout::run(session, args)).await,
         Command::Doctor(args) => session.interruptible(doctor::run(session, args)).await,
         Command::Completions(args) => completions::run(session.printer, args),
-        Command::Skopeo(args) => {
-            let tool = personality::Tool::Skopeo;
-            let code = personality::run(tool, args.arguments.clone(), session.interrupt).await;
-            Ok(Exit::of_code(code))
-        }
-        Command::ImageSyncer(args) => {
-            let tool = personality::Tool::ImageSyncer;
-            let code = personality::run(tool, args.arguments.clone(), session.interrupt).await;
-            Ok(Exit::of_code(code))
+        Command::Skopeo(_) | Command::ImageSyncer(_) => {
+            unreachable!("other programs' command lines are not run here")
         }
     }
 }

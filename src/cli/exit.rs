@@ -26,15 +26,6 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The exit of another program's command line, which has codes of its own: 0, 1 and 2.
-    pub(super) fn of_code(code: u8) -> Self {
-        match code {
-            0 => Self::Done,
-            2 => Self::Usage,
-            _ => Self::Failed,
-        }
-    }
-
     /// The code of a failure. No other place decides it.
     pub fn of(diagnosis: &Diagnosis) -> Self {
         match diagnosis.class {

@@ -47,6 +47,7 @@ mod skopeo;
 mod syncer;
 mod tags;
 mod target;
+mod targeting;
 mod text;
 mod variables;
 mod write;
@@ -64,7 +65,8 @@ pub use settings::{ListLogin, RegistrySettings};
 pub use tags::{
     PatternError, RangeError, TagPattern, TagRegex, TagRule, TagVersions, Version, VersionRange,
 };
-pub use target::{DefaultTarget, SyncTarget};
+pub use target::SyncTarget;
+pub use targeting::DefaultTarget;
 pub use write::write_lines;
 
 use hod_oci::Registry;

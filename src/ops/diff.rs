@@ -31,7 +31,7 @@ pub struct DiffOptions {
 pub enum Compared {
     Receipt(PathBuf),
     Images {
-        look: Look,
+        look: Box<Look>,
         /// What gives the images the names under which they are compared.
         renames: Option<RenameRules>,
     },

@@ -96,6 +96,7 @@ async fn compared(
         return Ok(Compared::Receipt(word.to_owned()));
     }
     let look = reading.look(session, word).await?;
+    let look = Box::new(look);
     Ok(Compared::Images { look, renames })
 }
 

@@ -1,9 +1,12 @@
 //! Parses the sources of verbs.
 
+mod reached;
+
 use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
+use self::reached::{Reached, reached_in};
 use super::session::Session;
 use super::target::RegistryPath;
 use super::{aliases, locked};
@@ -561,56 +564,4 @@ pub(super) fn below(
         text: format!("{prefix}/{name}"),
         source,
     })
-}
-
-/// The registries that an argument refers to.
-#[derive(Debug, Default)]
-struct Reached {
-    /// Each once.
-    registries: Vec<Registry>,
-    /// What its lists say about them.
-    settings: Vec<RegistrySettings>,
-}
-
-impl Reached {
-    fn only(registry: Registry) -> Self {
-        Self {
-            registries: vec![registry],
-            settings: Vec::new(),
-        }
-    }
-
-    /// Those that a list names, and what it says about these.
-    fn by(list: &ImageList, source: &Registry) -> Self {
-        let stems = list.lines.iter().map(ListLine::stem);
-        let named = stems.map(|entry| entry.reference.registry.as_ref().unwrap_or(source));
-        let mut registries: Vec<Registry> = named.cloned().collect();
-        registries.sort();
-        registries.dedup();
-        let settings = list.registries.iter();
-        let settings = settings.filter(|one| registries.contains(&one.registry));
-        Self {
-            settings: settings.cloned().collect(),
-            registries,
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        for registry in other.registries {
-            if !self.registries.contains(&registry) {
-                self.registries.push(registry);
-            }
-        }
-        self.settings.extend(other.settings);
-    }
-}
-
-/// The registries that the lists to be read name.
-async fn reached_in(
-    session: &Session<'_>,
-    inputs: ListInputs<'_>,
-    source: &Registry,
-) -> Result<Reached, CommandError> {
-    let list = settings::read_lists(inputs, source, session.reporter().as_ref()).await?;
-    Ok(Reached::by(&list, source))
 }

@@ -99,6 +99,7 @@ fn classes_and_exit_codes() {
         } => Verify 4,
         Incomplete { path: path(), missing: text() } => NotFound 5,
         WhoseLogin { by, registries: vec![text()] } => Usage 2,
+        SyncNowhere { word: "list.txt".to_owned() } => Usage 2,
         HalfLogin { has: name, lacks: name } => Usage 2,
         UserColon { by } => Usage 2,
         EmptyVariable { name } => Usage 2,

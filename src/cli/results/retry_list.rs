@@ -4,7 +4,7 @@ use super::run::Run;
 use crate::cli::settings::RETRY_LIST_START;
 use crate::cli::ui::format_count;
 use hod_list::{BadLine, ListLine};
-use hod_oci::RepositoryName;
+use hod_oci::{RepositoryName, Tag};
 use hod_ops::{ImageReport, ImageStatus, TargetName};
 use hod_transfer::TransferError;
 
@@ -71,19 +71,16 @@ impl Rest {
             bare.stem_mut().targets.clear();
             bare == line && known.stem().targets.is_empty() == targets.is_empty()
         });
-        match known {
-            Some(known) => {
-                let known = &mut known.stem_mut().targets;
-                for target in targets {
-                    if !known.contains(&target) {
-                        known.push(target);
-                    }
+        if let Some(known) = known {
+            let known = &mut known.stem_mut().targets;
+            for target in targets {
+                if !known.contains(&target) {
+                    known.push(target);
                 }
             }
-            None => {
-                line.stem_mut().targets = targets;
-                self.lines.push(line);
-            }
+        } else {
+            line.stem_mut().targets = targets;
+            self.lines.push(line);
         }
     }
 
@@ -123,7 +120,7 @@ fn line_of(line: &ListLine, image: &ImageReport) -> Option<ListLine> {
         let target_tag = target.tag.as_ref().or(own_tag.as_ref());
         target.registry == *registry
             && (is_name(name) || is_name(&name.clone().with_library()))
-            && (tag.is_none() || tag == target_tag.map(|tag| tag.as_str()))
+            && (tag.is_none() || tag == target_tag.map(Tag::as_str))
     });
     (!line.stem().targets.is_empty()).then_some(line)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use tokio::sync::OnceCell;
 
-use super::sync::Assigned;
+use super::assigned::Assigned;
 use super::target::CopyOptions;
 use crate::input::OpenInput;
 use crate::{Context, OpsError};

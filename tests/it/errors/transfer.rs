@@ -47,7 +47,7 @@ fn of_the_way() {
             reason: "uppercase letter in repository name".to_owned(),
             fix: Some("redis".to_owned()),
             format: None,
-        }) => Usage 5,
+        }) => Usage 2,
         ChildAbsent(Box::new(AbsentChild {
             digest: digest(),
             role: "linux/arm64".to_owned(),

@@ -80,16 +80,13 @@ impl SyncLog {
         let text = ui::concealed(text);
         let mut state = self.state.lock().expect("no panic while logging");
         // Where nobody reads the log, nothing can be said about it.
-        let _ = match &mut state.file {
-            Some(file) => {
-                let line = full_timestamp_line(level, false, &text);
-                file.write_all(line.as_bytes()).and_then(|()| file.flush())
-            }
-            None => {
-                let stderr = std::io::stderr();
-                let line = full_timestamp_line(level, stderr.is_terminal(), &text);
-                stderr.lock().write_all(line.as_bytes())
-            }
+        let _ = if let Some(file) = &mut state.file {
+            let line = full_timestamp_line(level, false, &text);
+            file.write_all(line.as_bytes()).and_then(|()| file.flush())
+        } else {
+            let stderr = std::io::stderr();
+            let line = full_timestamp_line(level, stderr.is_terminal(), &text);
+            stderr.lock().write_all(line.as_bytes())
         };
     }
 }
