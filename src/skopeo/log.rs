@@ -96,7 +96,7 @@ impl Log {
 
 /// A line with the full time, as programs write it that set logrus so.
 pub fn full_timestamp_line(level: Level, is_terminal: bool, message: &str) -> String {
-    let time = until_second(SystemTime::now()).replace('T', " ");
+    let time = Time::from(SystemTime::now()).format("2006-01-02 15:04:05");
     if !is_terminal {
         let (level, message) = (level.word(), value_text(message));
         return format!("time=\"{time}\" level={level} msg={message}\n");

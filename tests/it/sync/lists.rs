@@ -349,7 +349,8 @@ fn a_hostile_file_cannot_harm() {
     let deep = "[".repeat(100_000);
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
     for n in 1..40 {
-        bomb.push_str(&format!("a{n}: &a{n} [*a{}, *a{}]\n", n - 1, n - 1));
+        let below = n - 1;
+        bomb.extend([format!("a{n}: &a{n} [*a{below}, *a{below}]\n")]);
     }
     for (name, text) in [
         ("deep.json", format!("{{\"q.io/a:1\": {deep}}}")),

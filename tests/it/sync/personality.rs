@@ -12,11 +12,11 @@ use hod_testkit::registry::TestRegistry;
 
 /// Runs hod by the name of image-syncer, through a link.
 fn syncer(env: &TestEnv, line: &str, variables: &[(&str, &str)]) -> Output {
-    let link = env.path("image-syncer");
-    if !link.exists() {
-        symlink(program(), &link).unwrap();
+    let called = env.path("image-syncer");
+    if !called.exists() {
+        symlink(program(), &called).unwrap();
     }
-    let mut command = env.command(&link);
+    let mut command = env.command(&called);
     command.args(line.split_whitespace());
     finish(command.envs(variables.iter().copied()))
 }
