@@ -66,7 +66,9 @@ pub use wire::budget::Budget;
 pub use wire::certificates::CaFile;
 pub use wire::connections::TrustOptions;
 pub use wire::limiter::LimitOptions;
+pub use wire::pinned::{ClientPair, tls_config};
 pub use wire::proxies::{ProxyOptions, ProxyVariable};
+pub use wire::tls_limits::{TlsLimits, TlsLimitsError, TlsVersion};
 
 use hod_oci::{Digest, Registry, RepositoryName, Tag};
 

@@ -25,6 +25,7 @@ mod storage;
 mod sync;
 mod tarball;
 mod target;
+mod tls_details;
 mod trust;
 mod wording;
 
@@ -36,6 +37,7 @@ mod compression;
 mod delete;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hod_pflag::{Request, UsageError};
@@ -97,6 +99,13 @@ async fn dispatch(
     if invocation.globals.bool("insecure-policy") && invocation.globals.bool("require-signed") {
         let text = "--insecure-policy and --require-signed are mutually exclusive";
         return Err(plain(Failure::new(text)));
+    }
+    if let Some(path) = invocation.globals.optional_text("tls-details") {
+        let path = PathBuf::from(path);
+        if !path.as_os_str().is_empty() {
+            let heeded = hod_bridge::run(move || tls_details::heed(&path)).await;
+            heeded.map_err(plain)?;
+        }
     }
     let Some(asked) = invocation.command else {
         let error: UsageError = program.no_command(&invocation.arguments);

@@ -135,6 +135,8 @@ fn contact(error: &RegistryError) -> Option<(&RequestLine, String)> {
                 TlsFailure::Expired => {
                     "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"
                 }
+                TlsFailure::Version => "remote error: tls: protocol version not supported",
+                TlsFailure::Handshake => "remote error: tls: handshake failure",
                 failure => return Some((request, failure.to_string())),
             };
             Some((request, problem.to_owned()))

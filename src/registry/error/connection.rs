@@ -39,6 +39,8 @@ pub enum TlsFailure {
     Expired,
     /// It wants to see a certificate of ours, or does not take the one it saw.
     ClientCertificate,
+    /// It does not speak the versions of TLS that are allowed here.
+    Version,
     /// Anything else.
     Handshake,
 }
@@ -53,6 +55,7 @@ impl fmt::Display for TlsFailure {
             Self::WrongName => "the server's certificate is for another name",
             Self::Expired => "the server's certificate is not valid at this time",
             Self::ClientCertificate => "the server requires a client certificate that it trusts",
+            Self::Version => "the server does not support the TLS versions that are allowed here",
             Self::Handshake => "the TLS handshake failed",
         })
     }
@@ -231,6 +234,7 @@ fn classify_tls(error: &rustls::Error) -> TlsFailure {
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA,
         ) => TlsFailure::ClientCertificate,
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => TlsFailure::Version,
         _ => TlsFailure::Handshake,
     }
 }

@@ -26,6 +26,7 @@ use crate::wire::certificates::{CaFile, HostCertificates};
 use crate::wire::endpoint::registry_of;
 use crate::wire::pinned;
 use crate::wire::proxies::ProxyOptions;
+use crate::wire::tls_limits;
 use crate::{CertificatesError, RegistryError};
 use hod_oci::Registry;
 
@@ -200,8 +201,7 @@ fn build(
     user_agent: HeaderValue,
     trust: &TrustOptions,
 ) -> Result<reqwest::Client, RegistryError> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls_limits::provider();
     let setup = |error: reqwest::Error| RegistryError::Setup {
         source: Arc::new(error.without_url()),
     };

@@ -14,21 +14,22 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
+use crate::wire::tls_limits;
 use crate::wire::x509::Certificate;
 
 /// The client's certificate.
 #[derive(Debug)]
-pub(crate) struct ClientPair {
-    pub(crate) chain: Vec<CertificateDer<'static>>,
-    pub(crate) key: PrivateKeyDer<'static>,
+pub struct ClientPair {
+    pub chain: Vec<CertificateDer<'static>>,
+    pub key: PrivateKeyDer<'static>,
 }
 
-/// Trusts the system's authorities and `trusted`.
-pub(crate) fn tls_config(
+/// Trusts the system's authorities and `trusted`. Blocks: the former are read.
+pub fn tls_config(
     trusted: Vec<CertificateDer<'static>>,
     pair: Option<ClientPair>,
 ) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = tls_limits::provider();
     let authorities = rustls_platform_verifier::Verifier::new_with_extra_roots(
         trusted.clone(),
         Arc::clone(&provider),

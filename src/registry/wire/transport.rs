@@ -310,7 +310,8 @@ impl Transport {
                 Err(
                     RegistryError::Transport { .. }
                     | RegistryError::Tls {
-                        failure: TlsFailure::PlainAnswer | TlsFailure::Handshake,
+                        failure:
+                            TlsFailure::PlainAnswer | TlsFailure::Version | TlsFailure::Handshake,
                         ..
                     },
                 ) => Scheme::Http,

@@ -10,8 +10,11 @@ use bytes::{Buf as _, Bytes};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use hod_bridge::Chunks;
 use hod_fsx::FileRange;
+use hod_registry::{ClientPair, TlsLimits};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Body, Method, RequestBuilder, Response};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::address::{Address, Route};
 use super::{loaded, refusal};
@@ -65,8 +68,7 @@ impl Engine {
     pub(crate) fn open(host: Option<&str>, flags: &RegistryFlags) -> Done<Self> {
         let address = Address::parse(host)?;
         let during = |error: Failure| error.during("initializing docker engine client");
-        // Fails only when a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        TlsLimits::ensure();
         let builder = reqwest::Client::builder()
             .user_agent(flags.user_agent())
             .connect_timeout(CONNECT_TIMEOUT)
@@ -197,7 +199,10 @@ impl Engine {
                  engine without TLS is http://{}",
                 self.address.base.trim_start_matches("https://")
             )),
-            _ => Failure::new(format!("error during connect: {}", chain(error))),
+            _ => Failure::new(format!(
+                "error during connect: {}",
+                refused_handshake(error).map_or_else(|| chain(error), str::to_owned)
+            )),
         }
     }
 }
@@ -210,29 +215,52 @@ fn with_certificates(
     let read =
         |path: &Path| hod_fsx::read(path, PEM_LEN_MAX).map_err(|error| wording::of_file(&error));
     let is_verified = flags.tls_verify != Some(false);
-    let mut builder = builder.tls_danger_accept_invalid_certs(!is_verified);
     let Some(dir) = &flags.cert_dir else {
-        return Ok(builder);
+        return Ok(builder.tls_danger_accept_invalid_certs(!is_verified));
     };
+    let mut trusted = Vec::new();
     if is_verified {
         let path = dir.join("ca.pem");
         let shown = hod_gotext::quote(path.display().to_string());
         let pem = read(&path).map_err(|error| error.during(format!("reading CA file {shown}")))?;
-        let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
-        if found.is_empty() {
+        trusted = certificates(&pem);
+        if trusted.is_empty() {
             return Err(Failure::new(format!("no certificate found in {shown}")));
         }
-        builder = builder.tls_certs_merge(found);
     }
-    let pair = (|| {
+    let with_pair = || {
         let mut pem = read(&dir.join("cert.pem"))?;
         pem.push(b'\n');
         pem.extend(read(&dir.join("key.pem"))?);
-        reqwest::Identity::from_pem(&pem)
-            .map_err(|_| Failure::new("cert.pem and key.pem are not a certificate and its key"))
-    })();
-    let pair = pair.map_err(|error: Failure| error.during("loading X509 key pair"))?;
-    Ok(builder.identity(pair))
+        with_pair(builder, &pem, is_verified.then_some(trusted))
+            .ok_or_else(|| Failure::new("cert.pem and key.pem are not a certificate and its key"))
+    };
+    with_pair().map_err(|error: Failure| error.during("loading X509 key pair"))
+}
+
+/// Gives a client its own certificate, and the authorities that it trusts; without any, it trusts
+/// every engine.
+fn with_pair(
+    builder: reqwest::ClientBuilder,
+    pem: &[u8],
+    trusted: Option<Vec<CertificateDer<'static>>>,
+) -> Option<reqwest::ClientBuilder> {
+    let Some(trusted) = trusted else {
+        let identity = reqwest::Identity::from_pem(pem).ok()?;
+        let builder = builder.tls_danger_accept_invalid_certs(true);
+        return Some(builder.identity(identity));
+    };
+    let pair = ClientPair {
+        chain: certificates(pem),
+        key: PrivateKeyDer::from_pem_slice(pem).ok()?,
+    };
+    let config = hod_registry::tls_config(trusted, Some(pair)).ok()?;
+    Some(builder.tls_backend_preconfigured(config))
+}
+
+fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    let found: Result<_, _> = CertificateDer::pem_slice_iter(pem).collect();
+    found.unwrap_or_default()
 }
 
 fn version_in(headers: &HeaderMap) -> Done<Version> {
@@ -301,6 +329,15 @@ fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
 /// Whether the other side does not speak TLS.
 fn is_plain_answer(error: &reqwest::Error) -> bool {
     chain(error).contains(NOT_TLS)
+}
+
+/// The refusal of a handshake, as Go names it.
+fn refused_handshake(error: &reqwest::Error) -> Option<&'static str> {
+    match chain(error).strip_prefix("received fatal alert: ")? {
+        "ProtocolVersion" => Some("remote error: tls: protocol version not supported"),
+        "HandshakeFailure" => Some("remote error: tls: handshake failure"),
+        _ => None,
+    }
 }
 
 /// The blocking end of an answer.

@@ -31,7 +31,7 @@ pub(super) fn tls_hint(host: &str, failure: TlsFailure) -> Option<String> {
             "Put the client's certificate and its key into a `certs.d` directory, as \
              `/etc/docker/certs.d/{host}/client.cert` and `client.key`."
         )),
-        TlsFailure::Handshake => None,
+        TlsFailure::Version | TlsFailure::Handshake => None,
     }
 }
 
