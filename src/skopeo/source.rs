@@ -121,10 +121,13 @@ impl OpenImage {
     /// Reads the manifest of an image with an open client.
     pub(crate) async fn in_registry(registry: OpenRegistry, named: &Named) -> Done<Self> {
         let at = named.manifest_ref();
-        let fetched = registry.client.manifests.fetch(&registry.repo, &at).await;
-        let top = fetched
-            .map_err(|error| wording::of_manifest(named, &error))?
-            .ok_or_else(|| wording::manifest_unknown(named))?;
+        let manifests = &registry.client.manifests;
+        let fetched = manifests.fetch(&registry.repo, &at).await;
+        let fetched = fetched.map_err(|error| wording::of_manifest(named, &error))?;
+        let Some(top) = fetched else {
+            let said = manifests.absence(&registry.repo, &at).await;
+            return Err(wording::of_absence(named, said.ok().flatten().as_deref()));
+        };
         Ok(Self::of_manifest(registry, top))
     }
 

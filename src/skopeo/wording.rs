@@ -74,10 +74,16 @@ const CODES: [(&str, &str, &str); 17] = [
     ("TOOMANYREQUESTS", "toomanyrequests", "too many requests"),
 ];
 
+/// The code of an image that is not found.
+const MANIFEST_UNKNOWN: &str = "MANIFEST_UNKNOWN";
+
 /// What a registry says of its refusal.
 pub(crate) fn refusal(refusal: &Refusal) -> String {
     let known = |code: &str| CODES.iter().find(|(known, ..)| *known == code);
     match (refusal.code(), refusal.message()) {
+        _ if refusal.is_scope_insufficient() => {
+            "requested access to the resource is denied".to_owned()
+        }
         (Some(code), message) => match (known(code), message) {
             (Some((_, _, usual)), None) => (*usual).to_owned(),
             (Some((_, word, usual)), Some(message)) if message == *usual => {
@@ -176,7 +182,7 @@ pub(crate) fn of_registry(error: &RegistryError) -> Failure {
     };
     let text = in_go(text);
     match error {
-        RegistryError::Refused(refused) if refused.code() == Some("MANIFEST_UNKNOWN") => {
+        RegistryError::Refused(refused) if refused.code() == Some(MANIFEST_UNKNOWN) => {
             Failure::not_found(text)
         }
         error => Failure::new(text).of_kind(error.failure()),
@@ -194,10 +200,20 @@ pub(crate) fn of_manifest(named: &Named, error: &RegistryError) -> Failure {
     of_registry(error).during(format!("{verb} manifest {at} in {}", named.name()))
 }
 
-/// A manifest that its registry does not have.
-pub(crate) fn manifest_unknown(named: &Named) -> Failure {
-    let (at, name) = (reference_in(named), named.name());
-    Failure::not_found(format!("reading manifest {at} in {name}: manifest unknown"))
+/// A manifest that its registry does not have, and what the registry says of it. Without an error
+/// of the specification, it is not known to be a registry that has looked.
+pub(crate) fn of_absence(named: &Named, said: Option<&Refusal>) -> Failure {
+    let during = format!(
+        "reading manifest {} in {}",
+        reference_in(named),
+        named.name()
+    );
+    match said {
+        Some(said) if said.code() != Some(MANIFEST_UNKNOWN) => Failure::new(refusal(said)),
+        Some(said) => Failure::not_found(refusal(said)),
+        None => Failure::not_found("manifest unknown"),
+    }
+    .during(during)
 }
 
 /// A failure to list the tags of a repository.

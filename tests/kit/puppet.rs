@@ -136,12 +136,19 @@ impl Drop for Puppet {
     }
 }
 
+/// What a client of TLS begins with.
+const TLS_HANDSHAKE: [u8; 1] = [0x16];
+
 fn answer(mut connection: TcpStream, script: &Script, shared: &Shared) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
         connection.read_exact(&mut byte)?;
         head.push(byte[0]);
+        if head == TLS_HANDSHAKE {
+            // Whoever tries TLS first would wait for an answer.
+            return Ok(());
+        }
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     if head.starts_with("POST") && head.to_lowercase().contains("transfer-encoding: chunked") {

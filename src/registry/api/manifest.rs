@@ -14,7 +14,7 @@ use crate::login::target::Target;
 use crate::route::mirrors::Mirrors;
 use crate::wire::endpoint::object_url;
 use crate::wire::transport::{Answer, Call};
-use crate::{ContentCheck, ManifestRef, RegistryError, Repo, RequestLine};
+use crate::{ContentCheck, ManifestRef, Refusal, RegistryError, Repo, RequestLine};
 use hod_oci::{
     Descriptor, Digest, MANIFEST_LEN_MAX, Manifest, ManifestError, MediaType, MediaTypeKind,
     ReferrerTag,
@@ -193,6 +193,28 @@ impl Manifests {
             self.mirrors
                 .read(repo, Some(reference), Option::is_some, read)
                 .await
+        })
+    }
+
+    /// Requests a manifest that was not found once more, for the words in which the registry says
+    /// so; `None` if it is found now.
+    pub fn absence<'a>(
+        &'a self,
+        repo: &'a Repo,
+        reference: &'a ManifestRef,
+    ) -> BoxFuture<'a, Result<Option<Box<Refusal>>, RegistryError>> {
+        Box::pin(async move {
+            let session = self.session();
+            let target = session.reading(repo);
+            let call = manifest_call(session, Method::GET, repo, reference)?;
+            let answer = session.send(&target, &call).await?;
+            if answer.status() == 200 {
+                return Ok(None);
+            }
+            match session.refusal(&target, answer).await {
+                RegistryError::Refused(refusal) => Ok(Some(refusal)),
+                error => Err(error),
+            }
         })
     }
 

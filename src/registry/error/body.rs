@@ -38,6 +38,8 @@ pub(crate) struct Details {
     page: Option<String>,
     /// The digests of what a manifest names and its repository lacks.
     pub(crate) missing: Vec<Digest>,
+    /// Whether the token that was sent is valid, and not for what was requested.
+    pub(crate) is_scope_insufficient: bool,
     /// Details from a Harbor; `None` at any other registry.
     pub(crate) harbor: Option<HarborRefusal>,
 }

@@ -52,6 +52,12 @@ impl Refusal {
         self.body.has_detail
     }
 
+    /// Whether the token that was sent is valid, and not for what was requested.
+    pub fn is_scope_insufficient(&self) -> bool {
+        let details = self.body.details.as_ref();
+        details.is_some_and(|details| details.is_scope_insufficient)
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         self.status

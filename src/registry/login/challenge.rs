@@ -34,6 +34,8 @@ pub(crate) struct Challenged {
     pub(crate) challenge: Option<Challenge>,
     /// The scopes that the token should have had.
     pub(crate) scopes: Scopes,
+    /// Whether the token that was sent is valid, and not for this (RFC 6750, section 3.1).
+    pub(crate) is_scope_insufficient: bool,
 }
 
 impl Challenged {
@@ -58,6 +60,7 @@ impl Challenged {
                 .map(|(_, value)| value.to_unescaped())
         };
         if challenge.scheme.eq_ignore_ascii_case("bearer") {
+            self.is_scope_insufficient |= param("error").as_deref() == Some("insufficient_scope");
             if let Some(realm) = param("realm") {
                 self.challenge = Some(Challenge::Bearer {
                     realm,

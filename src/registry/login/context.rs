@@ -150,7 +150,8 @@ impl Context {
             None
         };
         let request_id = answer.header("x-request-id").and_then(presentable);
-        let challenge = Challenged::parse(answer.headers()).challenge;
+        let challenged = Challenged::parse(answer.headers());
+        let challenge = challenged.challenge;
         // The status is the error, even if its explanation cannot be read.
         let body = answer.read(ERROR_LEN_MAX).await.unwrap_or_default();
         // Over TLS, it is a proxy that complains about the server behind it.
@@ -165,6 +166,9 @@ impl Context {
             };
         }
         let mut body = ErrorBody::parse(&body);
+        if challenged.is_scope_insufficient {
+            body.details.get_or_insert_default().is_scope_insufficient = true;
+        }
         let is_from_registry = !matches!(refuser, Refuser::Elsewhere { .. });
         if let Some(dialect) = self.dialect(target.registry).filter(|_| is_from_registry) {
             let answered = Refused {

@@ -17,7 +17,8 @@ const NO_TLS: &str = "--src-tls-verify=false --dest-tls-verify=false";
 
 /// The exit code, what stderr contains, and the line of shell.
 ///
-/// `$L` wants a login, `$T` has a certificate of an unknown authority, `$D` denies;
+/// `$L` wants a login, `$T` has a certificate of an unknown authority, `$D` denies, `$S` has given a
+/// token that opens nothing, `$N` finds nothing;
 /// `$NO_TLS` are the flags for both sides.
 const REGISTRIES: &str = r"
 # What is not there.
@@ -41,6 +42,7 @@ const REGISTRIES: &str = r"
 1 | authentication required | skopeo copy $NO_TLS --dest-creds $USER:wrong docker://$R/lab/s2:v1 docker://$L/$P/x:1
 1 | authentication required | skopeo sync $NO_TLS --src docker --dest docker $R/lab/s2:v1 $L/$P
 1 | authentication required | skopeo delete --tls-verify=false docker://$L/lab/s2:v1
+1 | unauthorized | skopeo list-tags --tls-verify=false --creds $USER:wrong docker://$L/lab/s2
 1 | invalid username/password | skopeo login --tls-verify=false -u $USER -p wrong --authfile f $L
 1 | not logged into | skopeo login --get-login --authfile f $L
 1 | credential file is not accessible | skopeo logout --authfile f $L
@@ -48,6 +50,12 @@ const REGISTRIES: &str = r"
 1 | denied | skopeo inspect --tls-verify=false docker://$D/lab/s2:v1
 1 | denied | skopeo copy $NO_TLS docker://$D/lab/s2:v1 dir:d
 1 | StatusCode: 403 | skopeo copy $NO_TLS docker://$R/lab/s2:v1 docker://$D/nope/x:1
+1 | requested access to the resource is denied | skopeo inspect --tls-verify=false docker://$S/lab/s2:v1
+1 | requested access to the resource is denied | skopeo list-tags --tls-verify=false docker://$S/lab/s2
+1 | requested access to the resource is denied | skopeo sync --src-tls-verify=false --src docker --dest dir $S/lab/s2:v1 d
+1 | StatusCode: 404 | skopeo inspect --tls-verify=false docker://$N/lab/s2:v1
+1 | StatusCode: 404 | skopeo copy $NO_TLS docker://$N/lab/s2:v1 dir:d
+1 | name unknown | skopeo inspect --tls-verify=false docker://$N/unknown/s2:v1
 # Connections.
 1 | connection refused | skopeo inspect --tls-verify=false docker://127.0.0.1:1/lab/s2:v1
 1 | connection refused | skopeo inspect docker://127.0.0.1:1/lab/s2:v1
@@ -126,10 +134,7 @@ fn check(lab: &Lab, rows: &str) {
     };
     lab.set("NO_TLS", NO_TLS);
     let mut problems = String::new();
-    for row in rows
-        .lines()
-        .filter(|row| !row.is_empty() && !row.starts_with('#'))
-    {
+    for row in rows_of(rows) {
         let mut fields = row.splitn(3, " | ");
         let [code, text, line] = std::array::from_fn(|_| fields.next().unwrap());
         let ran = lab.run(&player, line);
@@ -144,6 +149,33 @@ fn check(lab: &Lab, rows: &str) {
         }
     }
     assert!(problems.is_empty(), "\n{problems}");
+}
+
+fn rows_of(rows: &str) -> impl Iterator<Item = &str> {
+    let rows = rows.lines();
+    rows.filter(|row| !row.is_empty() && !row.starts_with('#'))
+}
+
+#[test]
+fn the_tables_have_the_usual_failures_and_the_texts_that_scripts_look_for() {
+    let all = [REGISTRIES, FILES, DISKS];
+    let failures = || {
+        all.into_iter()
+            .flat_map(rows_of)
+            .filter(|row| !row.starts_with('0'))
+    };
+    assert!(failures().count() >= 40, "{}", failures().count());
+    for (text, n_min) in [
+        ("manifest unknown", 5),
+        ("authentication required", 5),
+        ("denied", 5),
+        ("unauthorized", 1),
+        ("connection refused", 3),
+        ("no such file or directory", 5),
+    ] {
+        let with_text = failures().filter(|row| row.split(" | ").nth(1).unwrap().contains(text));
+        assert!(with_text.count() >= n_min, "{text}");
+    }
 }
 
 /// One image in four forms.
@@ -189,6 +221,28 @@ fn registries_that_refuse_or_are_not_there() {
         ),
     }
     });
+    let tokens = Puppet::start(|_, _| Some(Reply::ok(r#"{"token":"nothing"}"#)));
+    let realm = format!("http://{}/token", tokens.host());
+    let scope = Puppet::start(move |_, _| {
+        let reply = Reply::status(
+            401,
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#,
+        );
+        let challenge = format!(r#"Bearer realm="{realm}",service="x",error="insufficient_scope""#);
+        Some(reply.header("WWW-Authenticate", &challenge))
+    });
+    let absent = Puppet::start(|_, target| {
+        Some(match target {
+            "/v2/" => Reply::ok("{}"),
+            _ if target.contains("unknown") => Reply::status(
+                404,
+                r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}"#,
+            ),
+            _ => Reply::status(404, "<html>not here</html>"),
+        })
+    });
+    lab.set("S", scope.host());
+    lab.set("N", absent.host());
     lab.env.write("ca.crt", &authority.certificate);
     lab.set("L", login.host());
     lab.set("T", untrusted.host());
