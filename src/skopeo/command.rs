@@ -216,7 +216,9 @@ impl Command<'_> {
             tmpdir: None,
             daemon_host: None,
         };
-        self.with_retries(|| delete::run(&opening, &name)).await
+        let registries_d = self.values.path("registries.d");
+        self.with_retries(|| delete::run(&opening, registries_d.clone(), &name))
+            .await
     }
 
     /// Runs `attempt` again after failures that may pass, as often as the flag says.

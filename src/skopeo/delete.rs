@@ -1,16 +1,30 @@
 //! `skopeo delete`
 
+mod oci;
+
+use std::path::{Path, PathBuf};
+
 use hod_registry::{Deleted, ManifestRef};
 
 use crate::failure::{Done, Failure};
 use crate::name::{ImageName, Named};
 use crate::source::{OpenRegistry, Opening};
 use crate::storage;
+use crate::trust;
 use crate::wording;
 
-/// Deletes an image of podman's storage, or one of a registry, by the digest of its manifest: other
-/// tags of it go with it.
-pub(crate) async fn run(opening: &Opening<'_>, name: &ImageName) -> Done {
+/// Deletes an image of podman's storage or of an OCI layout, or one of a registry by the digest of
+/// its manifest: other tags of it go with it, and its signatures in files.
+pub(crate) async fn run(
+    opening: &Opening<'_>,
+    registries_d: Option<PathBuf>,
+    name: &ImageName,
+) -> Done {
+    if let ImageName::Oci { path, image, .. } = name {
+        let (path, image) = (path.clone(), image.clone());
+        let shared = opening.shared_blobs.map(Path::to_owned);
+        return hod_bridge::run(move || oci::delete(&path, &image, shared.as_deref())).await;
+    }
     if let ImageName::ContainersStorage(name) = name {
         let name = name.clone();
         return hod_bridge::run(move || storage::delete(&name)).await;
@@ -37,12 +51,16 @@ pub(crate) async fn run(opening: &Opening<'_>, name: &ImageName) -> Done {
             ));
         }
     };
-    let at = ManifestRef::Digest(digest);
+    let at = ManifestRef::Digest(digest.clone());
     let deleted = manifests.delete(&registry.repo, &at);
     match deleted.await.map_err(|error| refused(named, &error))? {
-        Deleted::Now => Ok(()),
-        Deleted::Before => Err(absent(named)),
+        Deleted::Now => {}
+        Deleted::Before => return Err(absent(named)),
     }
+    let host = opening.host;
+    let lookaside = trust::lookaside(host, registries_d, named)?;
+    let removed = hod_bridge::run(move || lookaside.remove(&digest)).await;
+    removed.map_err(|error| Failure::new(error.to_string()))
 }
 
 fn absent(named: &Named) -> Failure {

@@ -17,6 +17,7 @@ mod login;
 mod made;
 mod manifest_digest;
 mod name;
+mod oci_index;
 mod platform;
 mod screen;
 mod signing_verbs;

@@ -1,7 +1,6 @@
 //! Destinations as sinks of the engine.
 
 mod handed;
-mod index;
 mod local;
 mod moving;
 

@@ -10,8 +10,9 @@ use std::time::SystemTime;
 use hod_oci::{Descriptor, Digest, Manifest, MediaType, Tag};
 use hod_registry::ManifestRef;
 use hod_trust::{
-    Attachments, DockerName, Evaluation, ImageUnderTest, Policy, PolicyPaths, PolicyScope,
-    RegistriesD, RegistriesDPaths, SIGNATURE_LEN_MAX, Signature, SignatureSettings, attachment_tag,
+    Attachments, DockerName, Evaluation, ImageUnderTest, Lookaside, Policy, PolicyPaths,
+    PolicyScope, RegistriesD, RegistriesDPaths, SIGNATURE_LEN_MAX, Signature, SignatureSettings,
+    attachment_tag,
 };
 
 use crate::failure::{Done, Failure};
@@ -41,6 +42,25 @@ pub(crate) struct Trust {
     registries_d: RegistriesD,
 }
 
+/// Where the signatures of a repository are written to. Blocks.
+pub(crate) fn lookaside(
+    host: &dyn Host,
+    registries_d: Option<PathBuf>,
+    named: &Named,
+) -> Done<Lookaside> {
+    let settings = read_registries_d(host, registries_d)?.settings(&docker_name(named)?);
+    let settings = settings.map_err(|error| Failure::new(error.to_string()))?;
+    Ok(settings.write)
+}
+
+fn read_registries_d(host: &dyn Host, explicit: Option<PathBuf>) -> Done<RegistriesD> {
+    let home = host.variable("HOME").map(PathBuf::from);
+    let paths = RegistriesDPaths { explicit, home };
+    paths
+        .read()
+        .map_err(|error| Failure::new(error.to_string()))
+}
+
 impl Trust {
     /// Reads the policy, without which nothing is copied. Blocks.
     pub(crate) fn load(host: &dyn Host, flags: &TrustFlags) -> Done<Self> {
@@ -58,16 +78,10 @@ impl Trust {
                 .map_err(|error| Failure::new(format!("Error loading trust policy: {error}")))?;
             Some(policy)
         };
-        let registries_d = RegistriesDPaths {
-            explicit: flags.registries_d.clone(),
-            home,
-        };
         Ok(Self {
             policy,
             must_verify: flags.require_signed,
-            registries_d: registries_d
-                .read()
-                .map_err(|error| Failure::new(error.to_string()))?,
+            registries_d: read_registries_d(host, flags.registries_d.clone())?,
         })
     }
 

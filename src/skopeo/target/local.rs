@@ -12,9 +12,9 @@ use hod_oci::{Digest, Manifest};
 use hod_report::BlobRoute;
 use hod_transfer::{Content, ImageOutcome, OciSink as ArchiveSink, Plan, Sink, TransferError};
 
-use super::index;
 use super::moving::{Copied, plan, run_plan, unnamed};
 use crate::failure::Done;
+use crate::oci_index;
 use crate::wording;
 
 /// Writes `dir:` layouts, one for each image of a plan, in its order.
@@ -150,7 +150,7 @@ impl Sink for OciSink {
                     }
                 }
                 let index =
-                    |old: Option<&[u8]>| index::with_image(old, name.as_deref(), image.top());
+                    |old: Option<&[u8]>| oci_index::with_image(old, name.as_deref(), image.top());
                 writer.commit_index(index, Durability::Synced)?;
                 Ok::<_, TransferError>(())
             });
@@ -187,7 +187,7 @@ async fn pour(
 /// Writes an archive of a new layout; one that is there is replaced.
 pub(super) async fn write_oci_archive(path: &Path, name: Option<&str>, image: Copied) -> Done {
     let top = image.manifests.last().expect("an image has a manifest");
-    let index = index::with_image(None, name, top);
+    let index = oci_index::with_image(None, name, top);
     let (source, plan) = plan(image, unnamed());
     let archive = OciArchivePlan {
         index: Some(index),

@@ -125,7 +125,16 @@ impl Lookaside {
             let path = self.writable(manifest, number)?;
             hod_fsx::write_file(&path, &signature.to_blob()).map_err(LookasideError::File)?;
         }
-        for number in signatures.len() + 1.. {
+        self.remove_from(manifest, signatures.len() + 1)
+    }
+
+    /// Removes all signatures of a manifest. Blocks.
+    pub fn remove(&self, manifest: &Digest) -> Result<(), LookasideError> {
+        self.remove_from(manifest, 1)
+    }
+
+    fn remove_from(&self, manifest: &Digest, first: usize) -> Result<(), LookasideError> {
+        for number in first.. {
             let path = self.writable(manifest, number)?;
             if hod_fsx::try_stat(&path)
                 .map_err(LookasideError::File)?

@@ -11,24 +11,24 @@ use crate::go_json;
 /// The annotation with the name of an image.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
+pub(crate) struct Index {
     schema_version: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     media_type: Option<String>,
     #[serde(default)]
-    manifests: Vec<Entry>,
+    pub(crate) manifests: Vec<Entry>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     annotations: BTreeMap<String, String>,
 }
 
 /// A descriptor, with its fields in Go's order.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+pub(crate) struct Entry {
     media_type: String,
-    digest: String,
+    pub(crate) digest: String,
     size: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     urls: Vec<String>,
@@ -42,8 +42,29 @@ struct Entry {
     artifact_type: Option<String>,
 }
 
+impl Index {
+    /// Parses `index.json`.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// The bytes as skopeo writes them after it has removed an image.
+    pub(crate) fn to_line(&self) -> Vec<u8> {
+        let mut bytes = go_json::compact(self);
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+impl Entry {
+    /// The name of the image, if it has one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.annotations.get(REF_NAME).map(String::as_str)
+    }
+}
+
 /// The index with an image added, which takes its name from another one that has it.
-pub(super) fn with_image(old: Option<&[u8]>, name: Option<&str>, image: &Manifest) -> Vec<u8> {
+pub(crate) fn with_image(old: Option<&[u8]>, name: Option<&str>, image: &Manifest) -> Vec<u8> {
     let old = old.and_then(|bytes| serde_json::from_slice::<Index>(bytes).ok());
     let mut index = old.unwrap_or_else(|| Index {
         schema_version: 2,
@@ -51,7 +72,7 @@ pub(super) fn with_image(old: Option<&[u8]>, name: Option<&str>, image: &Manifes
         manifests: Vec::new(),
         annotations: BTreeMap::new(),
     });
-    let name_of = |entry: &Entry| entry.annotations.get(REF_NAME).cloned();
+    let name_of = |entry: &Entry| entry.name().map(str::to_owned);
     let name = name.map(str::to_owned);
     if name.is_some() {
         let holder = index
