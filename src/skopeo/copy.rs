@@ -155,7 +155,10 @@ impl Copying<'_> {
             (ManifestBody::Index(_), Selection::System) => {
                 let chosen = self.system(image, from).await?;
                 let prepared = self.one(&ends, &chosen).await;
-                prepared.map_err(|error| error.during("copying system image from manifest list"))
+                let mut prepared = prepared
+                    .map_err(|error| error.during("copying system image from manifest list"))?;
+                prepared.copied.chosen_from = Some(image.top.clone());
+                Ok(prepared)
             }
             (ManifestBody::Index(_), selection) => self.list(&ends, selection).await,
         }
@@ -551,6 +554,7 @@ fn finish(
             source,
             location: ends.image.location.clone(),
             manifests,
+            chosen_from: None,
             config,
         },
         parts,

@@ -24,13 +24,29 @@ pub(crate) enum FilePart {
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     parts: HashMap<Digest, FilePart>,
+    /// Manifests by the digests that they are asked for with.
+    manifests: HashMap<Digest, Manifest>,
     /// Has all others.
     rest: Option<Arc<dyn Source>>,
 }
 
 impl Files {
     pub(crate) fn new(parts: HashMap<Digest, FilePart>) -> Self {
-        Self { parts, rest: None }
+        Self {
+            parts,
+            ..Self::default()
+        }
+    }
+
+    /// The same with a manifest.
+    pub(crate) fn with_manifest(self, manifest: Manifest) -> Self {
+        self.with_manifest_at(manifest.digest().clone(), manifest)
+    }
+
+    /// The same with a manifest that stands for the one of a digest.
+    pub(crate) fn with_manifest_at(mut self, digest: Digest, manifest: Manifest) -> Self {
+        self.manifests.insert(digest, manifest);
+        self
     }
 
     /// The same with another source for all other blobs.
@@ -61,6 +77,9 @@ impl Source for Files {
         location: &Location,
         descriptor: &Descriptor,
     ) -> Result<Option<Manifest>, TransferError> {
+        if let Some(manifest) = self.manifests.get(&descriptor.digest) {
+            return Ok(Some(manifest.clone()));
+        }
         match &self.rest {
             Some(rest) => rest.manifest(location, descriptor).await,
             None => Ok(None),

@@ -56,6 +56,12 @@ enum Held {
     Directory(#[expect(dead_code, reason = "its drop removes the directory")] TempDir),
     /// Not the layers yet: see [`OpenImage::for_copy`].
     Stored(StoredImage),
+    /// An index of podman's storage, with the layers of its image.
+    StoredList {
+        id: String,
+        #[expect(dead_code, reason = "its drop removes the directory")]
+        scratch: TempDir,
+    },
 }
 
 /// The registry of an image.
@@ -218,11 +224,16 @@ impl OpenImage {
     pub(crate) async fn child(&self, entry: &Descriptor) -> Done<Manifest> {
         let found = self.source.manifest(&self.location, entry).await;
         let found = found.map_err(|error| wording::of_transfer(&error))?;
-        found.ok_or_else(|| {
-            Failure::not_found(format!(
-                "reading manifest {}: manifest unknown",
-                entry.digest
-            ))
+        let digest = &entry.digest;
+        found.ok_or_else(|| match &self.held {
+            Held::Stored(StoredImage { id, .. }) | Held::StoredList { id, .. } => {
+                Failure::new(format!(
+                    "reading manifest for image instance \"{digest}\": locating item named \
+                     \"manifest-{digest}\" for image with ID \"{id}\" (consider removing the image \
+                     to resolve the issue): file does not exist"
+                ))
+            }
+            _ => Failure::not_found(format!("reading manifest {digest}: manifest unknown")),
         })
     }
 

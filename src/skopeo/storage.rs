@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hod_fsx::TempDir;
-use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest, ManifestBody};
+use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest, ManifestBody, Platform};
 
 use crate::archive;
 use crate::failure::{Done, Failure};
@@ -38,17 +38,25 @@ pub(crate) struct Store {
     spec: Option<StoreSpec>,
 }
 
+/// podman takes no longer path for its state (libpod's `checkRuntimeConfig`); buildah does.
+const RUN_ROOT_LEN_MAX: usize = 50;
+
 /// An image in the storage, whose layers have not been asked for.
 #[derive(Debug)]
 pub(crate) struct StoredImage {
     pub(crate) store: Store,
     pub(crate) id: String,
+    /// The manifest of the image in the index that stands for it.
+    pub(crate) child: Option<Digest>,
     pub(crate) tmpdir: Option<PathBuf>,
 }
 
 /// The manifest that an image was stored with, and its configuration.
 #[derive(Debug)]
 pub(crate) struct Original {
+    /// The one that the name stands for; an index, if the image was chosen from it.
+    pub(crate) top: Manifest,
+    /// That of the image.
     pub(crate) manifest: Manifest,
     pub(crate) config_digest: Digest,
     pub(crate) config: Bytes,
@@ -86,14 +94,19 @@ impl Store {
             let found = hod_program::run(program.name(), &["--version"], b"");
             !matches!(found, Err(hod_program::Error::Absent { .. }))
         };
-        let program = PROGRAMS.into_iter().find(is_here).ok_or_else(|| {
+        let run_root = spec.and_then(|spec| spec.run_root.as_ref());
+        let is_long = run_root.is_some_and(|path| path.len() > RUN_ROOT_LEN_MAX);
+        let takes_it = |program: &Program| !is_long || *program == Program::Buildah;
+        let here: Vec<Program> = PROGRAMS.into_iter().filter(is_here).collect();
+        let found = here.iter().find(|program| takes_it(program));
+        let program = found.or(here.first()).ok_or_else(|| {
             Failure::new(
                 "containers-storage: requires podman or buildah, and neither is on PATH; install \
                  one of them",
             )
         })?;
         Ok(Self {
-            program,
+            program: *program,
             spec: spec.cloned(),
         })
     }
@@ -174,20 +187,25 @@ impl Store {
         }
     }
 
-    /// Reads the manifest that the image was stored with; none where the files of the storage
-    /// cannot be read.
-    pub(crate) fn original(&self, id: &str) -> Option<Original> {
+    /// Reads the manifest that the image was stored with, or the one with the digest of its name;
+    /// none where the files of the storage cannot be read.
+    pub(crate) fn original(&self, id: &str, digest: Option<&Digest>) -> Option<Original> {
         let (driver, root, _) = self.place()?;
         let dir = Path::new(&root).join(format!("{driver}-images")).join(id);
-        let bytes = hod_fsx::read(&dir.join("manifest"), MANIFEST_LEN_MAX).ok()?;
-        let manifest = Manifest::parse(bytes.into(), None).ok()?;
+        let read = |name: &str| {
+            let bytes = hod_fsx::read(&dir.join(name), MANIFEST_LEN_MAX).ok()?;
+            Manifest::parse(bytes.into(), None).ok()
+        };
+        let keyed = |digest: &Digest| read(&file_of(&format!("manifest-{digest}")));
+        let manifest = read("manifest")?;
         let ManifestBody::Image(image) = manifest.body() else {
             return None;
         };
         let config_digest = image.config.digest.clone();
-        let name = format!("={}", STANDARD.encode(config_digest.as_str()));
+        let name = file_of(config_digest.as_str());
         let config = hod_fsx::read(&dir.join(name), CONFIG_LEN_MAX).ok()?;
         config_digest.matches(&config).then(|| Original {
+            top: digest.and_then(keyed).unwrap_or_else(|| manifest.clone()),
             config_digest: config_digest.clone(),
             config: config.into(),
             manifest: manifest.clone(),
@@ -217,6 +235,29 @@ impl Store {
             return Err(Failure::new(format!("{name} pull: no ID was printed")));
         }
         self.run(&["tag", &id, &named.to_string()]).map(drop)
+    }
+
+    /// Stores the image in an archive under the name that the archive has for it; from an index,
+    /// the one for a platform.
+    pub(crate) fn pull_archive(
+        &self,
+        archive: &Path,
+        platform: Option<&Platform>,
+        tmpdir: Option<&Path>,
+    ) -> Done {
+        let (scratch, policy) = scratch(tmpdir)?;
+        let from = format!("oci-archive:{}", archive.display());
+        let mut args = vec!["pull", "-q", "--signature-policy", &policy];
+        if let Some(platform) = platform {
+            args.extend(["--os", &platform.os, "--arch", &platform.architecture]);
+            if let Some(variant) = &platform.variant {
+                args.extend(["--variant", variant]);
+            }
+        }
+        args.push(&from);
+        let stored = self.run(&args);
+        drop(scratch);
+        stored.map(drop)
     }
 
     /// Runs the tool; what it prints, or the last line that it complains with.
@@ -256,6 +297,11 @@ impl Store {
             .flat_map(|option| ["--storage-opt".to_owned(), option.clone()]);
         given.chain(options).collect()
     }
+}
+
+/// The file of a thing that is stored with an image.
+fn file_of(name: &str) -> String {
+    format!("={}", STANDARD.encode(name))
 }
 
 /// Removes an image with all its names, unless a container uses it. Blocks.

@@ -14,8 +14,8 @@ use hod_transfer::{Destination, RegistrySink};
 pub(crate) use self::handed::Handed;
 pub(crate) use self::local::DirSink;
 use self::local::OciSink;
-pub(crate) use self::moving::{Copied, move_all, resolved, unnamed};
-use self::moving::{run, write_docker_archive};
+use self::moving::write_docker_archive;
+pub(crate) use self::moving::{Copied, move_all, move_into, resolved, unnamed};
 use crate::convert::manifest::Kind;
 use crate::failure::{Done, Failure};
 use crate::name::{ArchiveChoice, ImageName, Named, OciChoice};
@@ -194,14 +194,14 @@ impl Target {
             Self::Registry { registry, named } => {
                 let client = registry.client.for_push();
                 let sink = RegistrySink::new(client, registry.repo.registry.clone());
-                run(Arc::new(sink), image, named.destination()).await
+                move_into(Arc::new(sink), image, named.destination()).await
             }
             Self::Dir(path) => {
                 let path = path.clone();
                 let writer = hod_bridge::run(move || DirWriter::create(&path)).await;
                 let mut writer = writer.map_err(|error| wording::of_layout(&error))?;
                 writer.allow_bare_index();
-                run(Arc::new(DirSink::new(vec![writer])), image, unnamed()).await
+                move_into(Arc::new(DirSink::new(vec![writer])), image, unnamed()).await
             }
             Self::Oci {
                 path,
@@ -209,7 +209,7 @@ impl Target {
                 shared_blobs,
             } => {
                 let sink = OciSink::create(path, name.clone(), shared_blobs.as_deref()).await?;
-                run(Arc::new(sink), image, unnamed()).await
+                move_into(Arc::new(sink), image, unnamed()).await
             }
             Self::OciArchive { path, image: name } => {
                 local::write_oci_archive(path, name.as_deref(), image).await

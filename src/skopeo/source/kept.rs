@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hod_fsx::TempDir;
 use hod_layout::DirLayout;
-use hod_oci::{Descriptor, ImageManifest, Manifest, MediaType};
+use hod_oci::{Descriptor, ImageManifest, Manifest, ManifestBody, MediaType};
 use hod_transfer::{LayoutsSource, Location, Source};
 
 use super::{Held, OpenImage, Opening, layout_at};
@@ -15,7 +15,7 @@ use crate::daemon::Engine;
 use crate::failure::Done;
 use crate::files::{FilePart, Files};
 use crate::name::{ArchiveChoice, DaemonImage, StorageName};
-use crate::storage::{Store, StoredImage};
+use crate::storage::{Original, Store, StoredImage};
 use crate::tarball;
 use crate::wording;
 
@@ -56,10 +56,14 @@ impl OpenImage {
     pub(super) fn of_storage(name: &StorageName, tmpdir: Option<&Path>) -> Done<Self> {
         let store = Store::open(name.store.as_ref())?;
         let id = store.find(name)?;
-        let original = store.original(&id);
+        let digest = name.named.as_ref().and_then(|named| named.digest.as_ref());
+        let original = store.original(&id, digest);
+        let is_list = |original: &Original| matches!(original.top.body(), ManifestBody::Index(_));
+        let child = original.as_ref().filter(|original| is_list(original));
         let stored = StoredImage {
             store,
             id,
+            child: child.map(|original| original.manifest.digest().clone()),
             tmpdir: tmpdir.map(Path::to_owned),
         };
         let Some(original) = original else {
@@ -68,9 +72,9 @@ impl OpenImage {
         let config = FilePart::Bytes(original.config);
         let parts = HashMap::from([(original.config_digest, config)]);
         Ok(Self {
-            source: Arc::new(Files::new(parts)),
+            source: Arc::new(Files::new(parts).with_manifest(original.manifest)),
             location: Location::Pool,
-            top: original.manifest,
+            top: original.top,
             registry: None,
             held: Held::Stored(stored),
         })
@@ -91,7 +95,26 @@ impl OpenImage {
     pub(crate) async fn for_copy(self) -> Done<Self> {
         match self.held {
             Held::Stored(stored) => {
-                hod_bridge::run(move || Pushed::of(&stored).map(Self::of_pushed)).await
+                let child = stored.child.clone();
+                let id = stored.id.clone();
+                let pushed = hod_bridge::run(move || Pushed::of(&stored)).await?;
+                let Some(child) = child else {
+                    return Ok(Self::of_pushed(pushed));
+                };
+                // In place of the stored one, where that is chosen.
+                let files = Files::new(HashMap::new());
+                let files = files.with_manifest_at(child, pushed.top.clone());
+                let source = Arc::new(files.over(Arc::clone(&pushed.source)));
+                Ok(Self {
+                    source,
+                    location: Location::Layout(0),
+                    top: self.top,
+                    registry: None,
+                    held: Held::StoredList {
+                        id,
+                        scratch: pushed.scratch,
+                    },
+                })
             }
             held => Ok(Self { held, ..self }),
         }

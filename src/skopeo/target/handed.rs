@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use hod_fsx::TempDir;
 use hod_layout::DirWriter;
+use hod_oci::{Manifest, Platform};
 
-use super::local::DirSink;
-use super::moving::{Copied, run, unnamed, write_docker_archive};
+use super::local::{DirSink, write_oci_archive};
+use super::moving::{Copied, move_into, unnamed, write_docker_archive};
 use crate::archive;
 use crate::client::RegistryFlags;
 use crate::convert::manifest::Kind;
@@ -104,6 +105,18 @@ impl Handed {
         self.scratch.path().join(ARCHIVE)
     }
 
+    /// Stores an image under the digest of its manifest, or of its index: it is handed over in an
+    /// archive that has that name, since no tool gives such a name to an image.
+    async fn store_by_digest(&self, store: &Store, named: &Named, mut image: Copied) -> Done {
+        let platform = by_digest(named, &mut image)?;
+        let archive = self.archive();
+        let name = named.to_string();
+        write_oci_archive(&archive, Some(name.as_str()), image).await?;
+        let (store, tmpdir) = (store.clone(), self.tmpdir.clone());
+        let pull = move || store.pull_archive(&archive, platform.as_ref(), tmpdir.as_deref());
+        hod_bridge::run(pull).await
+    }
+
     /// Builds the archive or layout, and hands it over.
     pub(crate) async fn write(&self, image: Copied) -> Done {
         match &self.taker {
@@ -120,17 +133,42 @@ impl Handed {
                 let poured = hod_bridge::run_apart(move || pour(&archive, &path)).await;
                 poured.map_err(|error| Failure::new(wording::go_problem(&error)))?
             }
+            Taker::Storage { store, named } if named.digest.is_some() => {
+                self.store_by_digest(store, named, image).await
+            }
             Taker::Storage { store, named } => {
                 let layout = self.scratch.path().join(LAYOUT);
                 let path = layout.clone();
                 let writer = hod_bridge::run(move || DirWriter::create(&path)).await;
                 let writer = writer.map_err(|error| wording::of_layout(&error))?;
-                run(Arc::new(DirSink::new(vec![writer])), image, unnamed()).await?;
+                move_into(Arc::new(DirSink::new(vec![writer])), image, unnamed()).await?;
                 let (store, named, tmpdir) = (store.clone(), named.clone(), self.tmpdir.clone());
                 hod_bridge::run(move || store.pull(&layout, &named, tmpdir.as_deref())).await
             }
         }
     }
+}
+
+/// What has the digest of a name: the image, or the index that it was chosen from. Returns the
+/// platform of the latter's image.
+fn by_digest(named: &Named, image: &mut Copied) -> Done<Option<Platform>> {
+    let is_named = |manifest: &Manifest| named.digest.as_ref() == Some(manifest.digest());
+    let one = image.manifests.last().expect("an image has a manifest");
+    if is_named(one) {
+        return Ok(None);
+    }
+    let list = image.chosen_from.take().filter(is_named);
+    let entry = list.as_ref().and_then(|list| {
+        let mut entries = list.children().iter();
+        entries.find(|entry| &entry.digest == one.digest())
+    });
+    let Some(platform) = entry.map(|entry| entry.platform.clone()) else {
+        return Err(Failure::new(
+            "Digest of source image's manifest would not match destination reference",
+        ));
+    };
+    image.manifests.extend(list);
+    Ok(platform)
 }
 
 fn of_engine(
@@ -151,15 +189,14 @@ fn of_engine(
 }
 
 fn of_storage(name: &StorageName) -> Done<Taker> {
-    let named = name.named.as_ref().filter(|named| named.digest.is_none());
-    match (named, &name.id) {
+    match (&name.named, &name.id) {
         (Some(named), None) => Ok(Taker::Storage {
             store: Store::open(name.store.as_ref())?,
             named: named.clone(),
         }),
         _ => Err(Failure::new(format!(
             "Invalid destination containers-storage:{}: an image is stored by podman, which \
-             requires a name:tag",
+             requires a name",
             name.text
         ))),
     }

@@ -26,6 +26,8 @@ pub(crate) struct Copied {
     pub(crate) location: Location,
     /// Children before their index, which is the last.
     pub(crate) manifests: Vec<Manifest>,
+    /// The index that its only manifest was chosen from.
+    pub(crate) chosen_from: Option<Manifest>,
     /// The config, where the destination has no manifests.
     pub(crate) config: Option<Vec<u8>>,
 }
@@ -65,7 +67,12 @@ pub(crate) fn resolved(
     Resolved::of_manifests(wanted, location, manifests)
 }
 
-pub(super) async fn run(sink: Arc<dyn Sink>, image: Copied, destination: Destination) -> Done {
+/// Moves one image into a sink.
+pub(crate) async fn move_into(
+    sink: Arc<dyn Sink>,
+    image: Copied,
+    destination: Destination,
+) -> Done {
     let (source, plan) = plan(image, destination);
     run_plan(sink, source, &plan).await
 }
@@ -111,7 +118,7 @@ pub(super) async fn write_docker_archive(path: &Path, tags: Vec<String>, image: 
     let create = hod_bridge::run(move || DockerSink::create(&destination, vec![saved], 0));
     let sink = create.await.map_err(|error| wording::of_layout(&error))?;
     let sink = Arc::new(sink);
-    run(Arc::clone(&sink) as Arc<dyn Sink>, image, unnamed()).await?;
+    move_into(Arc::clone(&sink) as Arc<dyn Sink>, image, unnamed()).await?;
     let finished = hod_bridge::run(move || sink.finish(Durability::Synced)).await;
     finished.map_err(|error| wording::of_layout(&error))
 }

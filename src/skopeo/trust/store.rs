@@ -151,6 +151,7 @@ async fn attach(
         }),
         location: image.location.clone(),
         manifests: vec![made],
+        chosen_from: None,
         config: None,
     };
     target.write(copied).await
