@@ -125,7 +125,7 @@ impl RegistryFlags {
     }
 
     pub(crate) fn user_agent(&self) -> String {
-        let own = concat!("skopeo/1.22.2 hod/", env!("CARGO_PKG_VERSION"));
+        let own = concat!("skopeo/1.22.0-dev hod/", env!("CARGO_PKG_VERSION"));
         match &self.user_agent_prefix {
             Some(prefix) => format!("{prefix} {own}"),
             None => own.to_owned(),

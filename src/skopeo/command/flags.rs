@@ -8,8 +8,8 @@ use hod_pflag::{Flag, Kind, Program};
 use self::commands::commands;
 use self::sets::globals;
 
-/// The version whose behaviour is followed.
-pub(crate) const VERSION: &str = "1.22.2";
+/// The version whose behaviour is followed: the 1.22 line with the flags that came after 1.22.2.
+pub(crate) const VERSION: &str = "1.22.0-dev";
 
 /// The program with all its commands; `authfile` is the default of the flags of that name.
 pub(crate) fn root(authfile: &str) -> Program {

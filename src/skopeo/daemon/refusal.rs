@@ -19,7 +19,7 @@ pub(super) fn of(status: reqwest::StatusCode, is_json: bool, body: &[u8], url: &
     let code = status.as_u16();
     if body.is_empty() {
         return Failure::new(format!(
-            "request returned {words} for API route and version {url}, check if the server \
+            "request returned {code} {words} for API route and version {url}, check if the server \
              supports the requested API version"
         ));
     }
@@ -68,7 +68,7 @@ mod tests {
         check(
             false,
             "",
-            "request returned Bad Request for API route and version /v1.22/images/get, check if \
+            "request returned 400 Bad Request for API route and version /v1.22/images/get, check if \
              the server supports the requested API version",
         );
     }
