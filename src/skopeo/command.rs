@@ -170,6 +170,10 @@ impl Command<'_> {
                 .filter(|format| !format.is_empty()),
             no_tags: self.values.bool("no-tags"),
             platform: self.values.platform(),
+            manifest_digest: self
+                .values
+                .given("manifest-digest")
+                .filter(|algorithm| !algorithm.is_empty()),
         };
         let registry = self.values.registry("");
         let shared = self.values.path("shared-blob-dir");

@@ -3,7 +3,8 @@
 mod inspected;
 mod value;
 
-use hod_oci::{Manifest, ManifestBody};
+use hod_gotext::quote;
+use hod_oci::{Algorithm, Digest, Manifest, ManifestBody};
 use hod_registry::RegistryError;
 use serde::Serialize;
 
@@ -30,6 +31,7 @@ pub(crate) struct InspectFlags {
     pub(crate) format: Option<String>,
     pub(crate) no_tags: bool,
     pub(crate) platform: PlatformFlags,
+    pub(crate) manifest_digest: Option<String>,
 }
 
 /// Prints what is known of an image.
@@ -84,7 +86,9 @@ pub(crate) async fn run(
     if flags.config {
         return print(&parsed.without_empty(), flags.format.as_deref());
     }
+    let algorithm = algorithm(flags.manifest_digest.as_deref(), &config.digest)?;
     let mut inspected = Inspected::of(&name, &image, &chosen, parsed);
+    inspected.digest = algorithm.digest(image.top.bytes()).to_string();
     if let (Some(registry), false) = (&image.registry, flags.no_tags) {
         match registry.client.tags.list(&registry.repo).await {
             Ok(tags) => inspected.repo_tags = tags.iter().map(ToString::to_string).collect(),
@@ -98,6 +102,21 @@ pub(crate) async fn run(
         }
     }
     print(&inspected, flags.format.as_deref())
+}
+
+/// The algorithm that the flag names, or the one of the configuration's digest.
+fn algorithm(given: Option<&str>, config: &Digest) -> Done<Algorithm> {
+    let Some(given) = given else {
+        return Ok(config.algorithm());
+    };
+    let known = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
+    let mut known = known.into_iter();
+    known.find(|known| known.as_str() == given).ok_or_else(|| {
+        Failure::new(format!(
+            "Error computing manifest digest: digest algorithm {} is not available",
+            quote(given)
+        ))
+    })
 }
 
 /// Some registries let nobody list tags.
@@ -122,7 +141,11 @@ async fn chosen(image: &OpenImage, flags: &InspectFlags) -> Done<Manifest> {
                     .during("Error parsing manifest for image")
             };
             let entry = flags.platform.choose(&image.top).map_err(during)?;
-            image.child(entry).await
+            image.child(entry).await.map_err(|error| {
+                error
+                    .during("fetching target platform image selected from manifest list")
+                    .during("Error parsing manifest for image")
+            })
         }
     }
 }
