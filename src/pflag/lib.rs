@@ -2,16 +2,18 @@
 //!
 //! Pure: a [`Program`] is a table of commands and flags; [`Program::parse`] takes the arguments behind
 //! the name of the program and says what is asked for, and [`Program::help`] gives the text that
-//! `--help` prints. Printing, warnings and exit codes are the caller's.
+//! `--help` prints, and [`Program::complete`] what shells offer. Printing, warnings and exit codes are
+//! the caller's.
 //!
 //! There is one level of commands. Flags of [`Program::globals`] may stand before or behind the
 //! command, those of the program itself only before it. `--f=v`, `--f v`, `-fv`, `-f v` and `-f=v` set a
 //! flag; booleans take a value only behind `=`. Short flags cluster; `--` ends flags; a lone `-` is
 //! an argument; flags and arguments mix.
 //!
-//! Arguments are UTF-8. Not here: the command `completion`, flags of Go's own package, and notices of
+//! Arguments are UTF-8. Not here: flags of Go's own package, and notices of
 //! deprecated flags beside `--help`.
 
+mod complete;
 mod csv;
 mod duration;
 mod error;
@@ -25,6 +27,7 @@ mod traverse;
 mod usage;
 mod value;
 
+pub use complete::{Candidate, Completion, Then};
 pub use error::{FlagError, UsageError, ValueError};
 pub use flag::Flag;
 pub use parse::Values;

@@ -14,7 +14,7 @@ use crate::screen::Screen;
 use crate::source::Opening;
 use crate::sync::{Sources, SyncFlags, Syncing};
 use crate::trust::{Signing, Trust};
-use crate::{delete, list_tags, login, manifest_digest, signing_verbs};
+use crate::{delete, layers, list_tags, login, manifest_digest, signing_verbs};
 
 pub(crate) use self::flags::root;
 
@@ -56,6 +56,11 @@ impl Command<'_> {
                 &self.values.text("output-prefix"),
                 self.values.path("passphrase-file").as_deref(),
             ),
+            "layers" => self.layers(args).await,
+            "untrusted-signature-dump-without-verification" => {
+                let args = args.to_vec();
+                hod_bridge::run(move || signing_verbs::dump(&args)).await
+            }
             "login" => login::login(self.host, &self.values.login(), args).await,
             "logout" => login::logout(self.host, &self.values.login(), args).await,
             other => Err(Failure::new(format!(
@@ -186,6 +191,26 @@ impl Command<'_> {
             daemon_host: daemon.as_deref(),
         };
         self.with_retries(|| inspect::run(self.log, &opening, &flags, name))
+            .await
+    }
+
+    async fn layers(&self, args: &[String]) -> Done {
+        Screen::complain("DEPRECATED: skopeo layers is deprecated in favor of skopeo copy");
+        let [name, layers @ ..] = args else {
+            return Err(Failure::new("Usage: layers imageReference [layer...]"));
+        };
+        let (registry, platform) = (self.values.registry(""), self.values.platform());
+        let shared = self.values.path("shared-blob-dir");
+        let (tmpdir, daemon) = (self.values.path("tmpdir"), self.values.given("daemon-host"));
+        let opening = Opening {
+            host: self.host,
+            flags: &registry,
+            shared_blobs: shared.as_deref(),
+            tmpdir: tmpdir.as_deref(),
+            daemon_host: daemon.as_deref(),
+        };
+        registry.check()?;
+        self.with_retries(|| layers::run(&opening, &platform, name, layers))
             .await
     }
 

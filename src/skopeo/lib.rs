@@ -11,6 +11,7 @@ mod files;
 mod go_json;
 mod host;
 mod inspect;
+mod layers;
 mod list_tags;
 mod log;
 mod login;
@@ -34,6 +35,7 @@ pub use host::{Host, HostError};
 pub use log::{Level, full_timestamp_line};
 
 mod command;
+mod completion;
 mod compression;
 mod delete;
 
@@ -75,6 +77,9 @@ async fn dispatch(
     log: &Log,
 ) -> Result<(), Refused> {
     let plain = |failure| (failure, None);
+    if let Some(done) = completion::run(program, args) {
+        return done.map_err(plain);
+    }
     let request = program.parse(args);
     let request = request.map_err(|error| plain(Failure::new(error.to_string())))?;
     let invocation = match request {

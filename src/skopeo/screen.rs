@@ -18,6 +18,11 @@ impl Screen {
         }
     }
 
+    /// A line on stderr that is not of the log.
+    pub(crate) fn complain(line: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
     /// The result of a command, as it is.
     pub(crate) fn result(bytes: &[u8]) -> Done {
         let mut stdout = std::io::stdout().lock();

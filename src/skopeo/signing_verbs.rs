@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use hod_gotemplate::Time;
 use hod_oci::MANIFEST_LEN_MAX;
 use hod_trust::{
     GeneratedKey, Gpg, KEYS_LEN_MAX, KeyRing, Passphrase, Payload, PayloadKind, SIGNATURE_LEN_MAX,
     StandaloneExpected, Unverified, verify_manifest,
 };
+use serde::Serialize;
 
 use crate::failure::{Done, Failure};
+use crate::go_json;
 use crate::host::Host;
 use crate::manifest_digest::digest_of;
 use crate::screen::Screen;
@@ -20,6 +23,44 @@ use crate::wording;
 fn read(path: &str, len_max: u64, what: &str) -> Done<Vec<u8>> {
     hod_fsx::read_input(Path::new(path), len_max)
         .map_err(|error| wording::of_file(&error).during(format!("Error reading {what}{path}")))
+}
+
+/// Prints what a signature says, of which nothing is verified. Blocks.
+pub(crate) fn dump(args: &[String]) -> Done {
+    #[derive(Serialize)]
+    struct Dump<'a> {
+        #[serde(rename = "UntrustedDockerManifestDigest")]
+        digest: String,
+        #[serde(rename = "UntrustedDockerReference")]
+        reference: &'a str,
+        #[serde(rename = "UntrustedCreatorID")]
+        creator: Option<&'a str>,
+        #[serde(rename = "UntrustedTimestamp")]
+        timestamp: Option<String>,
+        #[serde(rename = "UntrustedShortKeyIdentifier")]
+        key: &'a str,
+    }
+    let [path] = args else {
+        return Err(Failure::new(
+            "Usage: skopeo untrusted-signature-dump-without-verification signature",
+        ));
+    };
+    let bytes = read(path, SIGNATURE_LEN_MAX, "untrusted signature from ")?;
+    let during =
+        |error: String| Failure::new(format!("Error decoding untrusted signature: {error}"));
+    let signature = Unverified::read(&bytes).map_err(|error| during(error.to_string()))?;
+    let payload = Payload::parse(PayloadKind::SimpleSigning, &signature.content);
+    let payload = payload.map_err(|error| during(error.to_string()))?;
+    let at = |seconds: i64| Time::utc(seconds, 0).to_rfc3339();
+    let mut text = go_json::indented(&Dump {
+        digest: payload.digest.to_string(),
+        reference: &payload.docker_reference,
+        creator: payload.creator.as_deref(),
+        timestamp: payload.timestamp.map(at),
+        key: &signature.key_id,
+    });
+    text.push('\n');
+    Screen::result(text.as_bytes())
 }
 
 fn passphrase_in(path: Option<&Path>) -> Done<Option<Passphrase>> {

@@ -5,6 +5,7 @@
 //! follows; the others compare with the installed skopeo, an older one.
 
 mod beside;
+mod completion;
 mod daemon;
 mod failures;
 mod golden;

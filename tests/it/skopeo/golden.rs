@@ -52,6 +52,11 @@ fn copies() {
 }
 
 #[test]
+fn rare_verbs_and_completion() {
+    check("verbs");
+}
+
+#[test]
 fn syncs() {
     check("syncs");
 }
