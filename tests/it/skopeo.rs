@@ -8,6 +8,7 @@ mod beside;
 mod completion;
 mod daemon;
 mod failures;
+mod flags;
 mod golden;
 mod lab;
 mod normal;
