@@ -248,6 +248,8 @@ pub(crate) enum CommandError {
     /// An image of a source that names one already.
     #[error("`{}` names an image already, and `{image}` is given", word.display())]
     ImageTwice { word: PathBuf, image: String },
+    #[error("`--format` cannot be used: {problem}")]
+    Template { problem: String },
     /// A whole registry.
     #[error(
         "`{registry}` is a registry or a part of one, and hod deletes only images that are named"

@@ -311,3 +311,62 @@ fn a_login_is_required_where_it_is() {
         .env("HOD_PASSWORD", "s3cret");
     let _ = finish(&mut command).success();
 }
+
+#[test]
+fn templates_have_the_fields_of_the_document() {
+    let env = TestEnv::in_memory();
+    let store = env.store("store");
+    let (image, _) = signed();
+    image.put_in(&store, "acme/api:1");
+    rich().put_in(&store, "acme/rich:1");
+    let document = shown(&env, "store acme/api:1");
+    let run = |image: &str, template: &str| {
+        let mut command = env.hod();
+        command.args(["inspect", "store", image, "--format", template]);
+        finish(&mut command)
+    };
+    let digest = document["digest"].as_str().unwrap();
+    let platforms: Vec<String> = document["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|manifest| {
+            format!(
+                "{} {}\n",
+                manifest["platform"].as_str().unwrap(),
+                manifest["digest"].as_str().unwrap()
+            )
+        })
+        .collect();
+    for (template, expected) in [
+        ("{{.digest}}", format!("{digest}\n")),
+        ("{{upper \"x\"}} {{.nosuch}}", "X <no value>\n".to_owned()),
+        (
+            "{{range .manifests}}{{if .platform}}{{println .platform .digest}}{{end}}{{end}}",
+            platforms.concat(),
+        ),
+    ] {
+        let output = run("acme/api:1", template).success();
+        assert_eq!(output.stdout, expected, "{template}");
+    }
+    for all in ["json", "{{json .}}"] {
+        let output = run("acme/api:1", all).success();
+        let printed: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(printed, document, "{all}");
+    }
+    let joined = r#"{{range .manifests}}{{join .config.env " "}}{{end}}"#;
+    let joined = run("acme/rich:1", joined).success();
+    assert_eq!(joined.stdout, "PATH=/bin A=b\n");
+    for template in [
+        "{{",
+        "{{nosuch .}}",
+        "{{range .digest}}{{end}}",
+        "{{template \"x\"}}",
+    ] {
+        let output = run("acme/api:1", template);
+        assert_eq!(output.code, Some(2), "{template}: {}", output.stderr);
+        assert_eq!(output.stdout, "", "{template}");
+    }
+    let output = env.run_line("inspect store acme/api:1 --format x --json");
+    assert_eq!(output.code, Some(2));
+}

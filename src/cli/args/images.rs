@@ -22,7 +22,9 @@ Examples:
   hod inspect quay.io/coreos/etcd:v3.5.15 --platform linux/arm64
   hod inspect site.tar library/nginx:1.27 --json
   hod inspect oci:layout:1.27 --config --platform linux/amd64
-  hod inspect harbor.corp/platform/api:2 --raw | sha256sum")]
+  hod inspect harbor.corp/platform/api:2 --raw | sha256sum
+  hod inspect quay.io/coreos/etcd:v3.5.15 --format '{{.digest}}'
+  hod inspect nginx:1.27 --format '{{range .manifests}}{{println .platform .digest}}{{end}}'")]
 pub(crate) struct InspectArgs {
     /// An image with its registry; or a store, tree, bundle, layout or archive
     ///
@@ -41,6 +43,14 @@ pub(crate) struct InspectArgs {
     /// Write the config to stdout, byte for byte
     #[arg(long)]
     pub(crate) config: bool,
+
+    /// Print the result with this Go template, whose fields are those of `--json`
+    ///
+    /// `hod inspect IMAGE --json` shows the fields; one that an image lacks is printed as `<no value>`. The
+    /// functions are those of Go and of `skopeo inspect`: `json`, `join`, `split`, `lower`, `upper`, `title`,
+    /// `pad`, `truncate`.
+    #[arg(long, short, value_name = "TEMPLATE", conflicts_with_all = ["raw", "config", "json"])]
+    pub(crate) format: Option<String>,
 
     #[command(flatten)]
     pub(crate) look: LookArgs<OnePlatformArgs>,

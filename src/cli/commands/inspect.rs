@@ -1,5 +1,7 @@
 //! `hod inspect`
 
+mod template;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use hod_transfer::{ChosenImage, Endpoint};
 const NAME_WIDTH: usize = 14;
 
 pub(super) async fn run(session: &Session<'_>, args: &InspectArgs) -> Result<Exit, CommandError> {
+    let template = args.format.as_deref().map(template::parse).transpose()?;
     let cx = session.remote(settings::retry_policy(&args.look.registry));
     let options = options(session, args).await?;
     let printer = session.printer;
@@ -36,6 +39,10 @@ pub(super) async fn run(session: &Session<'_>, args: &InspectArgs) -> Result<Exi
     }
     let found = hod_ops::inspect(&cx, &options).await?;
     session.progress.finish();
+    if let Some(template) = template {
+        printer.block(template::execute(&template, &found)?.trim_end_matches('\n'))?;
+        return Ok(Exit::Done);
+    }
     match printer.format() {
         ResultFormat::Json => session.document(&found)?,
         ResultFormat::Text => printer.block(text(&found).trim_end())?,

@@ -162,6 +162,9 @@ impl Diagnose for CommandError {
                 "Add the name of a repository: `{word}/REPOSITORY`. `hod ls {word}` lists all images."
             )),
             Self::TwoPatterns { .. } | Self::ImageTwice { .. } => usage("Give only one of them."),
+            Self::Template { .. } => {
+                usage("`hod inspect IMAGE --json` shows the fields; `{{json .}}` prints all of them.")
+            }
             Self::RepositoryTwice => usage("Leave it out: the first argument is the repository."),
             Self::DeleteAll { registry } => usage(&format!(
                 "Name the images: `{registry}/REPOSITORY:TAG`, `'REPOSITORY:*'` for all tags of a \

@@ -129,6 +129,7 @@ fn classes_and_exit_codes() {
         TwoPatterns { text: text() } => Usage 2,
         RepositoryTwice => Usage 2,
         ImageTwice { word: path(), image: text() } => Usage 2,
+        Template { problem: text() } => Usage 2,
         DeleteAll { registry: text() } => Usage 2,
         DeleteLocal { path: path() } => Usage 2,
         DeleteWhere { image: text() } => Usage 2,
