@@ -50,7 +50,14 @@ const N_THREADS_MIN: usize = 6;
 )]
 pub fn run(mut arguments: Vec<OsString>) -> u8 {
     if let Some((tool, arguments)) = personality::called(&arguments) {
-        return run_tool(tool, arguments);
+        let texts = arguments.into_iter().map(OsString::into_string);
+        return match texts.collect() {
+            Ok(texts) => run_tool(tool, texts),
+            Err(argument) => {
+                let text = format!("`{}` is not UTF-8", argument.display());
+                say(Cli::command().error(ErrorKind::InvalidUtf8, text), &[])
+            }
+        };
     }
     // It joins them itself.
     if !arguments.iter().any(|argument| argument == "merge") {

@@ -279,6 +279,7 @@ mod tests {
             "authfile",
             "password_stdin",
             "insecure",
+            "format",
         ];
         let mut known: BTreeMap<String, (String, String)> = BTreeMap::new();
         for verb in verbs() {

@@ -35,7 +35,7 @@ impl Tool {
 }
 
 /// The program that was called, by a link of its name or as a verb of hod, and its arguments.
-pub(super) fn called(arguments: &[OsString]) -> Option<(Tool, Vec<String>)> {
+pub(super) fn called(arguments: &[OsString]) -> Option<(Tool, Vec<OsString>)> {
     let (program, rest) = arguments.split_first()?;
     let name = Path::new(program).file_name()?.to_str();
     let (tool, rest) = match (name.and_then(Tool::of), rest.split_first()) {
@@ -43,10 +43,7 @@ pub(super) fn called(arguments: &[OsString]) -> Option<(Tool, Vec<String>)> {
         (None, Some((verb, rest))) => (verb.to_str().and_then(Tool::of)?, rest),
         (None, None) => return None,
     };
-    let texts = rest
-        .iter()
-        .map(|argument| argument.to_string_lossy().into_owned());
-    Some((tool, texts.collect()))
+    Some((tool, rest.to_vec()))
 }
 
 /// Runs its command line; returns the exit code.

@@ -24,7 +24,7 @@ Examples:
   hod inspect oci:layout:1.27 --config --platform linux/amd64
   hod inspect harbor.corp/platform/api:2 --raw | sha256sum
   hod inspect quay.io/coreos/etcd:v3.5.15 --format '{{.digest}}'
-  hod inspect nginx:1.27 --format '{{range .manifests}}{{println .platform .digest}}{{end}}'")]
+  hod inspect nginx:1.27 -f '{{range .manifests}}{{println .platform}}{{end}}'")]
 pub(crate) struct InspectArgs {
     /// An image with its registry; or a store, tree, bundle, layout or archive
     ///
