@@ -13,6 +13,7 @@ use crate::api::blob::Blobs;
 use crate::api::catalog::{catalog_names, parse_names};
 use crate::api::foreign::ForeignLayers;
 use crate::api::manifest::Manifests;
+use crate::api::signatures::SignatureFiles;
 use crate::api::tags::Tags;
 use crate::api::upload::{UploadOptions, UploadState, Uploads};
 use crate::harbor::{HARBOR, Harbor};
@@ -70,6 +71,7 @@ pub struct Client {
     pub foreign_layers: ForeignLayers,
     pub uploads: Uploads,
     pub tags: Tags,
+    pub signatures: SignatureFiles,
 }
 
 impl Client {
@@ -107,6 +109,7 @@ impl Client {
         let blobs = Blobs::new(mirrors.clone());
         Self {
             session: mirrors.session().clone(),
+            signatures: SignatureFiles::new(mirrors.session().clone()),
             manifests: Manifests::new(mirrors.clone()),
             foreign_layers: ForeignLayers::new(blobs.clone()),
             uploads: Uploads::new(blobs.clone(), uploads),

@@ -38,6 +38,7 @@ pub use api::manifest::{HeadManifest, Manifests, SubjectSupport};
 pub use api::probe::Probe;
 pub use api::reach::ReadPlace;
 pub use api::referrers::ReferrerFinder;
+pub use api::signatures::SignatureFiles;
 pub use api::tags::Tags;
 pub use api::upload::{
     CHUNK_LEN_DEFAULT, Drain, Reopen, UploadBody, UploadOptions, UploadSession, UploadStart,

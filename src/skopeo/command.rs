@@ -245,8 +245,8 @@ impl Command<'_> {
             tmpdir: None,
             daemon_host: None,
         };
-        let registries_d = self.values.path("registries.d");
-        self.with_retries(|| delete::run(&opening, registries_d.clone(), &name))
+        let trust = self.values.trust();
+        self.with_retries(|| delete::run(&opening, &trust, &name))
             .await
     }
 

@@ -2,7 +2,7 @@
 
 mod oci;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hod_registry::{Deleted, ManifestRef};
 
@@ -10,16 +10,12 @@ use crate::failure::{Done, Failure};
 use crate::name::{ImageName, Named};
 use crate::source::{OpenRegistry, Opening};
 use crate::storage;
-use crate::trust;
+use crate::trust::{Trust, TrustFlags};
 use crate::wording;
 
 /// Deletes an image of podman's storage or of an OCI layout, or one of a registry by the digest of
-/// its manifest: other tags of it go with it, and its signatures in files.
-pub(crate) async fn run(
-    opening: &Opening<'_>,
-    registries_d: Option<PathBuf>,
-    name: &ImageName,
-) -> Done {
+/// its manifest: other tags of it go with it, and so do its signatures in lookaside storage.
+pub(crate) async fn run(opening: &Opening<'_>, trust: &TrustFlags, name: &ImageName) -> Done {
     if let ImageName::Oci { path, image, .. } = name {
         let (path, image) = (path.clone(), image.clone());
         let shared = opening.shared_blobs.map(Path::to_owned);
@@ -35,6 +31,7 @@ pub(crate) async fn run(
             name.transport()
         )));
     };
+    let trust = Trust::without_policy(opening.host, trust)?;
     let registry = OpenRegistry::open(opening.host, opening.flags, named).await?;
     let manifests = &registry.client.manifests;
     let digest = match (&named.digest, &named.tag) {
@@ -54,13 +51,9 @@ pub(crate) async fn run(
     let at = ManifestRef::Digest(digest.clone());
     let deleted = manifests.delete(&registry.repo, &at);
     match deleted.await.map_err(|error| refused(named, &error))? {
-        Deleted::Now => {}
-        Deleted::Before => return Err(absent(named)),
+        Deleted::Now => trust.remove(named, &digest).await,
+        Deleted::Before => Err(absent(named)),
     }
-    let host = opening.host;
-    let lookaside = trust::lookaside(host, registries_d, named)?;
-    let removed = hod_bridge::run(move || lookaside.remove(&digest)).await;
-    removed.map_err(|error| Failure::new(error.to_string()))
 }
 
 fn absent(named: &Named) -> Failure {

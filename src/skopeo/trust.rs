@@ -4,21 +4,20 @@
 mod sign;
 mod store;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
-use hod_oci::{Descriptor, Digest, Manifest, MediaType, Tag};
-use hod_registry::ManifestRef;
+use hod_oci::{Digest, Manifest};
+use hod_transfer::{SignedImage, layout_signatures};
 use hod_trust::{
-    Attachments, DockerName, Evaluation, ImageUnderTest, Lookaside, Policy, PolicyPaths,
-    PolicyScope, RegistriesD, RegistriesDPaths, SIGNATURE_LEN_MAX, Signature, SignatureSettings,
-    attachment_tag,
+    DockerName, Evaluation, ImageUnderTest, Policy, PolicyPaths, PolicyScope, RegistriesD,
+    RegistriesDPaths, Signature, SignatureSettings,
 };
 
 use crate::failure::{Done, Failure};
 use crate::host::Host;
 use crate::name::{DaemonImage, ImageName, Named};
-use crate::source::{OpenImage, OpenRegistry};
+use crate::source::OpenImage;
 use crate::wording;
 
 pub(crate) use self::sign::{Signing, SigningFlags, ask, now, quoted};
@@ -42,25 +41,6 @@ pub(crate) struct Trust {
     registries_d: RegistriesD,
 }
 
-/// Where the signatures of a repository are written to. Blocks.
-pub(crate) fn lookaside(
-    host: &dyn Host,
-    registries_d: Option<PathBuf>,
-    named: &Named,
-) -> Done<Lookaside> {
-    let settings = read_registries_d(host, registries_d)?.settings(&docker_name(named)?);
-    let settings = settings.map_err(|error| Failure::new(error.to_string()))?;
-    Ok(settings.write)
-}
-
-fn read_registries_d(host: &dyn Host, explicit: Option<PathBuf>) -> Done<RegistriesD> {
-    let home = host.variable("HOME").map(PathBuf::from);
-    let paths = RegistriesDPaths { explicit, home };
-    paths
-        .read()
-        .map_err(|error| Failure::new(error.to_string()))
-}
-
 impl Trust {
     /// Reads the policy, without which nothing is copied. Blocks.
     pub(crate) fn load(host: &dyn Host, flags: &TrustFlags) -> Done<Self> {
@@ -81,7 +61,16 @@ impl Trust {
         Ok(Self {
             policy,
             must_verify: flags.require_signed,
-            registries_d: read_registries_d(host, flags.registries_d.clone())?,
+            registries_d: registries_d(host, flags)?,
+        })
+    }
+
+    /// Reads only where signatures are, for what no policy decides about. Blocks.
+    pub(crate) fn without_policy(host: &dyn Host, flags: &TrustFlags) -> Done<Self> {
+        Ok(Self {
+            policy: None,
+            must_verify: false,
+            registries_d: registries_d(host, flags)?,
         })
     }
 
@@ -140,29 +129,36 @@ impl Trust {
         manifest: &Manifest,
     ) -> Done<Vec<Signature>> {
         let during = |error: Failure| error.during("reading signatures");
-        match name {
+        let digest = manifest.digest();
+        let found = match name {
             ImageName::Docker { named, .. } => {
                 let Some(registry) = &image.registry else {
                     return Ok(Vec::new());
                 };
-                let settings = self.settings(named).map_err(during)?;
-                let digest = manifest.digest();
-                let mut found = of_lookaside(&settings, digest).await.map_err(during)?;
-                if settings.use_sigstore_attachments {
-                    let attached = of_attachments(image, registry, digest);
-                    found.extend(attached.await.map_err(during)?);
-                }
-                Ok(found)
+                let signed = SignedImage {
+                    source: image.source.as_ref(),
+                    location: &image.location,
+                    repository: &registry.repo.name,
+                    repo: &registry.repo,
+                    settings: &self.settings(named).map_err(during)?,
+                    web: &registry.client,
+                };
+                signed.signatures(digest).await
             }
             ImageName::Dir { path, .. } => {
-                let is_top = manifest.digest() == image.top.digest();
-                let prefix = (!is_top).then(|| format!("{}.", manifest.digest().hex()));
-                let path = path.clone();
-                let read = move || of_dir(&path, prefix.as_deref().unwrap_or_default());
-                hod_bridge::run(read).await.map_err(during)
+                let is_top = digest == image.top.digest();
+                layout_signatures(path, digest, is_top).await
             }
             _ => Ok(Vec::new()),
-        }
+        };
+        found.map_err(|error| during(wording::of_signatures(&error)))
+    }
+
+    /// Removes the signatures of a manifest of a repository from lookaside storage.
+    pub(crate) async fn remove(&self, named: &Named, manifest: &Digest) -> Done {
+        let (lookaside, digest) = (self.settings(named)?.write, manifest.clone());
+        let removed = hod_bridge::run(move || lookaside.remove(&digest)).await;
+        removed.map_err(|error| wording::of_signatures(&error.into()))
     }
 
     /// Where the signatures of a repository are.
@@ -171,6 +167,16 @@ impl Trust {
         let settings = self.registries_d.settings(&name);
         settings.map_err(|error| Failure::new(error.to_string()))
     }
+}
+
+/// Reads where signatures are. Blocks.
+fn registries_d(host: &dyn Host, flags: &TrustFlags) -> Done<RegistriesD> {
+    let paths = RegistriesDPaths {
+        explicit: flags.registries_d.clone(),
+        home: host.variable("HOME").map(PathBuf::from),
+    };
+    let read = paths.read();
+    read.map_err(|error| Failure::new(error.to_string()))
 }
 
 /// The same name in the grammar of policies.
@@ -195,76 +201,5 @@ fn scope_of(name: &ImageName) -> PolicyScope {
         }
         ImageName::DockerDaemon(DaemonImage::Id(_)) => PolicyScope::docker_daemon(None),
         name => PolicyScope::whole(name.transport()),
-    }
-}
-
-async fn of_lookaside(settings: &SignatureSettings, manifest: &Digest) -> Done<Vec<Signature>> {
-    let (lookaside, digest) = (settings.read.clone(), manifest.clone());
-    let read = hod_bridge::run(move || lookaside.read(&digest)).await;
-    let read = read.map_err(|error| Failure::new(error.to_string()))?;
-    read.ok_or_else(|| {
-        let url = settings.read.url();
-        Failure::new(format!(
-            "lookaside storage {url} is not one of files, which alone is read"
-        ))
-    })
-}
-
-/// The signatures beside an image in a registry, under a tag made of its digest.
-async fn of_attachments(
-    image: &OpenImage,
-    registry: &OpenRegistry,
-    digest: &Digest,
-) -> Done<Vec<Signature>> {
-    let Some(manifest) = attached(registry, digest).await? else {
-        return Ok(Vec::new());
-    };
-    let attachments = Attachments::parse(manifest.bytes());
-    let attachments = attachments.map_err(|error| Failure::new(error.to_string()))?;
-    let mut signatures = Vec::new();
-    for (at, (payload, size)) in attachments.payloads().enumerate() {
-        if size > SIGNATURE_LEN_MAX {
-            return Err(Failure::new(format!("signature {payload} is too large")));
-        }
-        let blob = Descriptor::new(MediaType::new(""), payload.clone(), size);
-        let bytes = image.config(&blob).await?;
-        let signature = attachments.signature(at, bytes);
-        let signature = signature.map_err(|error| Failure::new(error.to_string()))?;
-        signatures.push(Signature::Sigstore(signature));
-    }
-    Ok(signatures)
-}
-
-/// The manifest of the attachments of an image; `None` if it has none.
-pub(crate) async fn attached(registry: &OpenRegistry, image: &Digest) -> Done<Option<Manifest>> {
-    let tag: Tag = attachment_tag(image).parse().expect("a digest makes a tag");
-    let at = ManifestRef::Tag(tag);
-    let found = registry.client.manifests.fetch(&registry.repo, &at).await;
-    match found {
-        Ok(found) => Ok(found),
-        Err(error) => {
-            let failure = wording::of_registry(&error);
-            if failure.code == crate::failure::NOT_FOUND {
-                Ok(None)
-            } else {
-                Err(failure)
-            }
-        }
-    }
-}
-
-/// The signatures in a layout: `signature-1`, and so on. Blocks.
-fn of_dir(dir: &Path, prefix: &str) -> Done<Vec<Signature>> {
-    let mut signatures = Vec::new();
-    loop {
-        let path = dir.join(format!("{prefix}signature-{}", signatures.len() + 1));
-        let read = hod_fsx::try_read(&path, SIGNATURE_LEN_MAX);
-        let Some(blob) = read.map_err(|error| wording::of_file(&error))? else {
-            return Ok(signatures);
-        };
-        let signature = Signature::from_blob(&blob).map_err(|error| {
-            Failure::new(format!("parsing signature {}: {error}", path.display()))
-        })?;
-        signatures.push(signature);
     }
 }

@@ -6,7 +6,8 @@ use hod_fsx::IoKind;
 use hod_layout::LayoutError;
 use hod_registry::{Refusal, RegistryError, RequestLine, TlsFailure};
 use hod_report::chain;
-use hod_transfer::{Reach, TransferError};
+use hod_transfer::{Reach, SignatureError, TransferError};
+use hod_trust::LookasideError;
 
 use crate::failure::{Done, Failure};
 use crate::name::Named;
@@ -239,6 +240,15 @@ pub(crate) fn of_transfer(error: &TransferError) -> Failure {
             digest.hex()
         )),
         error => Failure::new(in_go(chain(error))).of_kind(error.failure(Reach::Remote)),
+    }
+}
+
+/// A failure to read or remove signatures.
+pub(crate) fn of_signatures(error: &SignatureError) -> Failure {
+    match error {
+        SignatureError::Source(error) => of_transfer(error),
+        SignatureError::Lookaside(LookasideError::File(error)) => of_file(error),
+        error => Failure::new(chain(error)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::absent::AbsentChild;
 use super::caps::{BlobHolder, Reach};
-use super::{SizeClaim, Unmatched};
+use super::{SignatureError, SizeClaim, Unmatched};
 use hod_bundle::BundleError;
 use hod_fsx::IoKind;
 use hod_layout::{CollectionError, LayoutError, NoDockerImage};
@@ -16,6 +16,7 @@ use hod_report::amount::format_len;
 use hod_report::{Diagnose as _, Diagnosis};
 use hod_retry::Failure;
 use hod_store::StoreError;
+use hod_trust::Rejected;
 
 /// A failed transfer of an image or of one of its parts.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +200,15 @@ pub enum TransferError {
         diagnosis: Diagnosis,
         is_damaged_source: bool,
     },
+    /// Nothing of it is carried.
+    #[error("the trust policy rejects the image")]
+    Rejected { source: Box<Rejected> },
+    /// An image whose signatures cannot be read is not accepted.
+    #[error("failed to read the signatures of `{digest}`")]
+    Signatures {
+        digest: Digest,
+        source: Box<SignatureError>,
+    },
     #[error("stopped because another image failed")]
     Stopped,
 }
@@ -294,6 +304,7 @@ impl TransferError {
             | Self::NameTaken { .. }
             | Self::ManifestAsBlob { .. }
             | Self::WrongSize { .. }
+            | Self::Rejected { .. }
             | Self::Registry(RegistryError::Blocked { .. } | RegistryError::ForeignUrl { .. }) => {
                 true
             }

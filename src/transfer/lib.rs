@@ -31,6 +31,7 @@ mod resolved;
 mod schedule;
 mod sequential;
 mod shared;
+mod signatures;
 mod sink;
 mod sinks;
 mod size_claim;
@@ -68,6 +69,7 @@ pub use resolved::Resolved;
 pub use schedule::Transfer;
 pub use sequential::{BlobSlot, Ended, StreamedBundle};
 pub use shared::{Feed, Share, SharedFetch};
+pub use signatures::{SignatureError, SignedImage, attachments, layout_signatures};
 pub use sink::{Batching, Sink, Visibility};
 pub use sinks::{
     BundleSink, DockerSink, LayoutSink, LinkChoice, ManifestFiles, OciSink, ReadAll, ReferrerTags,

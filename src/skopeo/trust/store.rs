@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hod_oci::{Digest, Manifest, Tag};
+use hod_transfer::attachments;
 use hod_trust::{Attachments, Signature, SigstoreSignature, attachment_tag};
 
-use super::{Trust, attached};
+use super::Trust;
 use crate::convert::Part;
 use crate::converted::Converted;
 use crate::failure::{Done, Failure};
@@ -119,7 +120,8 @@ async fn attach(
     signatures: &[SigstoreSignature],
 ) -> Done {
     let wrong = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
-    let built = match attached(registry, manifest).await? {
+    let found = attachments(&registry.client, &registry.repo, manifest).await;
+    let built = match found.map_err(|error| wording::of_transfer(&error))? {
         None => Attachments::first(signatures),
         Some(old) => {
             let config = crate::convert::manifest::image_of(&old)?.config.clone();

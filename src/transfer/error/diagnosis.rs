@@ -120,6 +120,8 @@ impl Diagnose for TransferError {
             ),
             Self::BlobRead { .. } | Self::StreamRead { .. } => Diagnosis::new(File),
             Self::Rewrite => Diagnosis::new(Internal),
+            Self::Rejected { source } => source.diagnose(),
+            Self::Signatures { source, .. } => source.diagnose(),
             Self::Stopped => Diagnosis::new(ErrorClass::Stopped),
         }
     }

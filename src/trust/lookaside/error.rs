@@ -43,6 +43,8 @@ pub enum LookasideError {
     ReadScheme { url: SignatureUrl },
     #[error("Unsupported scheme when writing signature to {url}")]
     WriteScheme { url: SignatureUrl },
+    #[error("Unsupported scheme when deleting signature from {url}")]
+    DeleteScheme { url: SignatureUrl },
     #[error(
         "Writing directly to a {} lookaside {url} is not supported. Configure a lookaside-staging: location",
         url.scheme()
@@ -51,6 +53,11 @@ pub enum LookasideError {
     #[error("parsing signature {}", quoted(&path.display().to_string()))]
     Format {
         path: PathBuf,
+        source: SignatureFormatError,
+    },
+    #[error("parsing signature {url}")]
+    FormatAt {
+        url: SignatureUrl,
         source: SignatureFormatError,
     },
     #[error("server provided {count} signatures, assuming that's unreasonable and a server error")]
@@ -66,12 +73,13 @@ impl Diagnose for LookasideError {
             | Self::TwoNamespaces { .. }
             | Self::Url { .. }
             | Self::ReadScheme { .. }
-            | Self::WriteScheme { .. } => Diagnosis::refused(Usage),
+            | Self::WriteScheme { .. }
+            | Self::DeleteScheme { .. } => Diagnosis::refused(Usage),
             Self::WriteHttp { .. } => Diagnosis::refused(Usage).hint(
                 "Signatures are only written to files: set `lookaside-staging` to a `file:` URL in \
                  `registries.d`.",
             ),
-            Self::Format { .. } => Diagnosis::new(Verify),
+            Self::Format { .. } | Self::FormatAt { .. } => Diagnosis::new(Verify),
             Self::TooMany { .. } => Diagnosis::new(Server),
         }
     }

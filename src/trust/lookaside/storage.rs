@@ -1,7 +1,7 @@
 //! Storage of signatures beside a registry.
 
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hod_oci::Digest;
 
@@ -27,6 +27,36 @@ pub enum SignatureLocation {
     File(PathBuf),
     /// With `http:` or `https:`; 404 means that there are no more.
     Http(SignatureUrl),
+}
+
+/// What is done to the storage.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Write,
+    Delete,
+}
+
+impl SignatureLocation {
+    /// Parses what is there.
+    pub fn parse(&self, blob: &[u8]) -> Result<Signature, LookasideError> {
+        Signature::from_blob(blob).map_err(|source| match self {
+            Self::File(path) => LookasideError::Format {
+                path: path.clone(),
+                source,
+            },
+            Self::Http(url) => LookasideError::FormatAt {
+                url: url.clone(),
+                source,
+            },
+        })
+    }
+
+    /// Reads a file; `None` if it does not exist. Blocks.
+    pub fn read_file(path: &Path) -> Result<Option<Signature>, LookasideError> {
+        let blob = hod_fsx::try_read(path, SIGNATURE_LEN_MAX).map_err(LookasideError::File)?;
+        let parse = |blob: Vec<u8>| Self::File(path.to_owned()).parse(&blob);
+        blob.map(parse).transpose()
+    }
 }
 
 impl Lookaside {
@@ -94,24 +124,15 @@ impl Lookaside {
         (PathBuf::from(std::ffi::OsString::from_vec(path)), url)
     }
 
-    /// Reads all signatures of a manifest from files; `None` if the storage is not one of files.
-    /// Blocks.
-    pub fn read(&self, manifest: &Digest) -> Result<Option<Vec<Signature>>, LookasideError> {
-        let mut signatures = Vec::new();
-        for number in 1..=N_SIGNATURES_MAX {
-            let SignatureLocation::File(path) = self.location(manifest, number)? else {
-                return Ok(None);
-            };
-            let blob = hod_fsx::try_read(&path, SIGNATURE_LEN_MAX);
-            let Some(blob) = blob.map_err(LookasideError::File)? else {
-                return Ok(Some(signatures));
-            };
-            let signature = Signature::from_blob(&blob);
-            let wrong = |source| LookasideError::Format { path, source };
-            signatures.push(signature.map_err(wrong)?);
-        }
+    /// Returns where all signatures of a manifest that are read can be: the first that does not
+    /// exist ends them. After the last comes an error.
+    pub fn locations(
+        &self,
+        manifest: &Digest,
+    ) -> impl Iterator<Item = Result<SignatureLocation, LookasideError>> {
+        let locations = (1..=N_SIGNATURES_MAX).map(|number| self.location(manifest, number));
         let count = N_SIGNATURES_MAX;
-        Err(LookasideError::TooMany { count })
+        locations.chain([Err(LookasideError::TooMany { count })])
     }
 
     /// Makes these the signatures of a manifest; does nothing if there are none. Blocks.
@@ -122,20 +143,28 @@ impl Lookaside {
             return Ok(());
         }
         for (number, signature) in (1..).zip(signatures) {
-            let path = self.writable(manifest, number)?;
+            let path = self.writable(manifest, number, Change::Write)?;
             hod_fsx::write_file(&path, &signature.to_blob()).map_err(LookasideError::File)?;
         }
-        self.remove_from(manifest, signatures.len() + 1)
+        self.remove_from(manifest, signatures.len() + 1, Change::Write)
     }
 
     /// Removes all signatures of a manifest. Blocks.
+    ///
+    /// Not atomic: a failure may leave some of them.
     pub fn remove(&self, manifest: &Digest) -> Result<(), LookasideError> {
-        self.remove_from(manifest, 1)
+        self.remove_from(manifest, 1, Change::Delete)
     }
 
-    fn remove_from(&self, manifest: &Digest, first: usize) -> Result<(), LookasideError> {
+    /// Removes the signatures of a manifest with this number and those after it.
+    fn remove_from(
+        &self,
+        manifest: &Digest,
+        first: usize,
+        change: Change,
+    ) -> Result<(), LookasideError> {
         for number in first.. {
-            let path = self.writable(manifest, number)?;
+            let path = self.writable(manifest, number, change)?;
             if hod_fsx::try_stat(&path)
                 .map_err(LookasideError::File)?
                 .is_none()
@@ -147,12 +176,18 @@ impl Lookaside {
         Ok(())
     }
 
-    fn writable(&self, manifest: &Digest, number: usize) -> Result<PathBuf, LookasideError> {
+    fn writable(
+        &self,
+        manifest: &Digest,
+        number: usize,
+        change: Change,
+    ) -> Result<PathBuf, LookasideError> {
         let (path, url) = self.signature(manifest, number);
-        match url.scheme() {
-            "file" => Ok(path),
-            "http" | "https" => Err(LookasideError::WriteHttp { url }),
-            _ => Err(LookasideError::WriteScheme { url }),
+        match (url.scheme(), change) {
+            ("file", _) => Ok(path),
+            ("http" | "https", _) => Err(LookasideError::WriteHttp { url }),
+            (_, Change::Write) => Err(LookasideError::WriteScheme { url }),
+            (_, Change::Delete) => Err(LookasideError::DeleteScheme { url }),
         }
     }
 }

@@ -119,8 +119,23 @@ fn the_users_own_directory_comes_first() {
     assert_eq!(found.read.url().as_str(), "file:///own/z");
 }
 
+/// Reads the signatures of a manifest from files.
+fn stored(storage: &Lookaside, manifest: &Digest) -> Result<Vec<Signature>, LookasideError> {
+    let mut signatures = Vec::new();
+    for location in storage.locations(manifest) {
+        let SignatureLocation::File(path) = location? else {
+            panic!("a file");
+        };
+        match SignatureLocation::read_file(&path)? {
+            Some(signature) => signatures.push(signature),
+            None => break,
+        }
+    }
+    Ok(signatures)
+}
+
 #[test]
-fn signatures_are_stored_and_read() {
+fn signatures_are_stored_read_and_removed() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("with space");
     let url = format!("file://{}", dir.display().to_string().replace(' ', "%20"));
@@ -128,7 +143,7 @@ fn signatures_are_stored_and_read() {
     let manifest = Digest::of(b"{}");
     let of = |bytes: &[u8]| Signature::SimpleSigning(bytes.to_owned());
     let (one, two) = (of(&[0xa3, 1]), of(&[0xa3, 2]));
-    assert_eq!(storage.read(&manifest).unwrap(), Some(Vec::new()));
+    assert_eq!(stored(&storage, &manifest).unwrap(), []);
     storage.write(&manifest, &[]).unwrap();
     storage
         .write(&manifest, &[one.clone(), two.clone()])
@@ -140,18 +155,26 @@ fn signatures_are_stored_and_read() {
     );
     assert_eq!(hod_fsx::read(&path, 10).unwrap(), two.to_blob());
     assert_eq!(
-        storage.read(&manifest).unwrap(),
-        Some(vec![one, two.clone()])
+        stored(&storage, &manifest).unwrap(),
+        [one.clone(), two.clone()]
     );
     // Fewer than there were.
     storage
         .write(&manifest, std::slice::from_ref(&two))
         .unwrap();
-    assert_eq!(storage.read(&manifest).unwrap(), Some(vec![two]));
+    assert_eq!(stored(&storage, &manifest).unwrap(), [two]);
     hod_fsx::write_file(&path, b"none").unwrap();
     assert!(matches!(
-        storage.read(&manifest),
+        stored(&storage, &manifest),
         Err(LookasideError::Format { .. })
+    ));
+    storage.remove(&manifest).unwrap();
+    assert_eq!(stored(&storage, &manifest).unwrap(), []);
+    storage.remove(&manifest).unwrap();
+    storage.write(&manifest, &vec![one; 128]).unwrap();
+    assert!(matches!(
+        stored(&storage, &manifest),
+        Err(LookasideError::TooMany { count: 128 })
     ));
 }
 
@@ -166,7 +189,6 @@ fn other_storage_is_named_and_not_written() {
     };
     assert_eq!(found.as_str(), url);
     assert!(!format!("{found} {found:?} {http:?}").contains("secret"));
-    assert_eq!(http.read(&manifest).unwrap(), None);
     let signatures = [Signature::SimpleSigning(vec![0xa3])];
     let error = http.write(&manifest, &signatures).unwrap_err().to_string();
     assert_eq!(
@@ -176,6 +198,7 @@ fn other_storage_is_named_and_not_written() {
              signature-1?b=c is not supported. Configure a lookaside-staging: location"
         )
     );
+    assert_eq!(http.remove(&manifest).unwrap_err().to_string(), error);
     for (url, reads) in [("ftp://h/x", "ftp://h/x"), ("/plain", "/plain")] {
         let storage = Lookaside::new(url, "ns/app").unwrap();
         let error = storage.location(&manifest, 1).unwrap_err().to_string();
@@ -191,6 +214,11 @@ fn other_storage_is_named_and_not_written() {
         assert_eq!(
             error,
             format!("Unsupported scheme when writing signature to {expect}")
+        );
+        let error = storage.remove(&manifest).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("Unsupported scheme when deleting signature from {expect}")
         );
     }
     let wrong = Lookaside::new("file:///a\nb", "x").unwrap_err().to_string();

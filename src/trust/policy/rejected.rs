@@ -1,7 +1,7 @@
 //! Why an image is not accepted, in the words of containers/image.
 
 use hod_oci::Digest;
-use hod_report::ErrorClass::{Policy, Usage, Verify};
+use hod_report::ErrorClass::Policy;
 use hod_report::{Diagnose, Diagnosis};
 
 use crate::go_text::{plain, quoted};
@@ -92,37 +92,41 @@ impl Rejected {
 }
 
 impl Diagnose for Rejected {
+    /// One class for all: nothing was changed, whatever the policy has against the image.
     fn diagnose(&self) -> Diagnosis {
+        let rejected = Diagnosis::refused(Policy);
         match self {
-            Self::ByPolicy { .. } | Self::NotVerified { .. } | Self::BaseLayer => {
-                Diagnosis::new(Policy)
-            }
-            Self::NoSignature | Self::NoSigstoreSignature { .. } => Diagnosis::new(Verify).hint(
+            Self::NoSignature | Self::NoSigstoreSignature { .. } => rejected.hint(
                 "The files in `registries.d` say where signatures are looked for: `lookaside`, and \
                  `use-sigstore-attachments`.",
             ),
             Self::Signature(reason) => reason.diagnose(),
-            Self::Signatures { .. } | Self::Manifest { .. } => Diagnosis::new(Verify),
-            Self::Unsupported { .. } => Diagnosis::new(Policy)
+            Self::Unsupported { .. } => rejected
                 .hint("Require a key instead: `keyPath`, `keyPaths`, `keyData` or `keyDatas`."),
+            Self::ByPolicy { .. }
+            | Self::Signatures { .. }
+            | Self::NotVerified { .. }
+            | Self::BaseLayer
+            | Self::Manifest { .. } => rejected,
         }
     }
 }
 
 impl Diagnose for Reason {
     fn diagnose(&self) -> Diagnosis {
+        let rejected = Diagnosis::refused(Policy);
         match self {
-            Self::OpenPgp(error) => error.diagnose(),
-            Self::Sigstore(error) => error.diagnose(),
-            Self::Payload(_) | Self::Identity { .. } | Self::Digest { .. } => {
-                Diagnosis::new(Verify)
-            }
+            Self::Identity { .. } => rejected.hint(
+                "The image was signed under another name. `signedIdentity` in the policy says which \
+                 names are accepted; `remapIdentity` is for copies of a registry.",
+            ),
             Self::KeyType { .. }
             | Self::NoKeys
             | Self::KeyFile { .. }
             | Self::Key { .. }
             | Self::RekorKey { .. }
-            | Self::RekorAlgorithm { .. } => Diagnosis::new(Usage),
+            | Self::RekorAlgorithm { .. } => rejected.hint("Check the keys that the policy names."),
+            Self::OpenPgp(_) | Self::Sigstore(_) | Self::Payload(_) | Self::Digest { .. } => rejected,
         }
     }
 }
