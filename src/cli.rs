@@ -20,8 +20,8 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use clap::Parser as _;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser as _};
 use tokio::runtime::{Builder, Runtime};
 
 use args::{Cli, Command};

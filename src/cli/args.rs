@@ -12,6 +12,8 @@ mod merge;
 mod names;
 mod personality;
 mod platforms;
+mod policy;
+mod push;
 mod referrers;
 mod registry;
 mod results;
@@ -40,6 +42,8 @@ pub(crate) use merge::{BundleVerb, BundleVerbArgs, MergeArgs, PreferArg};
 pub(crate) use names::NameSourceArgs;
 pub(crate) use personality::{ImageSyncerArgs, SkopeoArgs};
 pub(crate) use platforms::{LookPlatformArgs, PlatformArgs, PullPlatformArgs};
+pub(crate) use policy::PolicyArgs;
+pub(crate) use push::PushArgs;
 pub(crate) use referrers::ReferrerArgs;
 pub(crate) use registry::RegistryArgs;
 pub(crate) use results::ResultsArgs;
@@ -48,8 +52,7 @@ pub(crate) use selection::{ImagesArgs, LinkArg, ListArgs, OnlyArgs, RenameArgs};
 pub(crate) use sync::{ImagesFormat, SyncArgs};
 pub(crate) use upload::UploadArgs;
 pub(crate) use verbs::{
-    CompletionsArgs, ExportArgs, FormatArg, PackArgs, PullArgs, PushArgs, SelectArgs, ServeArgs,
-    UnpackArgs,
+    CompletionsArgs, ExportArgs, FormatArg, PackArgs, PullArgs, SelectArgs, ServeArgs, UnpackArgs,
 };
 
 use super::ui::{ColourChoice, Printer, PrinterOptions, ResultFormat, Verbosity};

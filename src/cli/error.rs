@@ -20,6 +20,7 @@ use hod_ops::{OpsError, SourceKind};
 use hod_registry::{CertificatesError, CredentialsError, RegistriesConfError, RegistryError};
 use hod_report::amount::format_count;
 use hod_transfer::EndpointError;
+use hod_trust::{LookasideError, PolicyError};
 
 /// A command that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +195,12 @@ pub(crate) enum CommandError {
     Proxy { variable: &'static str },
     #[error(transparent)]
     RegistriesConf(#[from] RegistriesConfError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error("the scope `{scope}` in the policy `{}` has a host with capital letters", path.display())]
+    CapitalScope { scope: String, path: PathBuf },
+    #[error(transparent)]
+    RegistriesD(#[from] LookasideError),
     #[error("`{text}` is not of the form `REGISTRY[/REPOSITORY]`")]
     RegistryName {
         text: String,

@@ -7,6 +7,7 @@ mod list_registries;
 mod lists;
 mod outputs;
 mod path;
+mod policy;
 mod signing;
 mod trust;
 
@@ -22,6 +23,7 @@ pub(crate) use lists::{
 pub(in crate::cli) use outputs::RETRY_LIST_START;
 pub(crate) use outputs::{ResultKind, RunFiles, require_file, require_others, require_result};
 pub(crate) use path::{is_login_argument, path, secrets};
+pub(crate) use policy::trust_policy;
 pub(crate) use signing::{reading, signer};
 pub(crate) use trust::{registries_conf_of, system_trust};
 

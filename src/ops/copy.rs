@@ -78,7 +78,7 @@ async fn run(cx: &Context, options: &CopyOptions) -> Result<BatchOutcome, OpsErr
     let accepted = refusals.accepted().into_iter();
     let reach = |at: usize| options.targets[at].reach(&names[at], options.mode);
     let reached = join_all(accepted.map(reach));
-    let resolved = input.resolve(cx, first, options.on_failure);
+    let resolved = input.resolve(cx, first, options.on_failure, options.policy.as_ref());
     let (mut batch, _) = try_join(resolved, reached.map(Ok)).await?;
     require_all(options, &batch)?;
     if batch.must_stop() || (batch.plan.is_empty() && batch.has_failures()) {

@@ -15,15 +15,15 @@ pub use origin::{Registries, RegistriesOrigin};
 pub(super) use patterns::tags as repository_tags;
 pub(super) use survey::{Survey, ambiguous_name};
 
-use super::batch::Batch;
+use super::batch::{Batch, resolve_images};
 use super::carry::Carry;
 use super::platforms::{self, PlatformOptions};
-use super::{Catalog, Context, OpsError, SourceKind};
+use super::{Catalog, Context, OpsError, SourceKind, TrustPolicy};
 use hod_list::{BadLine, BadLines, Expanded, ImageList, ListEntry, RenameRules};
 use hod_oci::Registry;
 use hod_store::Store;
 use hod_transfer::{
-    Destination, Looked, OnFailure, ReferrerMode, RegistrySource, Source, Stated, Wanted,
+    Destination, Looked, OnFailure, Origin, ReferrerMode, RegistrySource, Source, Stated, Wanted,
 };
 
 /// The input of a verb that moves images.
@@ -249,25 +249,37 @@ impl<'a> OpenInput<'a> {
         }
     }
 
-    /// Resolves the images; registries are asked first whether they can be read.
+    /// Resolves the images; registries are asked first whether they can be read. Those that the
+    /// policy does not accept fail.
     pub(super) async fn resolve(
         &self,
         cx: &Context,
         wanted: Vec<Wanted>,
         on_failure: OnFailure,
+        policy: Option<&TrustPolicy>,
     ) -> Result<Batch, OpsError> {
         let source = self.source.as_ref();
-        match self.input {
-            Input::Local { .. } => Ok(Batch::resolve(cx, source, wanted, on_failure).await),
+        let mut resolutions = match self.input {
+            Input::Local { .. } => resolve_images(cx, source, wanted, on_failure).await,
             Input::Registries(registries) => {
                 let known = self.known.as_ref();
                 let resolutions = registries.resolve(cx, source, known, wanted, on_failure);
-                let resolutions = resolutions.await?;
-                let batch = Batch::of(cx, source, resolutions, on_failure);
-                registries.note_budgets(cx);
-                Ok(batch)
+                resolutions.await?
             }
+        };
+        if let Some(policy) = policy {
+            let origin = Origin {
+                source,
+                kind: self.kind(),
+                path: self.path(),
+            };
+            resolutions = policy.judge(cx, origin, resolutions).await;
         }
+        let batch = Batch::of(cx, source, resolutions, on_failure);
+        if let Input::Registries(registries) = self.input {
+            registries.note_budgets(cx);
+        }
+        Ok(batch)
     }
 
     /// Notes images that are not for the platforms asked for.

@@ -26,6 +26,7 @@ mod login;
 mod merge;
 mod output;
 mod platforms;
+mod policy;
 mod preflight;
 mod receipt;
 mod serve;
@@ -73,6 +74,7 @@ pub use login::{
 pub use merge::{MergeOptions, MergeOutcome, Prefer, merge};
 pub use output::{Fewer, OutputError};
 pub use platforms::{Mismatch, PlatformOptions};
+pub use policy::TrustPolicy;
 pub use preflight::{
     Check, Finding, NotReady, Preflight, ProjectReport, SourceCheck, SourcesNotReady,
     TargetsNotReady,

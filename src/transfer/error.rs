@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::absent::AbsentChild;
 use super::caps::{BlobHolder, Reach};
-use super::{SignatureError, SizeClaim, Unmatched};
+use super::{SizeClaim, Unmatched};
 use hod_bundle::BundleError;
 use hod_fsx::IoKind;
 use hod_layout::{CollectionError, LayoutError, NoDockerImage};
@@ -16,7 +16,7 @@ use hod_report::amount::format_len;
 use hod_report::{Diagnose as _, Diagnosis};
 use hod_retry::Failure;
 use hod_store::StoreError;
-use hod_trust::Rejected;
+use hod_trust::{AttachmentError, DockerNameError, LookasideError, Rejected};
 
 /// A failed transfer of an image or of one of its parts.
 #[derive(Debug, thiserror::Error)]
@@ -211,6 +211,34 @@ pub enum TransferError {
     },
     #[error("stopped because another image failed")]
     Stopped,
+}
+
+/// Why the signatures of an image cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SignatureError {
+    #[error(transparent)]
+    Lookaside(#[from] LookasideError),
+    #[error(transparent)]
+    Attachments(#[from] AttachmentError),
+    #[error("signature {digest} is too large")]
+    TooLarge { digest: Digest },
+    /// The source has come to nothing yet but its list of images.
+    #[error("a bundle that is compressed, or comes from a pipe, is read only once")]
+    ReadOnce,
+    /// Policies and signatures cannot name the image.
+    #[error("`{name}` is not a name that images are signed for")]
+    Name {
+        name: String,
+        source: DockerNameError,
+    },
+    #[error(transparent)]
+    Source(Box<TransferError>),
+}
+
+impl From<TransferError> for SignatureError {
+    fn from(error: TransferError) -> Self {
+        Self::Source(Box::new(error))
+    }
 }
 
 /// One of these files, of which it is not known which.

@@ -38,6 +38,7 @@ mod size_claim;
 mod sizes;
 mod source;
 mod sources;
+mod subject;
 mod timing;
 mod unmatched;
 mod walk;
@@ -52,7 +53,7 @@ pub use chosen::ChosenImage;
 pub use config::{config_of, platform_of, read_config};
 pub use content::Content;
 pub use endpoint::{Endpoint, EndpointError, FILE_EXTENSIONS, Stated, TRANSPORTS, Transport};
-pub use error::TransferError;
+pub use error::{SignatureError, TransferError};
 pub use hod_oci::ReferrerMode;
 pub use kind::SourceKind;
 pub use listed::{Found, Listed, Placed, Sought};
@@ -69,7 +70,7 @@ pub use resolved::Resolved;
 pub use schedule::Transfer;
 pub use sequential::{BlobSlot, Ended, StreamedBundle};
 pub use shared::{Feed, Share, SharedFetch};
-pub use signatures::{SignatureError, SignedImage, attachments, layout_signatures};
+pub use signatures::{SignedImage, attachments, layout_signatures};
 pub use sink::{Batching, Sink, Visibility};
 pub use sinks::{
     BundleSink, DockerSink, LayoutSink, LinkChoice, ManifestFiles, OciSink, ReadAll, ReferrerTags,
@@ -78,6 +79,7 @@ pub use sinks::{
 pub use size_claim::SizeClaim;
 pub use source::Source;
 pub use sources::{BundleSource, BundlesSource, CollectionSource, LayoutsSource};
+pub use subject::{Origin, Subject};
 pub use timing::Timings;
 pub use unmatched::Unmatched;
 pub use wanted::{Destination, IndexMode, Locate, Location, Wanted};

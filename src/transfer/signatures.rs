@@ -1,13 +1,10 @@
 //! Finds the signatures of images where containers/image does: in lookaside storage, attached in the
 //! repository of the image, or beside a `dir:` layout. Nothing is verified here.
 
-mod error;
-
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::error::SignatureError;
-use super::{Locate, Location, Sought, Source, TransferError, read_config};
+use super::{Locate, Location, SignatureError, Sought, Source, TransferError, read_config};
 use hod_oci::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
 use hod_registry::{Client, ManifestRef, Repo};
 use hod_report::{Reporter, Silent};

@@ -122,6 +122,11 @@ pub trait Source: std::fmt::Debug + Send + Sync + 'static {
         self.blob_file(location, digest)
     }
 
+    /// The directory of a `dir:` layout.
+    fn layout_path(&self, _: &Location) -> Option<PathBuf> {
+        None
+    }
+
     /// The files that have a blob, or a part of it.
     fn files_of(&self, location: &Location, digest: &Digest) -> Vec<PathBuf> {
         self.blob_file(location, digest).into_iter().collect()

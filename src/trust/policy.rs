@@ -42,4 +42,15 @@ impl Policy {
         let found = scopes.and_then(|scopes| scope.names().find_map(|name| scopes.get(name)));
         Requirements::new(found.unwrap_or(&self.default))
     }
+
+    /// Returns a scope of a transport of Docker's names whose host has capital letters. Who writes
+    /// all hosts in lowercase never looks it up, and would accept what it rejects.
+    pub fn capital_host(&self, transport: &str) -> Option<&str> {
+        let mut scopes = self.transports.get(transport)?.keys();
+        let is_capital = |scope: &&String| {
+            let host = scope.split('/').next().unwrap_or_default();
+            host.bytes().any(|b| b.is_ascii_uppercase())
+        };
+        scopes.find(is_capital).map(String::as_str)
+    }
 }

@@ -52,6 +52,7 @@ mod pairs;
 mod patterns;
 mod piped;
 mod platforms;
+mod policy;
 mod pull;
 mod push;
 mod readme;

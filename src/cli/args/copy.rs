@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::verbs::ForeignLayersArgs;
 use super::{
-    BundleArgs, LinkArg, NameSourceArgs, OnlyArgs, PlatformArgs, PreflightArgs, RecheckArgs,
-    ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, RunArgs, UploadArgs,
+    BundleArgs, LinkArg, NameSourceArgs, OnlyArgs, PlatformArgs, PolicyArgs, PreflightArgs,
+    RecheckArgs, ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, RunArgs, UploadArgs,
 };
 
 /// Copy images directly from any source to any targets
@@ -80,6 +80,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) foreign_layers: ForeignLayersArgs,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,

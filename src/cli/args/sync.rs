@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 use super::verbs::ForeignLayersArgs;
 use super::{
-    BundleArgs, NameSourceArgs, OnlyArgs, PlatformArgs, PreflightArgs, RecheckArgs, ReferrerArgs,
-    RegistryArgs, RenameArgs, ResultsArgs, RunArgs, UploadArgs,
+    BundleArgs, NameSourceArgs, OnlyArgs, PlatformArgs, PolicyArgs, PreflightArgs, RecheckArgs,
+    ReferrerArgs, RegistryArgs, RenameArgs, ResultsArgs, RunArgs, UploadArgs,
 };
 
 /// Bring the images of a list to their destinations, again and again
@@ -69,6 +69,9 @@ pub(crate) struct SyncArgs {
 
     #[command(flatten)]
     pub(crate) foreign_layers: ForeignLayersArgs,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 
     #[command(flatten)]
     pub(crate) rename: RenameArgs,

@@ -27,7 +27,11 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
     };
     let outputs = targets::outputs(&args.targets);
     let files = settings::RunFiles {
-        inputs: inputs(&args.registry, Path::new(&args.source)),
+        inputs: inputs(
+            &args.registry,
+            Path::new(&args.source),
+            args.policy.inputs(),
+        ),
         lists: &args.only.only,
         outputs: outputs.iter().map(PathBuf::as_path).collect(),
     };
@@ -37,10 +41,14 @@ pub(super) async fn run(session: &Session<'_>, args: &CopyArgs) -> Result<Exit, 
 }
 
 /// The further inputs of a verb.
-pub(super) fn inputs<'a>(registry: &'a RegistryArgs, source: &'a Path) -> Vec<&'a Path> {
+pub(super) fn inputs<'a>(
+    registry: &'a RegistryArgs,
+    source: &'a Path,
+    others: impl Iterator<Item = &'a Path>,
+) -> Vec<&'a Path> {
     let ca = registry.ca.iter().map(PathBuf::as_path);
     let read = ca.chain(registry.authfile.as_deref());
-    read.chain([source]).collect()
+    read.chain(others).chain([source]).collect()
 }
 
 /// Copies as `options` requests, and reports the result.
@@ -128,6 +136,7 @@ async fn options(session: &Session<'_>, args: &CopyArgs) -> Result<CopyOptions, 
         referrers: args.referrers.mode(),
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
+        policy: settings::trust_policy(&args.policy, &args.registry, &session.reporter())?,
         lock: None,
         sync: None,
     })

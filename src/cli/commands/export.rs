@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ExportArgs) -> Result<Exit
     };
     let output = Output::of(args)?;
     let files = settings::RunFiles {
-        inputs: copy::inputs(&args.registry, &args.source),
+        inputs: copy::inputs(&args.registry, &args.source, std::iter::empty()),
         lists: &args.only.only,
         outputs: vec![&output.path],
     };
@@ -67,6 +67,7 @@ async fn options(
         referrers: args.referrers.mode(),
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
+        policy: None,
         lock: None,
         sync: None,
     })

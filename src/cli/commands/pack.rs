@@ -199,6 +199,7 @@ async fn options(session: &Session<'_>, args: &PackArgs) -> Result<CopyOptions, 
         referrers,
         mode: RunMode::of(args.dry_run),
         on_failure: args.failing.on_failure(),
+        policy: None,
         lock: None,
         sync: None,
     })

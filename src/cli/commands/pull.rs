@@ -23,7 +23,10 @@ pub(super) async fn run(session: &Session<'_>, args: &PullArgs) -> Result<Exit, 
     };
     let ca = args.registry.ca.iter().map(PathBuf::as_path);
     let files = settings::RunFiles {
-        inputs: ca.chain(args.registry.authfile.as_deref()).collect(),
+        inputs: ca
+            .chain(args.registry.authfile.as_deref())
+            .chain(args.policy.inputs())
+            .collect(),
         lists: &args.list.lists,
         outputs: args.lock.as_deref().into_iter().collect(),
     };
@@ -64,6 +67,7 @@ async fn options(session: &Session<'_>, args: &PullArgs) -> Result<CopyOptions, 
         referrers: args.referrers.mode(),
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
+        policy: settings::trust_policy(&args.policy, &args.registry, &session.reporter())?,
         lock: args.lock.clone(),
         sync: None,
     })

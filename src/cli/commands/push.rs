@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PushArgs) -> Result<Exit, 
         mode: args.run.mode(),
     };
     let files = settings::RunFiles {
-        inputs: copy::inputs(&args.registry, &args.source),
+        inputs: copy::inputs(&args.registry, &args.source, args.policy.inputs()),
         lists: &args.only.only,
         outputs: Vec::new(),
     };
@@ -65,6 +65,7 @@ async fn options(session: &Session<'_>, args: &PushArgs) -> Result<CopyOptions, 
         referrers: args.referrers.mode(),
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
+        policy: settings::trust_policy(&args.policy, &args.registry, &session.reporter())?,
         lock: None,
         sync: None,
     })

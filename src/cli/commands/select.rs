@@ -59,6 +59,7 @@ async fn options(session: &Session<'_>, args: &SelectArgs) -> Result<CopyOptions
         referrers,
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
+        policy: None,
         lock: None,
         sync: None,
     })

@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SyncArgs) -> Result<Exit, 
     let written = args.syncer.output_success_images.as_deref();
     let auth = args.syncer.auth.as_deref();
     let files = settings::RunFiles {
-        inputs: copy::inputs(&args.registry, &source)
+        inputs: copy::inputs(&args.registry, &source, args.policy.inputs())
             .into_iter()
             .chain(auth)
             .collect(),
@@ -203,6 +203,7 @@ async fn options(session: &Session<'_>, args: &SyncArgs) -> Result<CopyOptions, 
         referrers: args.referrers.mode(),
         mode: args.run.mode(),
         on_failure: args.run.on_failure(),
+        policy: settings::trust_policy(&args.policy, &args.registry, &session.reporter())?,
         lock: None,
         sync: Some(sync),
     })

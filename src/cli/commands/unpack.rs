@@ -48,6 +48,7 @@ async fn options(session: &Session<'_>, args: &UnpackArgs) -> Result<CopyOptions
         mode: args.run.mode(),
         // All or nothing.
         on_failure: OnFailure::Stop,
+        policy: None,
         lock: None,
         sync: None,
     })

@@ -29,6 +29,11 @@ impl Diagnose for CommandError {
             Self::NotText { source, .. } => source.diagnose(),
             Self::Ca { source, .. } => source.diagnose(),
             Self::Credentials { source, .. } => source.diagnose(),
+            Self::Policy(error) => error.diagnose(),
+            Self::CapitalScope { .. } => {
+                usage("Write the host in lowercase, as hod does with all hosts.")
+            }
+            Self::RegistriesD(error) => error.diagnose(),
             Self::RegistriesConf(_) => usage("Pass `--no-registries-conf` to ignore the file."),
 
             // Files that the command line names.

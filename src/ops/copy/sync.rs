@@ -58,7 +58,9 @@ pub(super) async fn run(
         let nothing = || Synced::Batch(Box::new(BatchOutcome::of_reports(Vec::new())));
         outcomes.extend(assigned.iter().map(|_| nothing()));
     } else {
-        let batch = input.resolve(cx, images, options.on_failure).await?;
+        let batch = input
+            .resolve(cx, images, options.on_failure, options.policy.as_ref())
+            .await?;
         outcomes.extend(carry(cx, options, &input, (batch, &assigned), &mut refusals).await?);
     }
     let mut joined = Vec::with_capacity(outcomes.len());

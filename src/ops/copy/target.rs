@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::batch::{Batch, TargetName};
 use crate::input::OpenInput;
-use crate::{BatchOutcome, Context, Input, NotReady, OpsError, RunMode};
+use crate::{BatchOutcome, Context, Input, NotReady, OpsError, RunMode, TrustPolicy};
 use hod_list::RenameRules;
 use hod_oci::{Digest, Registry};
 use hod_store::Store;
@@ -22,6 +22,8 @@ pub struct CopyOptions {
     pub referrers: ReferrerMode,
     pub mode: RunMode,
     pub on_failure: OnFailure,
+    /// Images that it does not accept fail, and nothing of them is copied.
+    pub policy: Option<TrustPolicy>,
     /// The path of the lock, for images that a list names at registries.
     pub lock: Option<PathBuf>,
     /// For `hod sync`.

@@ -34,6 +34,10 @@ pub(super) async fn find(
     (images, assigned): (&[Wanted], &[Assigned]),
 ) -> Result<Vec<Option<Digest>>, OpsError> {
     let nothing = vec![None; images.len()];
+    if options.policy.is_some() {
+        // It decides about images that are there, too.
+        return Ok(nothing);
+    }
     let Some(source) = input.source.as_registry() else {
         return Ok(nothing);
     };

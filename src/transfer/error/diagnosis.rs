@@ -4,7 +4,7 @@ use hod_layout::NoDockerImage;
 use hod_report::ErrorClass::{File, Internal, Network, NotFound, Policy, Server, Verify};
 use hod_report::{Changes, Diagnose, Diagnosis, ErrorClass};
 
-use super::{TransferError, where_absent, where_damaged};
+use super::{SignatureError, TransferError, where_absent, where_damaged};
 use crate::SizeClaim;
 use crate::absent::VERIFY;
 use hod_store::StoreError;
@@ -123,6 +123,21 @@ impl Diagnose for TransferError {
             Self::Rejected { source } => source.diagnose(),
             Self::Signatures { source, .. } => source.diagnose(),
             Self::Stopped => Diagnosis::new(ErrorClass::Stopped),
+        }
+    }
+}
+
+impl Diagnose for SignatureError {
+    fn diagnose(&self) -> Diagnosis {
+        match self {
+            Self::Lookaside(error) => error.diagnose(),
+            Self::Attachments(error) => error.diagnose(),
+            Self::TooLarge { .. } | Self::Name { .. } => Diagnosis::refused(Policy),
+            Self::ReadOnce => Diagnosis::refused(Policy).hint(
+                "Use the uncompressed `.tar` file, of which hod can read the signatures before the \
+                 images, or unpack the bundle into a store.",
+            ),
+            Self::Source(error) => error.diagnose(),
         }
     }
 }

@@ -146,6 +146,10 @@ impl Source for LayoutsSource {
         }
     }
 
+    fn layout_path(&self, location: &Location) -> Option<PathBuf> {
+        self.path(location)
+    }
+
     fn blob_file(&self, location: &Location, digest: &Digest) -> Option<PathBuf> {
         // Opened for the sake of its name: who asks has it verified by opening it.
         let layout = DirLayout::open(&self.path(location)?).ok()?;

@@ -32,12 +32,17 @@ impl PolicyScope {
     ///
     /// A name without tag and digest is what is copied without a tag; see [`DockerName::or_latest`].
     pub fn docker(name: &DockerName) -> Self {
+        Self::of_names("docker", name)
+    }
+
+    /// An image of a transport whose images have Docker's names.
+    pub fn of_names(transport: &'static str, name: &DockerName) -> Self {
         let mut namespaces = docker_namespaces(name);
         if name.is_name_only() {
             namespaces.remove(0);
         }
         Self {
-            transport: "docker",
+            transport,
             identity: docker_identity(name),
             namespaces,
         }

@@ -9,7 +9,10 @@ use hod_oci::{ContentMismatch, Digest, ManifestError};
 use hod_registry::RegistryError;
 use hod_report::{Diagnosis, ErrorClass};
 use hod_store::StoreError;
-use hod_transfer::{AbsentChild, BlobHolder, Holder, SizeClaim, TransferError, Unmatched, Wish};
+use hod_transfer::{
+    AbsentChild, BlobHolder, Holder, SignatureError, SizeClaim, TransferError, Unmatched, Wish,
+};
+use hod_trust::{Reason, Rejected};
 
 use super::{absent_file, digest, other, path, table};
 
@@ -139,6 +142,11 @@ fn of_the_way() {
         ManifestAsBlob { digest: digest() } => Policy 1,
         Rewrite => Internal 1,
         ReadOnce { digest: digest() } => Network 1,
+        Rejected { source: Box::new(Rejected::NoSignature) } => Policy 5,
+        Signatures {
+            digest: digest(),
+            source: Box::new(SignatureError::ReadOnce),
+        } => Policy 5,
         Stopped => Stopped 1,
         TargetDamaged {
             repository: "harbor.corp/site/app".to_owned(),
@@ -198,5 +206,11 @@ fn of_the_way() {
             actual: other(),
         } => Verify 4,
         TransferError::NoDockerImage(NoDockerImage::Foreign { digest: digest() }) => Policy 1,
+        TransferError::Rejected {
+            source: Box::new(Rejected::ByPolicy { image: "docker://h.corp/a:1".to_owned() }),
+        } => Policy 5,
+        TransferError::Rejected {
+            source: Box::new(Rejected::Signature(Reason::Identity { signed: "h.corp/b:1".to_owned() })),
+        } => Policy 5,
     }));
 }

@@ -446,7 +446,11 @@ pub(super) const FLAGS: &[Tip] = &[
         "`hod ls` has one form for people; `--json` has everything",
     ),
     tip(
-        &["--insecure-policy", "--policy", "--keep-going"],
+        &["--insecure-policy", "--keep-going"],
         "hod does not require this flag: leave it out",
+    ),
+    tip(
+        &["--registries.d", "--signature-policy"],
+        "`--policy FILE` names a trust policy, and `--registries-d DIR` says where signatures are",
     ),
 ];
