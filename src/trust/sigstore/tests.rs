@@ -203,6 +203,23 @@ fn attachments_are_built_as_containers_image_does() {
 }
 
 #[test]
+fn signatures_are_those_that_cosign_accepts() {
+    // Made here, of an image in a registry, where `cosign verify` 2.4.3 accepted it.
+    let Ok(Signature::Sigstore(accepted)) = Signature::from_blob(&file("made-here.sig")) else {
+        panic!("it is a signature");
+    };
+    let key = SigstorePublicKey::parse(&file("made-here.pub")).unwrap();
+    let payload = verify(&accepted, &keys(&key)).unwrap();
+    assert_eq!(payload.docker_reference, "127.0.0.1:5791/team/ck:1");
+    // All but the signature itself, which is another each time.
+    let own = SigstoreSecretKey::open(&file("p256.key"), &secret()).unwrap();
+    let again = own.sign(&payload).unwrap();
+    assert_eq!(again.payload, accepted.payload);
+    assert_eq!(again.media_type, accepted.media_type);
+    assert!(again.annotations.keys().eq(accepted.annotations.keys()));
+}
+
+#[test]
 fn attachments_of_cosign_are_read_and_extended() {
     let attachments = Attachments::parse(&file("cosign-attachment.json")).unwrap();
     let signature = attachments
