@@ -20,9 +20,10 @@ demo: ## build a static binary and show a whole transfer between local registrie
 	$(STATIC_BUILD) --release
 	HOD="$(STATIC)" sh tests/demo.sh
 
+# Many tests wait for timers and other programs, so that there are twice as many as processors.
 test: ## run all tests; installs missing peers, such as skopeo and docker-registry
 	tests/setup
-	$(CARGO) test --locked --workspace
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) * 2))} $(CARGO) test --locked --workspace
 
 test-registries: ## run the OCI conformance suite, and tests with distribution v3; requires Go
 	tests/setup

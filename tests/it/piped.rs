@@ -432,14 +432,16 @@ fn an_interrupt_ends_the_wait_for_a_pipe() {
     }
 }
 
-/// The most memory that a running program has had, in bytes.
+/// The most memory that a running program has had beside the pages of files, such as its own, in bytes.
 fn peak(child: &Child) -> u64 {
     let status = read(Path::new(&format!("/proc/{}/status", child.id())));
     let status = String::from_utf8(status).unwrap();
-    let mut lines = status.lines();
-    let peak = lines.find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kib = peak.trim().trim_end_matches(" kB");
-    kib.parse::<u64>().unwrap() * 1024
+    let kib = |name: &str| {
+        let mut lines = status.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+        value.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    (kib("VmHWM:") - kib("RssFile:")) * 1024
 }
 
 #[test]
