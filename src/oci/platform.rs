@@ -119,8 +119,8 @@ pub enum PlatformChoice {
     All,
     /// One or more platforms.
     These(Vec<Platform>),
-    /// Those of these platforms that the image has: at least one. [`ANY`] is any system or
-    /// architecture.
+    /// Those of these platforms that the image has: at least one. A system or
+    /// an architecture may be left open.
     AnyOf(Vec<Platform>),
 }
 

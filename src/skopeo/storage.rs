@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hod_fsx::TempDir;
 use hod_oci::{Digest, MANIFEST_LEN_MAX, Manifest, ManifestBody, Platform};
+use hod_trust::PolicyScope;
 
 use crate::archive;
 use crate::failure::{Done, Failure};
@@ -168,10 +169,14 @@ impl Store {
         {
             return Some((driver.clone(), root.clone(), run_root.clone()));
         }
-        if self.program == Program::Buildah {
-            return None;
-        }
-        let format = "{{.Store.GraphDriverName}}\n{{.Store.GraphRoot}}\n{{.Store.RunRoot}}";
+        let format = match self.program {
+            Program::Podman => {
+                "{{.Store.GraphDriverName}}\n{{.Store.GraphRoot}}\n{{.Store.RunRoot}}"
+            }
+            Program::Buildah => {
+                "{{.store.GraphDriverName}}\n{{.store.GraphRoot}}\n{{.store.RunRoot}}"
+            }
+        };
         let text = self.run(&["info", "--format", format]).ok()?;
         let mut lines = text.lines().map(str::to_owned);
         Some((lines.next()?, lines.next()?, lines.next()?))
@@ -297,6 +302,26 @@ impl Store {
             .flat_map(|option| ["--storage-opt".to_owned(), option.clone()]);
         given.chain(options).collect()
     }
+}
+
+/// The names by which a policy knows an image of the storage. Blocks.
+///
+/// Fails where the storage cannot be found, since a policy would then decide about something else.
+pub(crate) fn policy_scope(name: &StorageName) -> Done<PolicyScope> {
+    let store = Store::open(name.store.as_ref())?;
+    let id = store.find(name)?;
+    let (driver, root, _) = store.place().ok_or_else(|| {
+        let name = store.program.name();
+        Failure::new(format!("{name} info: it does not say where the storage is"))
+    })?;
+    let named = name.named.as_ref().map(Named::docker_name).transpose();
+    let named = named.map_err(|error| Failure::new(error.to_string()))?;
+    Ok(PolicyScope::containers_storage(&hod_trust::StoredImage {
+        driver: &driver,
+        root: &root,
+        name: named.as_ref(),
+        id: Some(&id),
+    }))
 }
 
 /// The file of a thing that is stored with an image.

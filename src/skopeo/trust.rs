@@ -18,6 +18,7 @@ use crate::failure::{Done, Failure};
 use crate::host::Host;
 use crate::name::{DaemonImage, ImageName, Named};
 use crate::source::OpenImage;
+use crate::storage;
 use crate::wording;
 
 pub(crate) use self::sign::{Signing, SigningFlags, ask, now, quoted};
@@ -89,7 +90,13 @@ impl Trust {
         manifest: &Manifest,
         wants_signatures: bool,
     ) -> Done<Vec<Signature>> {
-        let scope = scope_of(name);
+        let scope = match (&self.policy, name) {
+            (Some(_), ImageName::ContainersStorage(name)) => {
+                let name = name.clone();
+                hod_bridge::run(move || storage::policy_scope(&name)).await?
+            }
+            (_, name) => scope_of(name),
+        };
         let requirements = self
             .policy
             .as_ref()
@@ -181,11 +188,12 @@ fn registries_d(host: &dyn Host, flags: &TrustFlags) -> Done<RegistriesD> {
 
 /// The same name in the grammar of policies.
 pub(crate) fn docker_name(named: &Named) -> Done<DockerName> {
-    let parsed = named.to_string().parse::<DockerName>();
+    let parsed = named.docker_name();
     parsed.map_err(|error| Failure::new(error.to_string()))
 }
 
-/// The names by which a policy knows an image.
+/// The names by which a policy knows an image; those of an image of podman's storage are known to
+/// that only, see [`storage::policy_scope`].
 fn scope_of(name: &ImageName) -> PolicyScope {
     let named = |named: &Named| docker_name(named).ok();
     match name {

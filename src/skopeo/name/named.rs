@@ -5,6 +5,7 @@ use std::fmt;
 use hod_oci::{Digest, Registry, RepositoryName, Tag};
 use hod_registry::{ManifestRef, Repo};
 use hod_transfer::Destination;
+use hod_trust::{DockerName, DockerNameError};
 
 /// The longest name of a repository with its registry.
 const NAME_LEN_MAX: usize = 255;
@@ -12,6 +13,8 @@ const NAME_LEN_MAX: usize = 255;
 /// A repository with its registry, and perhaps a tag or a digest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Named {
+    /// As written, which policies and signatures compare.
+    pub(crate) host: String,
     pub(crate) registry: Registry,
     pub(crate) repository: RepositoryName,
     pub(crate) tag: Option<Tag>,
@@ -66,12 +69,33 @@ impl Named {
         } else {
             repository
         };
+        let host = match host {
+            "index.docker.io" => "docker.io",
+            host => host,
+        };
         Ok(Self {
+            host: host.to_owned(),
             registry,
             repository,
             tag,
             digest,
         })
+    }
+
+    /// The name of a repository.
+    pub(crate) fn of_repository(registry: Registry, repository: RepositoryName) -> Self {
+        Self {
+            host: registry.to_string(),
+            registry,
+            repository,
+            tag: None,
+            digest: None,
+        }
+    }
+
+    /// The same name in the grammar of policies.
+    pub(crate) fn docker_name(&self) -> Result<DockerName, DockerNameError> {
+        self.to_string().parse()
     }
 
     /// Whether it has neither a tag nor a digest.
@@ -125,7 +149,7 @@ impl Named {
 
     /// The registry and the repository: `docker.io/library/busybox`.
     pub(crate) fn name(&self) -> String {
-        format!("{}/{}", self.registry, self.repository)
+        format!("{}/{}", self.host, self.repository)
     }
 
     /// The shortest name that means the same repository: `busybox`.

@@ -92,12 +92,7 @@ impl Syncing<'_> {
     }
 
     async fn images(&self, flags: &RegistryFlags, repository: &Repository) -> Done<Vec<ImageName>> {
-        let name_only = Named {
-            registry: repository.registry.clone(),
-            repository: repository.name.clone(),
-            tag: None,
-            digest: None,
-        };
+        let name_only = Named::of_repository(repository.registry.clone(), repository.name.clone());
         let mut tags: Option<Vec<Tag>> = None;
         let mut images: Vec<ImageName> = Vec::new();
         for line in &repository.lines {

@@ -76,6 +76,24 @@ fn storage_gets_and_gives_what_skopeo_gives_and_gets() {
         let _ = skopeo(&env, &format!("copy -q {} {again}", name(&own))).success();
         assert_eq!(raw(&env, skopeo, &again), out);
     }
+    let (root, _) = own.split_once('+').unwrap();
+    for (scope, code) in [("docker.io/lab", 1), ("docker.io/else", 0)] {
+        env.write(
+            "policy.json",
+            json!({
+                "default": [{"type": "insecureAcceptAnything"}],
+                "transports": {"containers-storage": {format!("{root}]{scope}"): [{"type": "reject"}]}},
+            })
+            .to_string(),
+        );
+        let mut command = env.hod();
+        command.args(["skopeo", "--policy", "policy.json", "copy", "-q"]);
+        command.args([
+            format!("containers-storage:{own}lab/s2:v1"),
+            format!("dir:p{code}"),
+        ]);
+        let _ = hod_testkit::env::finish(&mut command).exits(code);
+    }
     let none = format!("containers-storage:{own}none");
     for line in [format!("inspect {none}"), format!("copy {none} dir:none")] {
         let output = skopeo(&env, &line).exits(2);

@@ -35,14 +35,14 @@ fn a_policy_rejects_an_image_that_is_at_the_destination() {
 }
 
 #[test]
-fn a_policy_knows_a_host_in_any_case() {
+fn a_policy_knows_a_host_as_it_is_written() {
     let Some(lab) = Lab::new() else { return };
     lab.set("PORT", lab.host().rsplit_once(':').unwrap().1);
     let ran = run(
         &lab,
         "echo '{\"default\":[{\"type\":\"insecureAcceptAnything\"}],\
-         \"transports\":{\"docker\":{\"localhost:'$PORT'\":[{\"type\":\"reject\"}]}}}' > p.json\n\
-         skopeo --policy p.json copy --src-tls-verify=false docker://localhost:$PORT/lab/s2:v1 dir:d",
+         \"transports\":{\"docker\":{\"LOCALHOST:'$PORT'\":[{\"type\":\"reject\"}]}}}' > p.json\n\
+         skopeo --policy p.json copy --src-tls-verify=false docker://LOCALHOST:$PORT/lab/s2:v1 dir:d",
     );
     assert_eq!(ran.code, 1, "{}", ran.stderr);
 }

@@ -216,7 +216,7 @@ fn what_else_is_in_the_file_stays() {
     assert_eq!(
         read(),
         format!(
-            "{{\n\t\"auths\": {{\n\t\t\"harbor.corp:8443\": {{\"auth\":\"{}\"}}\n\t}}\n}}\n",
+            "{{\n\t\"auths\": {{\n\t\t\"harbor.corp:8443\": {{\n\t\t\t\"auth\": \"{}\"\n\t\t}}\n\t}}\n}}",
             encode("robot$ci:hunter2")
         )
     );
@@ -239,7 +239,10 @@ fn what_else_is_in_the_file_stays() {
     file.keep(&registry, Some(&team), &login).unwrap();
     file.keep(&Registry::docker_hub(), None, &login).unwrap();
     for key in ["harbor.corp:8443/team", "https://index.docker.io/v1/"] {
-        assert!(read().contains(&format!("\"{key}\": {{\"auth\":")), "{key}");
+        assert!(
+            read().contains(&format!("\"{key}\": {{\n\t\t\t\"auth\":")),
+            "{key}"
+        );
     }
     assert!(file.forget(&registry, None).unwrap());
     assert!(!file.forget(&registry, None).unwrap());
