@@ -2,7 +2,7 @@
 //! (distribution/reference, and the OCI distribution-spec's narrower rules for names).
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -239,6 +239,11 @@ impl FromStr for Registry {
         if host.is_some_and(|host| !host.split('.').all(is_label)) {
             return Err(bad());
         }
+        // Such as `127.1`, which URLs take for another spelling of an address: a policy, a login or a
+        // setting of the address would not be found.
+        if host.is_some_and(|host| ends_in_number(host) && host.parse::<Ipv4Addr>().is_err()) {
+            return Err(bad());
+        }
         if !port.is_empty() {
             let digits = port.strip_prefix(':').ok_or_else(bad)?;
             digits.parse::<u16>().map_err(|_| bad())?;
@@ -249,6 +254,14 @@ impl FromStr for Registry {
             lower.into()
         }))
     }
+}
+
+/// Whether URLs take a host for an address: its last label is a number (WHATWG URL, 3.5).
+fn ends_in_number(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_decimal = last.bytes().all(|b| b.is_ascii_digit());
+    is_decimal || last.strip_prefix("0x").is_some_and(is_hex)
 }
 
 impl FromStr for RepositoryName {
@@ -511,6 +524,23 @@ mod tests {
                 expect,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_addresses_are_no_hosts() {
+        for text in [
+            "127.1",
+            "127.1:5000",
+            "0x7f.1",
+            "2130706433:80",
+            "127.0.0.01",
+            "a.1",
+        ] {
+            assert!(text.parse::<Registry>().is_err(), "{text}");
+        }
+        for text in ["127.0.0.1:5000", "1.example", "a.0xg", "a1", "[::1]:80"] {
+            assert!(text.parse::<Registry>().is_ok(), "{text}");
         }
     }
 }
