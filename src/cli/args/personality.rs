@@ -11,10 +11,11 @@ use clap::Args;
     disable_help_flag = true,
     after_long_help = "\
 Instead of skopeo:                          with hod:
-  copy docker://A docker://B                hod copy A B
+  copy docker://A docker://B/N:T            echo 'A to=B/N:T' | hod sync -
+  copy docker://A/N:T docker://B/N:T        hod copy A/N:T B (same name)
   copy --all                                the default of hod copy
   --override-os OS --override-arch ARCH     --platform OS/ARCH
-  copy docker://A dir:D                     hod copy A dir:D
+  copy docker://A dir:D                     hod copy A dir:D, in D/NAME:TAG
   inspect docker://A                        hod inspect A
   list-tags docker://R                      hod tags R
   delete docker://A                         hod delete A
@@ -25,7 +26,7 @@ Instead of skopeo:                          with hod:
   login R -u U                              hod login R --username U
   --src-tls-verify=false                    --insecure or --plain-http HOST
   --retry-times N                           --retries N
-  --digestfile F                            --report F, or --json
+  --digestfile F                            --json, or --report F
 
 Instead of image-syncer:                    with hod:
   --auth A --images I                       hod sync --auth A --images I

@@ -256,6 +256,9 @@ async fn input(
     let mut from = if is_syncer {
         let words = [source.to_owned()];
         reading.registries(session, &words).await?
+    } else if words.is_empty() && source == Path::new("-") {
+        // Only the lines of a list name destinations.
+        reading.input(session, Path::new("@-")).await?
     } else {
         reading.input(session, source).await?
     };

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{content, expect, requests, source};
-use hod_testkit::env::TestEnv;
+use hod_testkit::env::{TestEnv, finish, program};
 use hod_testkit::faults::{Effect, Fault, manifest_path, path_contains};
 use hod_testkit::images::image;
 use hod_testkit::registry::TestRegistry;
@@ -37,6 +37,18 @@ fn each_image_goes_where_its_line_says_and_is_read_once() {
     assert_eq!(read.len(), n_read, "{read:?}");
     // Of another tool is nothing here.
     assert!(!synced.stderr.contains("image-syncer"), "{}", synced.stderr);
+
+    let mut piped = env.command("sh");
+    let line = format!(
+        "echo '{host}/lab/web:1.0.0 to={a_host}/piped:1' | {hod} sync -",
+        hod = program().display()
+    );
+    let _ = finish(piped.args(["-c", &line])).success();
+    assert!(
+        content(&a)
+            .iter()
+            .any(|image| format!("{image:?}").contains("piped"))
+    );
 }
 
 #[test]
