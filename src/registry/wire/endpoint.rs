@@ -127,7 +127,6 @@ mod tests {
             Some("https://harbor.corp:8443/v2/"),
         );
         check("[::1]:5000", Scheme::Http, Some("http://[::1]:5000/v2/"));
-        check("1.2.3.999", Scheme::Http, None);
     }
 
     #[test]
